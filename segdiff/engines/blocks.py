@@ -1,0 +1,156 @@
+"""Where do tensors lie while they travel between processes? In anonymous shared memory, reused.
+
+A :class:`Pool` belongs to one process and hands out blocks (memfd files: they vanish with the last process
+that maps them, so a crash leaves nothing behind). Others map a block once, by its file descriptor, and
+then see every tensor that is later written to it. Fresh memory costs a page fault per 4 KiB, which is
+most of the cost of a copy; so blocks are reused, and the pages of those idle for long are given back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from segdiff.graph import Array
+
+SMALLEST = 1 << 16
+"""Bytes of the smallest block; tensors below share this size so that most blocks fit most tensors."""
+
+IDLE_LIMIT = 64 << 20
+"""Bytes of unused blocks that a pool keeps warm; beyond that their pages go back to the system."""
+
+
+@dataclass(frozen=True)
+class ArrayRef:
+    """Where an array lies: the pool's owner, the block, and how to read it."""
+
+    owner: str
+    block: int
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass
+class Block:
+    """A piece of shared memory; ``fd`` can be sent to another process."""
+
+    number: int
+    fd: int
+    memory: mmap.mmap
+    warm: bool = False
+
+    @property
+    def capacity(self) -> int:
+        """Bytes."""
+        return len(self.memory)
+
+
+@dataclass
+class Pool:
+    """Blocks that this process writes to. Not thread-safe."""
+
+    owner: str
+    blocks: dict[int, Block] = field(default_factory=dict)
+    idle: list[int] = field(default_factory=list)
+
+    def write(self, array: Array) -> ArrayRef:
+        """Copy an array into a block and return where it lies."""
+        array = np.ascontiguousarray(array)
+        return self.write_from(array.ctypes.data, array.nbytes, array.dtype.str, array.shape)
+
+    def write_from(self, address: int, nbytes: int, dtype: str, shape: tuple[int, ...]) -> ArrayRef:
+        """Copy ``nbytes`` from a raw address: the one copy between a framework and its reader."""
+        block = self._take(nbytes)
+        if nbytes:
+            target = np.frombuffer(block.memory, dtype=np.uint8, count=1)
+            ctypes.memmove(target.ctypes.data, address, nbytes)
+        return ArrayRef(self.owner, block.number, dtype, shape)
+
+    def view(self, ref: ArrayRef) -> Array:
+        """The array at ``ref``, without a copy."""
+        return view(self.blocks[ref.block].memory, ref)
+
+    def release(self, number: int) -> None:
+        """The tensor in that block is not needed any more."""
+        self.idle.append(number)
+        self._cool()
+
+    def _take(self, nbytes: int) -> Block:
+        fitting = [n for n in self.idle if nbytes <= self.blocks[n].capacity <= max(2 * nbytes, SMALLEST)]
+        if not fitting:
+            return self._make(nbytes)
+        warm = [n for n in fitting if self.blocks[n].warm]
+        number = min(warm or fitting, key=lambda n: self.blocks[n].capacity)
+        self.idle.remove(number)
+        self.blocks[number].warm = True
+        return self.blocks[number]
+
+    def _make(self, nbytes: int) -> Block:
+        capacity = max(SMALLEST, -(-nbytes // mmap.PAGESIZE) * mmap.PAGESIZE)
+        fd = os.memfd_create(f"segdiff-{self.owner}")
+        os.ftruncate(fd, capacity)
+        block = Block(len(self.blocks), fd, mmap.mmap(fd, capacity), warm=True)
+        self.blocks[block.number] = block
+        return block
+
+    def _cool(self) -> None:
+        """Give back the pages of the blocks idle for longest; the mappings stay valid everywhere."""
+        warm = [self.blocks[n] for n in self.idle if self.blocks[n].warm]
+        excess = sum(block.capacity for block in warm) - IDLE_LIMIT
+        for block in warm:
+            if excess <= 0:
+                return
+            block.memory.madvise(mmap.MADV_REMOVE)
+            block.warm = False
+            excess -= block.capacity
+
+
+@dataclass
+class Mappings:
+    """Blocks of other processes, mapped here."""
+
+    memories: dict[tuple[str, int], mmap.mmap] = field(default_factory=dict)
+
+    def add(self, owner: str, block: int, fd: int) -> None:
+        """Map a block by the descriptor that came with it; the descriptor is closed."""
+        self.memories[owner, block] = mmap.mmap(fd, os.fstat(fd).st_size)
+        os.close(fd)
+
+    def view(self, ref: ArrayRef) -> Array:
+        """The array at ``ref``, without a copy."""
+        return view(self.memories[ref.owner, ref.block], ref)
+
+
+@dataclass(eq=False)
+class Lease:
+    """The right to read one block; the block may be overwritten once the last holder lets go."""
+
+    release: Callable[[], None]
+
+    def __del__(self) -> None:
+        self.release()
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An array that can be fed to any engine; one in shared memory is readable while this object lives."""
+
+    array: Array
+    ref: ArrayRef | None = None
+    lease: Lease | None = field(default=None, repr=False)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the data in bytes."""
+        return int(self.array.nbytes)
+
+
+def view(memory: mmap.mmap, ref: ArrayRef) -> Array:
+    """An array on top of a mapped block."""
+    count = int(np.prod(ref.shape, dtype=np.int64))
+    return np.frombuffer(memory, dtype=np.dtype(ref.dtype), count=count).reshape(ref.shape)

@@ -1,0 +1,241 @@
+"""How does the rest of segdiff use a framework? Through an :class:`Engine`: a worker process with a handle.
+
+    engine = start(files)                 # the process starts importing its framework at once
+    for name, tensor in engine.stream(feeds, wanted):
+        ...
+
+Whatever happens to the process (exception, crash, kill, hang) arrives here as an ``EngineError``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from segdiff.engines.blocks import ArrayRef, Lease, Mappings, Pool, Tensor
+from segdiff.engines.channel import Channel, ChannelClosedError
+from segdiff.engines.protocol import INLINE, Delivered, Done, Failed, Load, Payload, Release, Run, Seen
+from segdiff.errors import EngineError
+from segdiff.graph import Array
+from segdiff.readers import ModelFiles
+
+DEFAULT_ALLOWANCE = 64 << 20
+"""Bytes a worker may deliver ahead of its reader: enough to keep both busy, little beside any model."""
+
+_serial = count()
+
+
+class Blocks:
+    """Every block that passes through this process: its mapping here and its descriptor, to pass on."""
+
+    def __init__(self) -> None:
+        self.pool = Pool(f"segdiff-{os.getpid()}")
+        self.mappings = Mappings()
+        self.descriptors: dict[tuple[str, int], int] = {}
+
+    def add(self, ref: ArrayRef, descriptor: int) -> None:
+        """Map a worker's block; its descriptor is kept to be passed on to another worker."""
+        self.descriptors[ref.owner, ref.block] = descriptor
+        self.mappings.add(ref.owner, ref.block, os.dup(descriptor))
+
+    def tensor(self, array: Array) -> Tensor:
+        """Share an array of this process."""
+        if array.nbytes <= INLINE:
+            return Tensor(array)
+        ref = self.pool.write(array)
+        self.descriptors[ref.owner, ref.block] = self.pool.blocks[ref.block].fd
+        return Tensor(self.pool.view(ref), ref, Lease(lambda: self.pool.release(ref.block)))
+
+    def drop(self, owner: str) -> None:
+        """Forget a worker's blocks; arrays still in use keep their memory."""
+        for key in [key for key in self.descriptors if key[0] == owner]:
+            os.close(self.descriptors.pop(key))
+            self.mappings.memories.pop(key, None)
+
+
+class Engine:
+    """A framework with a model loaded, in a process of its own. Not thread-safe.
+
+    Use as a context manager, or call :meth:`close`: the process ends with it.
+    """
+
+    def __init__(
+        self,
+        files: ModelFiles,
+        blocks: Blocks,
+        *,
+        timeout: float,
+        threads: int,
+        allowance: int = DEFAULT_ALLOWANCE,
+    ) -> None:
+        self.files = files
+        self.blocks = blocks
+        self.timeout = timeout
+        self.name = "onnxruntime" if files.format == "onnx" else "paddle"
+        self.owner = f"{self.name}-{next(_serial)}"
+        self.last_value: str | None = None
+        self.known: set[tuple[str, int]] = set()
+        self.unneeded: list[int] = []
+        self.ready = False
+        self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+        self.process, self.channel = spawn(self.owner, self.log)
+        self._send(Load(files.format, files.program, files.params, allowance, threads))
+
+    def stream(
+        self, feeds: Mapping[str, Tensor], wanted: Iterable[str], ops: tuple[int, ...] | None = None
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Run the model on ``feeds``, or only its ops ``ops``, and yield the values wanted as they come.
+
+        Raises :class:`segdiff.errors.EngineError`, which names the last value that arrived.
+        """
+        self.wait_until_ready()
+        new = self._unknown(feeds.values())
+        payloads = {name: payload_of(tensor) for name, tensor in feeds.items()}
+        self._send(Run(payloads, tuple(wanted), ops, tuple(new)), [self._descriptor(ref) for ref in new])
+        while True:
+            message = self._receive()
+            if isinstance(message, Done):
+                return
+            tensor = message.payload
+            self.last_value = message.value
+            yield message.value, self._lease(tensor) if isinstance(tensor, ArrayRef) else Tensor(tensor)
+            if isinstance(tensor, ArrayRef):
+                self._flush()
+                self._send(Seen(nbytes_of(tensor)))
+
+    def run(
+        self, feeds: Mapping[str, Tensor], wanted: Iterable[str], ops: tuple[int, ...] | None = None
+    ) -> dict[str, Tensor]:
+        """Run and return all the values wanted at once."""
+        return dict(self.stream(feeds, wanted, ops))
+
+    def wait_until_ready(self) -> None:
+        """Wait for the model to be loaded."""
+        if not self.ready:
+            self._receive()
+            self.ready = True
+
+    def close(self) -> None:
+        """End the process."""
+        self.channel.close()
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+        self.blocks.drop(self.owner)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _lease(self, ref: ArrayRef) -> Tensor:
+        lease = Lease(lambda: self.unneeded.append(ref.block))
+        return Tensor(self.blocks.mappings.view(ref), ref, lease)
+
+    def _unknown(self, tensors: Iterable[Tensor]) -> list[ArrayRef]:
+        """References to blocks that this worker has not mapped yet."""
+        refs = {(t.ref.owner, t.ref.block): t.ref for t in tensors if t.ref and t.ref.owner != self.owner}
+        new = {key: ref for key, ref in refs.items() if key not in self.known}
+        self.known.update(new)
+        return list(new.values())
+
+    def _descriptor(self, ref: ArrayRef) -> int:
+        return self.blocks.descriptors[ref.owner, ref.block]
+
+    def _flush(self) -> None:
+        if self.unneeded:
+            blocks, self.unneeded = tuple(self.unneeded), []
+            self._send(Release(blocks))
+
+    def _send(self, message: Any, descriptors: Iterable[int] = ()) -> None:
+        try:
+            self.channel.send(message, list(descriptors))
+        except (ChannelClosedError, OSError) as error:
+            raise self._death() from error
+
+    def _receive(self) -> Any:
+        try:
+            message, descriptors = self.channel.receive(self.timeout)
+        except TimeoutError as error:
+            self.process.kill()
+            raise self._error(f"gave no answer for {self.timeout:g} s and was stopped") from error
+        except (ChannelClosedError, OSError) as error:
+            raise self._death() from error
+        if isinstance(message, Failed):
+            raise self._error(f"failed: {message.message}")
+        if isinstance(message, Delivered) and isinstance(message.payload, ArrayRef) and message.new:
+            self.blocks.add(message.payload, descriptors[0])
+        return message
+
+    def _death(self) -> EngineError:
+        try:
+            code = self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        return self._error(how_it_ended(code) + last_words(self.log))
+
+    def _error(self, what: str) -> EngineError:
+        after = f" after value {self.last_value!r}" if self.last_value else ""
+        return EngineError(f"{self.files.program}: {self.name} {what}{after}", last_value=self.last_value)
+
+
+def spawn(owner: str, log: IO[bytes]) -> tuple[subprocess.Popen[bytes], Channel]:
+    """Start a worker; whatever the framework prints goes to ``log``."""
+    ours, theirs = socket.socketpair()
+    root = str(Path(__file__).resolve().parents[2])
+    environment = dict(os.environ)
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "segdiff.engines.worker", str(theirs.fileno()), owner],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,  # Ctrl-C belongs to the parent, which then hangs up
+        )
+    return process, Channel(ours)
+
+
+def how_it_ended(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return f"stopped with exit code {code}"
+    name = signal.Signals(-code).name
+    hint = " (out of memory?)" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"
+
+
+def last_words(log: IO[bytes]) -> str:
+    """The last line a worker printed, for the error message."""
+    log.seek(0, os.SEEK_END)
+    log.seek(max(0, log.tell() - 4096))
+    lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+    telling = [line for line in lines if "Error" in line]
+    return f": {(telling or lines)[-1][:300]}" if lines else ""
+
+
+def payload_of(tensor: Tensor) -> Payload:
+    """What travels in the message: a reference to shared memory, or the small array itself."""
+    return tensor.ref or tensor.array
+
+
+def nbytes_of(ref: ArrayRef) -> int:
+    """Bytes of the array at ``ref``."""
+    import numpy as np
+
+    return int(np.prod(ref.shape, dtype=np.int64)) * np.dtype(ref.dtype).itemsize

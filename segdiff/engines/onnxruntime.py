@@ -1,0 +1,175 @@
+"""How does an ONNX model run, whole or in parts? onnxruntime on graphs cut by onnx-graphsurgeon.
+
+Lives in a worker process. Graph optimisation is off: a fused operator would have no value to expose.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+import onnxruntime as ort
+
+from segdiff.engines.protocol import Load
+from segdiff.engines.worker import Deliver
+from segdiff.graph import Array
+
+EXPOSED_AT_ONCE = 8
+"""Values exposed by one cut of a whole run: onnxruntime holds every output until its run ends."""
+
+KEPT_SESSIONS = 4
+"""Sessions kept for a second run: a segment runs on the candidate's tensors, then on the reference's."""
+
+
+class OnnxRuntime:
+    """A loaded ONNX model from which any set of nodes can be run."""
+
+    def __init__(self, message: Load) -> None:
+        ort.set_default_logger_severity(4)
+        self.model = onnx.load(message.program)
+        self.graph = gs.import_onnx(self.model)
+        self.threads = message.threads
+        self.sessions: OrderedDict[tuple[object, ...], ort.InferenceSession] = OrderedDict()
+        for tensor in self.graph.tensors().values():
+            forget_type(tensor)
+
+    def run(
+        self, feeds: dict[str, Array], wanted: tuple[str, ...], ops: tuple[int, ...] | None, deliver: Deliver
+    ) -> None:
+        """Run the nodes ``ops`` (or all of them, cut after cut) and deliver ``wanted``."""
+        if ops is not None:
+            _deliver(self._run_nodes(ops, feeds, wanted), deliver)
+            return
+        for outputs in self._run_all(feeds, wanted):
+            _deliver({name: array for name, array in outputs.items() if name in wanted}, deliver)
+
+    def _run_all(self, feeds: dict[str, Array], wanted: tuple[str, ...]) -> Iterator[dict[str, Array]]:
+        live = dict(feeds)
+        yield {name: array for name, array in feeds.items() if name in wanted}
+        for cut in cuts(self.graph, frozenset(wanted)):
+            given = {name: live[name] for name in cut.reads}
+            outputs = self._run_nodes(cut.ops, given, cut.gives)
+            self.sessions.clear()
+            yield outputs
+            live.update(outputs)
+            for name in cut.last_reads:
+                live.pop(name, None)
+
+    def _run_nodes(
+        self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]
+    ) -> dict[str, Array]:
+        session = self._session(ops, feeds, wanted)
+        return dict(zip(wanted, session.run(list(wanted), feeds), strict=True))
+
+    def _session(
+        self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]
+    ) -> ort.InferenceSession:
+        kinds = tuple((name, array.dtype.str, array.ndim) for name, array in feeds.items())
+        key = (ops, wanted, kinds)
+        if key in self.sessions:
+            self.sessions.move_to_end(key)
+            return self.sessions[key]
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.enable_cpu_mem_arena = False  # an arena per segment would only be filled once
+        options.enable_mem_pattern = False
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        model = self.cut(ops, feeds, wanted)
+        session = ort.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self.sessions[key] = session
+        while len(self.sessions) > KEPT_SESSIONS:
+            self.sessions.popitem(last=False)
+        return session
+
+    def cut(self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]) -> onnx.ModelProto:
+        """The nodes ``ops`` as a model of their own, from ``feeds`` to ``wanted``."""
+        part = gs.Graph(
+            nodes=[self.graph.nodes[index] for index in sorted(ops)],
+            inputs=[
+                gs.Variable(name, dtype=array.dtype, shape=[None] * array.ndim)
+                for name, array in feeds.items()
+            ],
+            outputs=[gs.Variable(name) for name in wanted],
+            name="segment",
+            opset=self.graph.opset,
+            import_domains=self.graph.import_domains,
+        )
+        model = gs.export_onnx(part, do_type_check=False)
+        model.ir_version = self.model.ir_version
+        return model
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Consecutive nodes of a whole run: what they read and give, and what nobody reads after them."""
+
+    ops: tuple[int, ...]
+    reads: tuple[str, ...]
+    gives: tuple[str, ...]
+    last_reads: tuple[str, ...]
+
+
+def cuts(graph: gs.Graph, wanted: frozenset[str]) -> Iterator[Cut]:
+    """Cut the nodes, in file order, so that each cut exposes at most ``EXPOSED_AT_ONCE`` wanted values."""
+    reads = [reads_of(node) for node in graph.nodes]
+    last = {name: index for index, names in enumerate(reads) for name in names}
+    finals = {tensor.name for tensor in graph.outputs}
+    for ops in grouped(graph, wanted):
+        made = [tensor.name for index in ops for tensor in graph.nodes[index].outputs if tensor.name]
+        outside = dict.fromkeys(name for index in ops for name in reads[index] if name not in set(made))
+        gives = [name for name in made if name in wanted or name in finals or last.get(name, -1) > ops[-1]]
+        used = [*outside, *made]
+        yield Cut(
+            ops, tuple(outside), tuple(gives), tuple(name for name in used if last.get(name, -1) <= ops[-1])
+        )
+
+
+def grouped(graph: gs.Graph, wanted: frozenset[str]) -> Iterator[tuple[int, ...]]:
+    """Node indices in file order, a new group whenever enough wanted values have gathered."""
+    group: list[int] = []
+    exposed = 0
+    for index, node in enumerate(graph.nodes):
+        group.append(index)
+        exposed += sum(tensor.name in wanted for tensor in node.outputs)
+        if exposed >= EXPOSED_AT_ONCE:
+            yield tuple(group)
+            group, exposed = [], 0
+    if group:
+        yield tuple(group)
+
+
+def reads_of(node: gs.Node) -> list[str]:
+    """Names of the values a node reads, those captured by its subgraphs included, constants left out."""
+    names = [tensor.name for tensor in node.inputs if isinstance(tensor, gs.Variable) and tensor.name]
+    for value in node.attrs.values():
+        if isinstance(value, gs.Graph):
+            names += captured(value)
+    return names
+
+
+def captured(subgraph: gs.Graph) -> Iterable[str]:
+    """Names that a subgraph reads from outside."""
+    own = {tensor.name for node in subgraph.nodes for tensor in node.outputs}
+    own |= {tensor.name for tensor in subgraph.inputs}
+    read = [name for node in subgraph.nodes for name in reads_of(node)]
+    read += [tensor.name for tensor in subgraph.outputs if isinstance(tensor, gs.Variable)]
+    return [name for name in read if name not in own]
+
+
+def forget_type(tensor: gs.Tensor) -> None:
+    """Drop what the file claims of a value's type and shape: a stale claim would make a cut refuse to load."""
+    if isinstance(tensor, gs.Variable):
+        tensor.dtype, tensor.shape = None, None
+
+
+def _deliver(outputs: dict[str, Array], deliver: Deliver) -> None:
+    for name, output in outputs.items():
+        array = np.ascontiguousarray(output)
+        deliver(name, array.ctypes.data, array.nbytes, array.dtype.str, array.shape)

@@ -1,0 +1,90 @@
+"""How does a Paddle model run with every variable in sight? The inference Predictor and its output hook.
+
+Lives in a worker process. IR optimisation and oneDNN are off: the program runs as it was written.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("GLOG_minloglevel", "3")
+
+import numpy as np
+import paddle
+import paddle.inference as inference
+
+from segdiff.engines.channel import ChannelClosedError
+from segdiff.engines.names import Namer, namer_for
+from segdiff.engines.protocol import Load
+from segdiff.engines.worker import Deliver
+from segdiff.graph import Array
+from segdiff.readers import ModelFiles, read
+
+NUMPY_NAMES = {
+    paddle.float32: "float32", paddle.float64: "float64", paddle.float16: "float16",
+    paddle.int64: "int64", paddle.int32: "int32", paddle.int16: "int16", paddle.int8: "int8",
+    paddle.uint8: "uint8", paddle.bool: "bool",
+}  # fmt: skip
+"""The element types that numpy has; a tensor of another type is not delivered."""
+
+
+class Paddle:
+    """A loaded Paddle program."""
+
+    def __init__(self, message: Load) -> None:
+        self.graph = read(ModelFiles(message.format, message.program, message.params, None))
+        config = inference.Config(str(message.program), str(message.params or ""))
+        config.disable_gpu()
+        config.disable_glog_info()
+        config.switch_ir_optim(False)
+        config.disable_mkldnn()
+        config.set_cpu_math_library_num_threads(message.threads)
+        if message.format == "pdmodel":
+            config.enable_memory_optim()  # a PIR program frees as it goes, and refuses this
+        self.predictor = inference.create_predictor(config)
+        self.predictor.register_output_hook(self._hook)
+        self.namer: Namer = namer_for(self.graph)
+        self.asked: frozenset[str] = frozenset()
+        self.deliver: Deliver | None = None
+        self.failure: BaseException | None = None
+
+    def run(
+        self, feeds: dict[str, Array], wanted: tuple[str, ...], ops: tuple[int, ...] | None, deliver: Deliver
+    ) -> None:
+        """Run the program on ``feeds`` and deliver ``wanted``. A program runs whole: ``ops`` is None."""
+        assert ops is None
+        for name, array in feeds.items():
+            handle = self.predictor.get_input_handle(name)
+            handle.reshape(list(array.shape))
+            handle.copy_from_cpu(np.ascontiguousarray(array))
+        self.namer, self.asked = namer_for(self.graph), frozenset(wanted)
+        self.deliver, self.failure = deliver, None
+        self.predictor.run()
+        if self.failure is not None:
+            raise self.failure
+
+    def _hook(self, op: str, variable: str, tensor: paddle.Tensor) -> None:
+        if self.failure is not None or self.deliver is None:
+            return
+        try:
+            name = self.namer(op, variable)
+            if name in self.asked:  # an unwanted one may be uninitialised: reading it would crash
+                deliver_tensor(name, tensor, self.deliver)
+        except (ChannelClosedError, KeyboardInterrupt):
+            os._exit(0)
+        except BaseException as error:  # an exception must not cross Paddle's C++ frames
+            self.failure = error
+
+
+def deliver_tensor(name: str, tensor: paddle.Tensor, deliver: Deliver) -> None:
+    """Hand over a tensor from its own memory: ``tensor.numpy()`` would be one copy more."""
+    dtype = NUMPY_NAMES.get(tensor.dtype)
+    if dtype is None or not tensor._is_initialized():
+        return
+    shape = tuple(tensor.shape)
+    if not tensor.is_contiguous():
+        array = np.ascontiguousarray(tensor.numpy())
+        deliver(name, array.ctypes.data, array.nbytes, dtype, shape)
+        return
+    nbytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    deliver(name, tensor.data_ptr() if nbytes else 0, nbytes, dtype, shape)

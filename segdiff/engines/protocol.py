@@ -1,0 +1,90 @@
+"""What do segdiff and its workers say to each other?
+
+    parent                     worker
+    Load            ->
+                    <-         Ready | Failed
+    Run             ->
+                    <-         Delivered (as often as there are values wanted)
+    Seen, Release   ->
+                    <-         Done | Failed
+
+``Seen`` lets the worker go on: it waits while more than its allowance of bytes is delivered but unseen.
+``Release`` lets it overwrite a block. A tensor of up to ``INLINE`` bytes travels inside the message.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from segdiff.engines.blocks import ArrayRef
+from segdiff.graph import Array
+
+INLINE = 1 << 14
+"""Bytes: below this a copy through the socket is cheaper than a block of its own."""
+
+Payload = ArrayRef | Array
+
+
+@dataclass(frozen=True)
+class Load:
+    """Load a model. ``allowance``: bytes that may be delivered before they are seen."""
+
+    format: str
+    program: Path
+    params: Path | None
+    allowance: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """Run the model, or only ``ops`` of it (their indices), on ``feeds``; deliver the values ``wanted``.
+
+    ``new`` names the blocks whose descriptors come with this message.
+    """
+
+    feeds: dict[str, Payload]
+    wanted: tuple[str, ...]
+    ops: tuple[int, ...] | None = None
+    new: tuple[ArrayRef, ...] = ()
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """One value; ``new`` says that the descriptor of its block comes with this message."""
+
+    value: str
+    payload: Payload
+    new: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The parent has dealt with this many more bytes."""
+
+    nbytes: int
+
+
+@dataclass(frozen=True)
+class Release:
+    """Nobody reads these blocks any more."""
+
+    blocks: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The model is loaded."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The run is over."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The framework raised; ``message`` is its first useful line."""
+
+    message: str

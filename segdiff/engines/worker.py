@@ -1,0 +1,141 @@
+"""The process in which a framework runs: ``python -m segdiff.engines.worker DESCRIPTOR``.
+
+It may crash, hang or be killed without harm to the process that started it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from segdiff.engines.blocks import ArrayRef, Mappings, Pool
+from segdiff.engines.channel import Channel, ChannelClosedError
+from segdiff.engines.protocol import INLINE, Delivered, Done, Failed, Load, Payload, Ready, Release, Run, Seen
+from segdiff.graph import Array
+
+Deliver = Callable[[str, int, int, str, tuple[int, ...]], None]
+"""``deliver(value, address, nbytes, dtype, shape)``: hand over a tensor that lies at a raw address."""
+
+
+class Framework(Protocol):
+    """What a framework must be able to do: a model is loaded, it runs, it delivers values as they come."""
+
+    def run(
+        self, feeds: dict[str, Array], wanted: tuple[str, ...], ops: tuple[int, ...] | None, deliver: Deliver
+    ) -> None:
+        """Run on ``feeds`` and deliver every value of ``wanted``."""
+
+
+@dataclass
+class Session:
+    """One conversation: the loaded framework, the blocks of both sides, and what is not yet seen."""
+
+    channel: Channel
+    pool: Pool
+    mappings: Mappings = field(default_factory=Mappings)
+    framework: Framework | None = None
+    allowance: int = 0
+    unseen: int = 0
+    sent: set[int] = field(default_factory=set)
+
+    def serve(self) -> None:
+        """Answer until the parent hangs up."""
+        while True:
+            message, descriptors = self.channel.receive()
+            try:
+                self._answer(message, descriptors)
+            except ChannelClosedError:
+                raise
+            except MemoryError:
+                self.channel.send(Failed("out of memory"))
+            except Exception as error:
+                self.channel.send(Failed(first_useful_line(error)))
+
+    def _answer(self, message: object, descriptors: list[int]) -> None:
+        if isinstance(message, Load):
+            self.allowance = message.allowance
+            self.framework = load(message)
+            self.channel.send(Ready())
+        elif isinstance(message, Run):
+            for ref, fd in zip(message.new, descriptors, strict=True):
+                self.mappings.add(ref.owner, ref.block, fd)
+            assert self.framework is not None
+            self.unseen = 0
+            feeds = {name: self._array(payload) for name, payload in message.feeds.items()}
+            self.framework.run(feeds, message.wanted, message.ops, self._deliver)
+            self.channel.send(Done())
+        else:
+            self._note(message)
+
+    def _array(self, payload: Payload) -> Array:
+        if not isinstance(payload, ArrayRef):
+            return payload
+        return self.pool.view(payload) if payload.owner == self.pool.owner else self.mappings.view(payload)
+
+    def _deliver(self, value: str, address: int, nbytes: int, dtype: str, shape: tuple[int, ...]) -> None:
+        while self.channel.ready() or self._must_wait(nbytes):
+            self._note(self.channel.receive()[0])
+        if nbytes <= INLINE:
+            self.channel.send(Delivered(value, copy_small(address, nbytes, dtype, shape)))
+            return
+        ref = self.pool.write_from(address, nbytes, dtype, shape)
+        new = ref.block not in self.sent
+        self.sent.add(ref.block)
+        self.channel.send(Delivered(value, ref, new), [self.pool.blocks[ref.block].fd] if new else [])
+        self.unseen += nbytes
+
+    def _must_wait(self, nbytes: int) -> bool:
+        return self.unseen > 0 and self.unseen + nbytes > self.allowance
+
+    def _note(self, message: object) -> None:
+        if isinstance(message, Seen):
+            self.unseen -= message.nbytes
+        elif isinstance(message, Release):
+            for number in message.blocks:
+                self.pool.release(number)
+
+
+def load(message: Load) -> Framework:
+    """Import the framework that reads this format (here, so that each worker imports only its own)."""
+    if message.format == "onnx":
+        from segdiff.engines.onnxruntime import OnnxRuntime
+
+        return OnnxRuntime(message)
+    from segdiff.engines.paddle import Paddle
+
+    return Paddle(message)
+
+
+def copy_small(address: int, nbytes: int, dtype: str, shape: tuple[int, ...]) -> Array:
+    """A private copy of a small tensor at a raw address."""
+    import ctypes
+
+    import numpy as np
+
+    data = ctypes.string_at(address, nbytes) if nbytes else b""
+    return np.frombuffer(data, dtype=np.dtype(dtype)).reshape(shape)
+
+
+def first_useful_line(error: BaseException) -> str:
+    """The line of a framework's message that says something: Paddle buries it under a C++ traceback."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    wordy = [line for line in lines if line and not line.startswith(("-----", "C++ Traceback", "[Hint"))]
+    telling = [line for line in wordy if "Error" in line or line.startswith("(")]
+    return (telling or wordy or [type(error).__name__])[0][:500]
+
+
+def main() -> None:
+    """Serve on the socket whose descriptor is the first argument."""
+    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    try:
+        Session(channel, Pool(sys.argv[2])).serve()
+    except (ChannelClosedError, KeyboardInterrupt):
+        os._exit(0)  # the parent hung up: skip the frameworks' slow and sometimes crashing teardown
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""Which files make up the model a user means by a path?
+
+A path is a folder, a program file, or the stem that program and parameters share. In a folder Paddle
+programs win over ONNX files, because a converted model usually lies beside the model it came from.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from segdiff.errors import ModelError
+from segdiff.readers.guard import guard
+
+Format = Literal["pdmodel", "pir", "onnx"]
+
+_FORMATS: dict[str, Format] = {".pdmodel": "pdmodel", ".json": "pir", ".onnx": "onnx"}
+_OLD_PROGRAM = "__model__"
+_OLD_PARAMS = ("__params__", "params")
+_DEPLOY_YAML = "deploy.yaml"
+_DEPLOY_LIMIT = 1 << 20  # bytes; a deploy.yaml has some hundred
+
+_PIR_MAGIC = re.compile(rb'"magic"\s*:\s*"pir"')
+_PIR_HEAD = 4096  # bytes; paddle writes the keys sorted, so base_code with the magic comes first
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The files of one model.
+
+    ``params`` is None for ONNX and where the parameter file is missing; for old models it can be a folder
+    of one file a parameter. ``deploy_yaml`` stands beside the program, if there is one.
+    """
+
+    format: Format
+    program: Path
+    params: Path | None
+    deploy_yaml: Path | None
+
+
+def find(path: str | Path) -> ModelFiles:
+    """Find program and parameters of the model at ``path``: a folder, a program file, or a stem.
+
+    A ``deploy.yaml`` in the folder decides between several programs; otherwise the one that has its
+    parameters beside it. Raises ModelError where there is no model, or more than one.
+    """
+    path = Path(path)
+    with guard(path, "the path"):
+        if path.is_dir():
+            return _in_folder(path)
+        if path.is_file():
+            return _from_program(path)
+        return _from_stem(path)
+
+
+def _in_folder(folder: Path) -> ModelFiles:
+    named = _deploy_entry(folder, "model")
+    if named is not None:
+        for program in (named, named.with_suffix(".json"), named.with_suffix(".pdmodel")):
+            if program.is_file() and program.suffix in _FORMATS:
+                return _from_program(program)
+    programs = _programs(folder)
+    if len(programs) > 1:
+        programs = [program for program in programs if _params_of(program) is not None] or programs
+    if len(programs) > 1:
+        names = ", ".join(program.name for program in programs)
+        raise ModelError(f"{folder}: several models ({names}); give the file you mean")
+    if not programs:
+        raise ModelError(f"{folder}: no model in this folder (.pdmodel, PIR .json or .onnx)")
+    return _from_program(programs[0])
+
+
+def _programs(folder: Path) -> list[Path]:
+    """Paddle programs of the folder, or its ONNX files where there are none."""
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    paddle = [file for file in files if file.suffix == ".pdmodel" or file.name == _OLD_PROGRAM or _is_pir(file)]
+    return paddle or [file for file in files if file.suffix == ".onnx"]
+
+
+def _is_pir(file: Path) -> bool:
+    if file.suffix != ".json":
+        return False
+    with file.open("rb") as stream:
+        return _PIR_MAGIC.search(stream.read(_PIR_HEAD)) is not None
+
+
+def _from_program(program: Path) -> ModelFiles:
+    format = "pdmodel" if program.name == _OLD_PROGRAM else _FORMATS.get(program.suffix)
+    if format is None:
+        raise ModelError(f"{program}: {_advice(program)}")
+    deploy = program.parent / _DEPLOY_YAML
+    params = None if format == "onnx" else _params_of(program)
+    return ModelFiles(format, program, params, deploy if deploy.is_file() else None)
+
+
+def _advice(file: Path) -> str:
+    if file.suffix in (".pdparams", ".pdopt"):
+        return "this is a training checkpoint; export the model first and give its .pdmodel or .json"
+    if file.suffix == ".pdiparams":
+        return "these are only the parameters; give the program beside it (.pdmodel or .json)"
+    return "not a model file segdiff knows (.pdmodel, PIR .json or .onnx)"
+
+
+def _from_stem(stem: Path) -> ModelFiles:
+    files = [stem.with_name(stem.name + suffix) for suffix in _FORMATS] if stem.name else []
+    programs = [file for file in files if file.is_file()]
+    paddle = [file for file in programs if file.suffix != ".onnx"] or programs
+    if len(paddle) > 1:
+        names = ", ".join(program.name for program in paddle)
+        raise ModelError(f"{stem}: several models ({names}); give the file you mean")
+    if not paddle:
+        raise ModelError(f"{stem}: no such file or folder")
+    return _from_program(paddle[0])
+
+
+def _params_of(program: Path) -> Path | None:
+    """The parameters of a Paddle program: of the same stem, by deploy.yaml, or by an old name."""
+    folder = program.parent
+    if program.name == _OLD_PROGRAM:
+        combined = [folder / name for name in _OLD_PARAMS if (folder / name).is_file()]
+        separate = any(file.is_file() and file != program for file in folder.iterdir())
+        return combined[0] if combined else folder if separate else None
+    same_stem = program.with_suffix(".pdiparams")
+    if same_stem.is_file():
+        return same_stem
+    model, params = _deploy_entry(folder, "model"), _deploy_entry(folder, "params")
+    if model is not None and model.stem == program.stem and params is not None and params.is_file():
+        return params
+    return None
+
+
+def _deploy_entry(folder: Path, key: str) -> Path | None:
+    """The file ``Deploy: {key: name}`` of the folder's deploy.yaml means; None where there is no such entry."""
+    file = folder / _DEPLOY_YAML
+    if not file.is_file():
+        return None
+    with guard(file, "deploy.yaml"):
+        if file.stat().st_size > _DEPLOY_LIMIT:
+            raise ModelError(f"{file}: too large for a deploy.yaml")
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        deploy = content.get("Deploy") if isinstance(content, dict) else None
+        name = deploy.get(key) if isinstance(deploy, dict) else None
+        if not isinstance(name, str) or not name:
+            return None
+        target = folder / name
+        if not target.resolve().is_relative_to(folder.resolve()):
+            raise ModelError(f"{file}: {key} {name!r} lies outside of the model's folder")
+        return target

@@ -1,0 +1,55 @@
+"""How does a damaged file become one clear line instead of a traceback?
+
+Model files are untrusted input: whatever a parser throws at a broken one leaves ``readers`` as a
+:class:`~segdiff.errors.ModelError` that names the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from segdiff.errors import ModelError
+
+PROTOBUF_LIMIT = 2**31 - 1
+"""Largest message protobuf parses, in bytes."""
+
+_MESSAGE_LENGTH = 200
+"""A parser's own words are cut here: some of them quote half the file."""
+
+
+@contextmanager
+def guard(path: Path, what: str) -> Iterator[None]:
+    """Turn every failure inside the block into a ``ModelError`` about ``path``.
+
+    ``what`` says which part of the file was being read. ``Exception`` is caught on purpose: protobuf, json,
+    numpy and onnx's C++ raise types of their own, and none of them may reach a user.
+    """
+    try:
+        yield
+    except ModelError:
+        raise
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror or error}); check path and rights") from error
+    except RecursionError as error:
+        raise ModelError(f"{path}: {what} is nested too deeply to be a model; export it again") from error
+    except MemoryError as error:
+        raise ModelError(f"{path}: {what} does not fit into memory") from error
+    except Exception as error:
+        words = " ".join(str(error).split())[:_MESSAGE_LENGTH]
+        reason = f"{type(error).__name__}: {words}" if words else type(error).__name__
+        raise ModelError(f"{path}: {what} is damaged or not understood ({reason}); export it again") from error
+
+
+def read_bytes(path: Path, limit: int = PROTOBUF_LIMIT) -> bytes:
+    """The whole file, after a look at its size: missing, empty and oversized files are refused."""
+    with guard(path, "the file"):
+        if not path.is_file():
+            raise ModelError(f"{path}: no such file")
+        size = path.stat().st_size
+        if size == 0:
+            raise ModelError(f"{path}: the file is empty; export the model again")
+        if size > limit:
+            raise ModelError(f"{path}: {size} bytes is more than a program can have ({limit})")
+        return path.read_bytes()

@@ -1,0 +1,87 @@
+"""The command line of the zoo: ``python -m tests.zoo build|list|environments``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+
+from . import build as steps
+from .architectures import ARCHITECTURES
+from .convert import CONVERTER_ENVIRONMENT, CONVERTERS_OF_KIND, DEFAULT_OPSET, Conversion
+from .environments import REQUIREMENTS, python_of
+from .layout import MODELS, Model, root
+
+
+def main() -> int:
+    """Do what the command line says; the exit status tells whether all pairs were built."""
+    given = parser().parse_args()
+    return int(given.run(given))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The grammar of the command line."""
+    top = argparse.ArgumentParser(prog="python -m tests.zoo", description=__doc__)
+    commands = top.add_subparsers(required=True)
+
+    build = commands.add_parser("build", help="build pairs, as far as they are missing")
+    build.add_argument("--arch", nargs="+", choices=[*ARCHITECTURES, "all"], required=True, metavar="NAME")
+    build.add_argument("--size", type=size, help="HxW; by default the small size of each architecture")
+    build.add_argument("--kind", choices=list(CONVERTERS_OF_KIND), required=True)
+    build.add_argument(
+        "--converter", choices=list(CONVERTER_ENVIRONMENT), help="by default the first of the kind"
+    )
+    build.add_argument("--opset", type=int, help="by default 12, or 14 for paddle2onnx 2")
+    build.add_argument("--dynamic", action="store_true", help="export for images of any size")
+    build.add_argument("--output-op", choices=["none", "argmax", "softmax"], default="none")
+    build.set_defaults(run=build_pairs)
+
+    listing = commands.add_parser("list", help="list the architectures, and the pairs that are there")
+    listing.set_defaults(run=list_pairs)
+
+    environments = commands.add_parser("environments", help="make the virtual environments")
+    environments.add_argument("name", nargs="*", choices=list(REQUIREMENTS), default=list(REQUIREMENTS))
+    environments.set_defaults(run=make_environments)
+    return top
+
+
+def size(text: str) -> tuple[int, int]:
+    """Read a size as ``64x96``, height first."""
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form HEIGHTxWIDTH")
+    return int(match[1]), int(match[2])
+
+
+def build_pairs(given: argparse.Namespace) -> int:
+    """Build a pair for each architecture that was asked for."""
+    converter = given.converter or CONVERTERS_OF_KIND[given.kind][0]
+    opset = given.opset or DEFAULT_OPSET[converter]
+    failed = 0
+    for name in list(ARCHITECTURES) if "all" in given.arch else given.arch:
+        shape = given.size or ARCHITECTURES[name].small
+        model = Model(name, shape, given.kind, dynamic=given.dynamic, output_op=given.output_op)
+        failed += "failed" in steps.build(Conversion(model, converter, opset))
+    return int(failed > 0)
+
+
+def list_pairs(given: argparse.Namespace) -> int:
+    """Print the table of architectures, then a line for each pair on disk."""
+    for name, architecture in ARCHITECTURES.items():
+        height, width = architecture.small
+        print(f"{name:24} {architecture.model:24} {architecture.backbone or '-':30} {height}x{width}")
+    print()
+    for record in sorted((root() / MODELS).glob("*/p2o-*.json")):
+        print(f"{record.parent.name} {record.stem}: {steps.summary(json.loads(record.read_text()))}")
+    return 0
+
+
+def make_environments(given: argparse.Namespace) -> int:
+    """Make the environments that were asked for, and print their interpreters."""
+    for name in given.name:
+        print(python_of(name))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
