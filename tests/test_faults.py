@@ -343,7 +343,7 @@ def test_dynamic_shapes_need_no_telling() -> None:
     assert fault.target == "pads"
 
 
-def test_shapes_that_inference_cannot_see_are_probed() -> None:
+def test_shapes_that_no_inference_could_see() -> None:
     nodes = [
         helper.make_node("NonZero", ["c"], ["z"]),
         helper.make_node("Cast", ["z"], ["i"], to=TensorProto.INT64),

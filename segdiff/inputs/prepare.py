@@ -43,6 +43,9 @@ SIZE_MULTIPLE = 32
 DEFAULT_NORMALIZE: Transform = ("Normalize", {"mean": [0.5], "std": [0.5]})
 
 
+GIVE_ALL = "Give a dict {name: array} or an .npz file with exactly these names."
+
+
 @dataclass(frozen=True)
 class Prepared:
     """The tensors a model is fed.
@@ -119,7 +122,7 @@ def _array(array: Array, specs: tuple[InputSpec, ...], config: DeployConfig | No
         pixels, how = check_image(array, _channels(spec, config))
         return _from_picture(_Picture(pixels, how), spec, specs, config)
     if len(specs) > 1:
-        raise InputError(f"One tensor ({source}) cannot fill {len(specs)} inputs. {wants(specs)} {_GIVE_ALL}")
+        raise InputError(f"One tensor ({source}) cannot fill {len(specs)} inputs. {wants(specs)} {GIVE_ALL}")
     tensor, how = check_tensor(array, specs[0], source)
     return Prepared({specs[0].name: tensor}, how + _unused(config), None)
 
@@ -153,9 +156,6 @@ def _from_picture(
     return Prepared({s.name: tensors[s.name] for s in specs}, tuple(how), as_bgr(picture.pixels))
 
 
-_GIVE_ALL = "Give a dict {name: array} or an .npz file with exactly these names."
-
-
 def _picture_spec(specs: tuple[InputSpec, ...]) -> InputSpec:
     """The input that takes the picture: the only one, but for those that are derived from it."""
     if len(specs) == 1:
@@ -163,7 +163,7 @@ def _picture_spec(specs: tuple[InputSpec, ...]) -> InputSpec:
     pictures = [spec for spec in specs if spec.name not in DERIVED]
     if len(pictures) == 1:
         return pictures[0]
-    raise InputError(f"One image cannot fill the model's {len(specs)} inputs. {wants(specs)} {_GIVE_ALL}")
+    raise InputError(f"One image cannot fill the model's {len(specs)} inputs. {wants(specs)} {GIVE_ALL}")
 
 
 def _channels(spec: InputSpec, config: DeployConfig | None) -> int:

@@ -23,8 +23,11 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     except TypeError:
         pass
     try:
-        return np.dtype(getattr(importlib.import_module("ml_dtypes"), name))
+        found: np.dtype[Any] = np.dtype(getattr(importlib.import_module("ml_dtypes"), name))
     except ImportError as error:
-        raise ModelError(f"tensors of type {name} need the package ml_dtypes: pip install ml_dtypes") from error
+        raise ModelError(
+            f"tensors of type {name} need the package ml_dtypes: pip install ml_dtypes"
+        ) from error
     except AttributeError as error:
         raise ModelError(f"tensors of type {name} are not supported by the installed ml_dtypes") from error
+    return found

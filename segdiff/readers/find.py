@@ -77,7 +77,9 @@ def _in_folder(folder: Path) -> ModelFiles:
 def _programs(folder: Path) -> list[Path]:
     """Paddle programs of the folder, or its ONNX files where there are none."""
     files = sorted(file for file in folder.iterdir() if file.is_file())
-    paddle = [file for file in files if file.suffix == ".pdmodel" or file.name == _OLD_PROGRAM or _is_pir(file)]
+    paddle = [
+        file for file in files if file.suffix == ".pdmodel" or file.name == _OLD_PROGRAM or _is_pir(file)
+    ]
     return paddle or [file for file in files if file.suffix == ".onnx"]
 
 
@@ -134,7 +136,7 @@ def _params_of(program: Path) -> Path | None:
 
 
 def _deploy_entry(folder: Path, key: str) -> Path | None:
-    """The file ``Deploy: {key: name}`` of the folder's deploy.yaml means; None where there is no such entry."""
+    """The file that ``Deploy: {key: name}`` of the folder's deploy.yaml means, None without such an entry."""
     file = folder / _DEPLOY_YAML
     if not file.is_file():
         return None

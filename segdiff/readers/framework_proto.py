@@ -68,5 +68,7 @@ def _load(file: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise ModelError(f"{file}: does not fit the installed protobuf ({error}); reinstall paddlepaddle") from error
+        raise ModelError(
+            f"{file}: does not fit the installed protobuf ({error}); reinstall paddlepaddle"
+        ) from error
     return module

@@ -31,7 +31,9 @@ def guard(path: Path, what: str) -> Iterator[None]:
     except ModelError:
         raise
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror or error}); check path and rights") from error
+        raise ModelError(
+            f"{path}: cannot be read ({error.strerror or error}); check path and rights"
+        ) from error
     except RecursionError as error:
         raise ModelError(f"{path}: {what} is nested too deeply to be a model; export it again") from error
     except MemoryError as error:
@@ -39,7 +41,9 @@ def guard(path: Path, what: str) -> Iterator[None]:
     except Exception as error:
         words = " ".join(str(error).split())[:_MESSAGE_LENGTH]
         reason = f"{type(error).__name__}: {words}" if words else type(error).__name__
-        raise ModelError(f"{path}: {what} is damaged or not understood ({reason}); export it again") from error
+        raise ModelError(
+            f"{path}: {what} is damaged or not understood ({reason}); export it again"
+        ) from error
 
 
 def read_bytes(path: Path, limit: int = PROTOBUF_LIMIT) -> bytes:

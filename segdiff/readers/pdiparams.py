@@ -109,7 +109,9 @@ def _next(file: BinaryIO, size: int, path: Path, name: str, expected: Shape | No
     try:
         header = _read_header(file, size)
     except ValueError as error:
-        raise ModelError(f"{path}: parameter {name}: {error}; the file is damaged or of another model") from error
+        raise ModelError(
+            f"{path}: parameter {name}: {error}; the file is damaged or of another model"
+        ) from error
     if expected is not None and not _fits(header.shape, expected):
         wanted = [-1 if dim is None else dim for dim in expected]
         raise ModelError(

@@ -24,9 +24,24 @@ _TENSOR = 7  # DENSE_TENSOR, LOD_TENSOR before 3.0
 _EMPTY = ("", "@EMPTY@")
 
 _NOISE = frozenset(
-    "op_callstack op_role op_role_var op_namescope op_device op_struct_name with_quant_attr "
-    "use_cudnn use_mkldnn use_onednn use_quantizer mkldnn_data_type onednn_data_type "
-    "exhaustive_search workspace_size_MB use_addto".split()
+    (
+        "op_callstack",
+        "op_role",
+        "op_role_var",
+        "op_namescope",
+        "op_device",
+        "op_struct_name",
+        "with_quant_attr",
+        "use_cudnn",
+        "use_mkldnn",
+        "use_onednn",
+        "use_quantizer",
+        "mkldnn_data_type",
+        "onednn_data_type",
+        "exhaustive_search",
+        "workspace_size_MB",
+        "use_addto",
+    )
 )
 """Attributes about how and where an op was traced or runs, not about what it computes."""
 
@@ -138,7 +153,9 @@ class _Reader:
             if desc.type == "feed":
                 self.feeds += [(_column(desc), self._feed(name)) for _, name in _arguments(desc.outputs)]
             elif desc.type == "fetch":
-                self.fetches += [(_column(desc), self._read(name, desc)) for _, name in _arguments(desc.inputs)]
+                self.fetches += [
+                    (_column(desc), self._read(name, desc)) for _, name in _arguments(desc.inputs)
+                ]
             else:
                 ops.append(self._op(index, f"{desc.type}.{counts[desc.type]}", desc))
                 counts[desc.type] += 1
@@ -167,7 +184,9 @@ class _Reader:
 
     def _feed(self, var: str) -> str:
         if var in self.latest:
-            raise ModelError(f"{self.path}: variable {var} is fed after it was written; export the model again")
+            raise ModelError(
+                f"{self.path}: variable {var} is fed after it was written; export the model again"
+            )
         return self._write(var)
 
     def _read(self, var: str, desc: Any) -> str:

@@ -78,14 +78,6 @@ def constant_value(node: NodeProto) -> Array | None:
     return None
 
 
-def _static(value: ValueInfoProto) -> Shape | None:
-    tensor = value.type.tensor_type
-    if not tensor.HasField("shape"):
-        return None
-    dims = tuple(d.dim_value if d.HasField("dim_value") else -1 for d in tensor.shape.dim)
-    return None if any(d < 0 for d in dims) else dims
-
-
 def _concrete(value: ValueInfoProto, wanted: Shapes) -> Shape:
     """The declared shape with every dynamic dimension filled in."""
     declared = value.type.tensor_type.shape.dim
@@ -170,46 +162,43 @@ class View:
 
     @cached_property
     def _inferred(self) -> tuple[dict[str, Shape], dict[str, int]]:
-        """Shapes and element types by name: by shape inference, and by a probe run where that gives up."""
-        values = list(self._infer_shapes())
-        types = {v.name: v.type.tensor_type.elem_type for v in values if v.type.tensor_type.elem_type}
-        types |= {name: tensor.data_type for name, tensor in self.initializers.items()}
-        shapes = {v.name: s for v in values if (s := _static(v)) is not None}
-        shapes |= {name: tuple(tensor.dims) for name, tensor in self.initializers.items()}
-        missing = {n for i in self.candidates for n in (*self.nodes[i].input, *self.nodes[i].output) if n}
-        missing -= shapes.keys()
-        if missing:
-            shapes |= self._probe_shapes(sorted(missing))
-        return shapes, types
+        """Shapes and element types by name, of all that the candidates read and write.
 
-    def _infer_shapes(self) -> Iterator[ValueInfoProto]:
-        fixed = onnx.ModelProto()
-        fixed.CopyFrom(self.model)
-        del fixed.graph.value_info[:]
-        for value in fixed.graph.input:
-            if value.name not in self.initializers:
-                dims = _concrete(value, self._wanted)
-                value.CopyFrom(
-                    helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, dims)
-                )
-        for value in fixed.graph.output:
-            value.type.tensor_type.ClearField("shape")
-        done = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
-        yield from (*done.input, *done.value_info, *done.output)
+        From onnxruntime, not from onnx.shape_inference: that gives up at the first computed Reshape, and
+        onnx 1.17 dies of SIGFPE on a pooling with stride 0, where onnxruntime says so.
+        """
+        types = {name: tensor.data_type for name, tensor in self.initializers.items()}
+        types |= {value.name: value.type.tensor_type.elem_type for value in self.inputs}
+        shapes = {name: tuple(tensor.dims) for name, tensor in self.initializers.items()}
+        shapes |= {value.name: _concrete(value, self._wanted) for value in self.inputs}
+        used = {n for i in self.candidates for n in (*self.nodes[i].input, *self.nodes[i].output) if n}
+        names = sorted(used - shapes.keys())
+        return shapes | self._probe_shapes(names), types | self._probe_types(names)
+
+    def _without_outputs(self) -> ModelProto:
+        model = ModelProto()
+        model.CopyFrom(self.model)
+        del model.graph.output[:]
+        return model
+
+    def _probe_types(self, names: list[str]) -> dict[str, int]:
+        """Element types as a session sees them; nothing runs."""
+        model = self._without_outputs()
+        model.graph.output.extend(ValueInfoProto(name=name) for name in names)
+        return runtime.output_types(model) if names else {}
 
     def _probe_shapes(self, names: list[str]) -> dict[str, Shape]:
         """Run once with a Shape node behind each name: exact for any graph, and cheap in memory."""
-        model = onnx.ModelProto()
-        model.CopyFrom(self.model)
-        del model.graph.output[:]
-        wanted = [f"{name}::shape" for name in names]
-        for name, shape in zip(names, wanted, strict=True):
-            model.graph.node.append(helper.make_node("Shape", [name], [shape]))
-            model.graph.output.append(helper.make_tensor_value_info(shape, TensorProto.INT64, None))
+        model = self._without_outputs()
+        for name in names:
+            model.graph.node.append(helper.make_node("Shape", [name], [f"{name}::shape"]))
+            model.graph.output.append(
+                helper.make_tensor_value_info(f"{name}::shape", TensorProto.INT64, None)
+            )
+        if not names:
+            return {}
         results = runtime.run(model, self.sample_inputs(np.random.default_rng(0)))
-        return {
-            name: tuple(int(d) for d in results[shape]) for name, shape in zip(names, wanted, strict=True)
-        }
+        return {name: tuple(int(d) for d in results[f"{name}::shape"]) for name in names}
 
     def sample_inputs(self, rng: np.random.Generator) -> dict[str, Array]:
         """Random inputs of the shape that all other shapes were derived from."""

@@ -73,7 +73,7 @@ class Injector:
         rng = _generator(seed, kind.word)
         for index in rng.permutation(self._sites(kind)):
             for patch in self._proposals(kind, int(index), rng):
-                if kind.keeps_shape and not self._holds(int(index), patch):
+                if not self._holds(kind, int(index), patch):
                     continue
                 faulty, names = apply(self.view, int(index), patch)
                 if self._loads(faulty, kind):
@@ -101,11 +101,12 @@ class Injector:
             tensors=names,
         )
 
-    def _holds(self, index: int, patch: Patch) -> bool:
+    def _holds(self, kind: Kind, index: int, patch: Patch) -> bool:
         """Whether the node alone, on random operands, keeps shape and type and gives other numbers.
 
         Keeping every shape at the node keeps them all downstream, since no candidate feeds a shape operand.
         A node that answers the same bits to all operands has been changed in nothing but its spelling.
+        A kind that does not keep the shape must change it here, and passes the costlier check in ``_loads``.
         """
         healthy = self.view.isolated(index)
         faulty = isolated_patch(self.view, index, patch)
@@ -115,10 +116,10 @@ class Injector:
                 before, after = runtime.run(healthy, feeds), runtime.run(faulty, feeds)
             except Exception:  # onnxruntime raises half a dozen types for a node it does not accept
                 return False
-            for name, value in before.items():
-                if value.shape != after[name].shape or value.dtype != after[name].dtype:
-                    return False
-                differs |= not np.array_equal(value, after[name], equal_nan=value.dtype.kind == "f")
+            same = all(v.shape == after[n].shape and v.dtype == after[n].dtype for n, v in before.items())
+            if not same or not kind.keeps_shape:
+                return not same and not kind.keeps_shape
+            differs |= any(not _same_bits(value, after[name]) for name, value in before.items())
         return differs
 
     def _operands(self, index: int) -> Iterator[dict[str, Array]]:
@@ -150,7 +151,11 @@ class Injector:
         except Exception:  # see _holds
             return False
         same = all(before[name].shape == after[name].shape for name in before)
-        return same and any(not np.array_equal(before[name], after[name]) for name in before)
+        return same and any(not _same_bits(before[name], after[name]) for name in before)
+
+
+def _same_bits(before: Array, after: Array) -> bool:
+    return np.array_equal(before, after, equal_nan=before.dtype.kind == "f")
 
 
 def _operand(

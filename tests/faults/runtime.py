@@ -10,6 +10,20 @@ from onnx import ModelProto, TensorProto, helper
 
 Array = NDArray[Any]
 
+_TYPES: dict[str, int] = {
+    "tensor(float)": TensorProto.FLOAT,
+    "tensor(float16)": TensorProto.FLOAT16,
+    "tensor(bfloat16)": TensorProto.BFLOAT16,
+    "tensor(double)": TensorProto.DOUBLE,
+    "tensor(bool)": TensorProto.BOOL,
+    "tensor(string)": TensorProto.STRING,
+    **{
+        f"tensor({sign}int{bits})": getattr(TensorProto, f"{sign}int{bits}".upper())
+        for sign in ("", "u")
+        for bits in (8, 16, 32, 64)
+    },
+}
+
 
 def session(model: ModelProto) -> ort.InferenceSession:
     """A session that computes the graph as written: no fusing, no folding, one thread."""
@@ -27,6 +41,11 @@ def run(model: ModelProto, inputs: Mapping[str, Array]) -> dict[str, Array]:
     wanted = {value.name for value in live.get_inputs()}
     feeds = {name: value for name, value in inputs.items() if name in wanted}
     return dict(zip(names, live.run(names, feeds), strict=True))
+
+
+def output_types(model: ModelProto) -> dict[str, int]:
+    """ONNX element types of the outputs; 0 for what is no plain tensor."""
+    return {value.name: _TYPES.get(value.type, 0) for value in session(model).get_outputs()}
 
 
 def sample(

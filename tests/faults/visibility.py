@@ -109,7 +109,7 @@ def _terms(view: View, index: int, operands: Mapping[str, Array], outputs: Mappi
         along = second.shape[1 if node.op_type == "Conv" else 0]
         return max(1, int(along) * math.prod(second.shape[2:]))
     if node.op_type in ("MatMul", "Gemm") and first is not None:
-        return max(first.shape[-2:] if node.op_type == "Gemm" else first.shape[-1:])
+        return int(max(first.shape[-2:] if node.op_type == "Gemm" else first.shape[-1:]))
     if node.op_type in ("Softmax", "LogSoftmax", "CumSum") and first is not None:
         return max(first.shape, default=1)
     if node.op_type in _NORMS and first is not None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from pathlib import Path
 
 from . import build as steps
 from .architectures import ARCHITECTURES
 from .convert import CONVERTER_ENVIRONMENT, CONVERTERS_OF_KIND, DEFAULT_OPSET, Conversion
 from .environments import REQUIREMENTS, python_of
 from .layout import MODELS, Model, root
+from .processes import StepError
+
+SEAFORMER_SIZE = (480, 640)
+"""Written into the program of the case."""
 
 
 def main() -> int:
@@ -35,6 +40,12 @@ def parser() -> argparse.ArgumentParser:
     build.add_argument("--dynamic", action="store_true", help="export for images of any size")
     build.add_argument("--output-op", choices=["none", "argmax", "softmax"], default="none")
     build.set_defaults(run=build_pairs)
+
+    seaformer = commands.add_parser("seaformer", help="give a .pdmodel weights, and convert it")
+    seaformer.add_argument("pdmodel", type=Path, help="the program file of the SeaFormer case")
+    seaformer.add_argument("--converter", choices=CONVERTERS_OF_KIND["pdmodel"], default="1.1.0")
+    seaformer.add_argument("--opset", type=int, default=12)
+    seaformer.set_defaults(run=build_seaformer)
 
     listing = commands.add_parser("list", help="list the architectures, and the pairs that are there")
     listing.set_defaults(run=list_pairs)
@@ -63,6 +74,17 @@ def build_pairs(given: argparse.Namespace) -> int:
         model = Model(name, shape, given.kind, dynamic=given.dynamic, output_op=given.output_op)
         failed += "failed" in steps.build(Conversion(model, converter, opset))
     return int(failed > 0)
+
+
+def build_seaformer(given: argparse.Namespace) -> int:
+    """Fill the SeaFormer program with weights, and convert it."""
+    model = Model("SeaFormer", SEAFORMER_SIZE, "pdmodel")
+    try:
+        steps.fill(model, given.pdmodel)
+    except StepError as error:
+        print(f"FAILED {model.folder.name}: {error}")
+        return 1
+    return int("failed" in steps.build(Conversion(model, given.converter, given.opset)))
 
 
 def list_pairs(given: argparse.Namespace) -> int:

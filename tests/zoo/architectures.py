@@ -109,7 +109,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "OCRNet": Architecture("OCRNet", "HRNet_W18", {"backbone_indices": [0]}),
     "GCNet": Architecture("GCNet", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),
     "CCNet": Architecture("CCNet", "ResNet18_vd", {**LAST_TWO, "recurrence": 2}, {"output_stride": 8}),
-    "DNLNet": Architecture("DNLNet", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),
+    "DNLNet": Architecture("DNLNet", "ResNet50_vd", LAST_TWO, RESNET_OS8),
     "EMANet": Architecture("EMANet", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),
     "ISANet": Architecture("ISANet", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),
     "ANN": Architecture("ANN", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),

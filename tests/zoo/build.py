@@ -6,7 +6,9 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from .convert import Conversion, convert
@@ -45,15 +47,25 @@ def export(model: Model) -> None:
     """Write the Paddle model, unless it is there; raise StepError if it can't be exported."""
     if model.io.exists():
         return
+    flags = ["--output-op", model.output_op, *(["--dynamic"] if model.dynamic else [])]
+    size = [str(side) for side in model.size]
+    _write_model(model, ["zoo.export", model.name, *size, model.folder, *flags])
+
+
+def fill(model: Model, pdmodel: Path) -> None:
+    """Write `model` from a program without weights, unless it is there; raise StepError if it can't be."""
+    if not model.io.exists():
+        _write_model(model, ["zoo.seaformer", pdmodel.resolve(), model.folder])
+
+
+def _write_model(model: Model, module: Sequence[str | Path]) -> None:
+    """Run a module with its arguments in the environment of the model's kind, in an empty folder."""
     failure = model.folder / EXPORT_FAILED
     if failure.exists():
         raise StepError(failure.read_text())
     shutil.rmtree(model.folder, ignore_errors=True)
     model.folder.mkdir(parents=True)
-    python = python_of(EXPORT_ENVIRONMENT[model.kind])
-    flags = ["--output-op", model.output_op, *(["--dynamic"] if model.dynamic else [])]
-    size = [str(side) for side in model.size]
-    command = [python, "-W", "ignore", "-m", "zoo.export", model.name, *size, model.folder, *flags]
+    command = [python_of(EXPORT_ENVIRONMENT[model.kind]), "-W", "ignore", "-m", *module]
     try:
         run_logged(command, model.folder / "export.log")
     except StepError as error:

@@ -6,6 +6,7 @@ release wants its own neighbours, and the one under test in segdiff must not be 
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -47,10 +48,19 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
     ),
     # Convert model.pdmodel. Both parse it themselves; 1.3.1 imports Paddle all the same.
     "c110": ("paddle2onnx==1.1.0", "onnx==1.16.2", "numpy==1.26.4", "setuptools==75.6.0"),
-    "c131": ("paddle2onnx==1.3.1", "onnx==1.16.2", "paddlepaddle==2.6.2", "numpy==1.26.4", "setuptools==75.6.0"),
+    "c131": (
+        "paddle2onnx==1.3.1",
+        "onnx==1.16.2",
+        "paddlepaddle==2.6.2",
+        "numpy==1.26.4",
+        "setuptools==75.6.0",
+    ),
 }
 
 HAVE_PADDLESEG = frozenset({"p26", "p32"})
+PYTHON_VERSION = (3, 11)
+"""The newest that paddle2onnx 1.1.0 has wheels for."""
+
 READY = "segdiff-zoo-ready"
 """Marks an environment whose installation went through to its end."""
 
@@ -68,10 +78,21 @@ def python_of(environment: str) -> Path:
     if folder.is_symlink() or (folder / READY).exists():
         return python
     folder.parent.mkdir(parents=True, exist_ok=True)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+    subprocess.run([base_python(), "-m", "venv", "--clear", folder], check=True)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, *REQUIREMENTS[environment]], check=True)
     if environment in HAVE_PADDLESEG:
         subprocess.run([*pip, "--no-deps", PADDLESEG], check=True)
     (folder / READY).touch()
     return python
+
+
+def base_python() -> str:
+    """Return a Python of the version which the environments need; raise RuntimeError if there is none."""
+    if sys.version_info[:2] == PYTHON_VERSION:
+        return sys.executable
+    name = "python{}.{}".format(*PYTHON_VERSION)
+    found = shutil.which(name)
+    if found is None:
+        raise RuntimeError(f"the zoo needs {name} for its environments, and there is none on the PATH")
+    return found

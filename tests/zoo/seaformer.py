@@ -42,10 +42,10 @@ def fill(pdmodel: Path, output: Path) -> None:
     variables = [program.global_block().var(name) for name in (feed, fetch)]
     parameters = paddle.static.serialize_persistables(*variables, executor, program=program)
     (output / "model.pdiparams").write_bytes(parameters)
-    shutil.copy(pdmodel, output / "model.pdmodel")
+    shutil.copyfile(pdmodel, output / "model.pdmodel")
     deploy = pdmodel.with_name("deploy.yaml")
     if deploy.exists():
-        shutil.copy(deploy, output)
+        shutil.copyfile(deploy, output / deploy.name)
     x = random_images(1, (height, width), rng)
     y = run(output / "model", executor, x)
     np.savez(output / "io.npz", x=x, y=y)

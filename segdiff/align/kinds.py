@@ -1,0 +1,142 @@
+"""Which operators of the two frameworks are the same thing under different names?
+
+A *kind* is a neutral word for what an operator does. Kinds are evidence for the matcher, never proof:
+an operator that no table knows is its own kind, and is still matched by its place in the graph.
+"""
+
+from __future__ import annotations
+
+from segdiff.graph import Op
+
+_SYNONYMS = {
+    "conv": "conv2d depthwise_conv2d conv3d Conv com.microsoft.FusedConv conv2d_fusion fused_conv2d",
+    "conv_transpose": "conv2d_transpose depthwise_conv2d_transpose conv3d_transpose ConvTranspose",
+    "deform_conv": "deformable_conv deformable_conv_v1 DeformConv",
+    "matmul": "matmul matmul_v2 mul bmm mv addmm fc linear MatMul Gemm "
+    "com.microsoft.FusedMatMul com.microsoft.FusedGemm com.microsoft.GemmFastGelu",
+    "batch_norm": "batch_norm sync_batch_norm BatchNormalization",
+    "layer_norm": "layer_norm LayerNormalization com.microsoft.SkipLayerNormalization",
+    "instance_norm": "instance_norm InstanceNormalization",
+    "group_norm": "group_norm GroupNormalization com.microsoft.GroupNorm",
+    "add": "elementwise_add add add_n Add Sum",
+    "sub": "elementwise_sub subtract Sub minus",
+    "mul": "elementwise_mul multiply Mul",
+    "div": "elementwise_div divide Div",
+    "floor_div": "elementwise_floordiv floor_divide",
+    "mod": "elementwise_mod remainder Mod",
+    "pow": "elementwise_pow pow Pow",
+    "max": "elementwise_max maximum Max",
+    "min": "elementwise_min minimum Min",
+    "relu": "relu Relu",
+    "relu6": "relu6",
+    "leaky_relu": "leaky_relu LeakyRelu",
+    "prelu": "prelu PRelu",
+    "elu": "elu Elu",
+    "selu": "selu Selu",
+    "celu": "celu Celu",
+    "gelu": "gelu Gelu com.microsoft.Gelu com.microsoft.FastGelu com.microsoft.BiasGelu",
+    "swish": "swish silu com.microsoft.QuickGelu",
+    "mish": "mish Mish",
+    "hard_swish": "hard_swish hardswish HardSwish",
+    "hard_sigmoid": "hard_sigmoid hardsigmoid HardSigmoid",
+    "sigmoid": "sigmoid Sigmoid",
+    "log_sigmoid": "logsigmoid",
+    "tanh": "tanh Tanh",
+    "softplus": "softplus Softplus",
+    "softsign": "softsign Softsign",
+    "exp": "exp Exp",
+    "log": "log Log",
+    "sqrt": "sqrt Sqrt",
+    "rsqrt": "rsqrt",
+    "square": "square",
+    "abs": "abs Abs",
+    "erf": "erf Erf",
+    "floor": "floor Floor",
+    "ceil": "ceil Ceil",
+    "round": "round Round",
+    "sign": "sign Sign",
+    "neg": "neg Neg",
+    "reciprocal": "reciprocal Reciprocal",
+    "clip": "clip Clip",
+    "scale": "scale",
+    "softmax": "softmax Softmax",
+    "log_softmax": "log_softmax LogSoftmax",
+    "resize": "bilinear_interp bilinear_interp_v2 nearest_interp nearest_interp_v2 bicubic_interp "
+    "bicubic_interp_v2 linear_interp linear_interp_v2 trilinear_interp_v2 Resize Upsample",
+    "max_pool": "max_pool2d_with_index max_pool2d_v2 MaxPool GlobalMaxPool",
+    "avg_pool": "AveragePool GlobalAveragePool",
+    "pool": "pool2d pool3d",
+    "unpool": "unpool MaxUnpool",
+    "pad": "pad pad2d pad3d Pad",
+    "concat": "concat Concat",
+    "split": "split split_with_num unbind unstack Split builtin.split",
+    "stack": "stack",
+    "slice": "slice strided_slice Slice",
+    "gather": "gather index_select gather_nd Gather GatherND take_along_axis GatherElements",
+    "scatter": "scatter scatter_nd_add put_along_axis ScatterND ScatterElements",
+    "transpose": "transpose transpose2 Transpose",
+    "reshape": "reshape reshape2 flatten flatten2 flatten_contiguous_range squeeze squeeze2 "
+    "unsqueeze unsqueeze2 Reshape Flatten Squeeze Unsqueeze",
+    "expand": "expand expand_v2 expand_as expand_as_v2 tile Expand Tile broadcast_to",
+    "reduce_mean": "reduce_mean mean ReduceMean",
+    "reduce_sum": "reduce_sum sum ReduceSum",
+    "reduce_max": "reduce_max max amax ReduceMax",
+    "reduce_min": "reduce_min min amin ReduceMin",
+    "reduce_prod": "reduce_prod prod ReduceProd",
+    "norm": "p_norm norm frobenius_norm ReduceL2 ReduceL1 LpNormalization",
+    "arg_max": "arg_max argmax ArgMax",
+    "arg_min": "arg_min argmin ArgMin",
+    "top_k": "top_k top_k_v2 topk TopK",
+    "sort": "argsort",
+    "one_hot": "one_hot one_hot_v2 OneHot",
+    "cast": "cast Cast",
+    "equal": "equal Equal",
+    "not_equal": "not_equal",
+    "greater": "greater_than Greater",
+    "less": "less_than Less",
+    "where": "where Where",
+    "cumsum": "cumsum CumSum",
+    "einsum": "einsum Einsum",
+    "depth_to_space": "pixel_shuffle DepthToSpace",
+    "space_to_depth": "space_to_depth pixel_unshuffle SpaceToDepth",
+    "grid_sample": "grid_sampler grid_sample GridSample com.microsoft.GridSample",
+    "roll": "roll",
+    "shape": "shape shape64 Shape Size numel",
+    "random": "uniform_random gaussian_random gaussian uniform randint bernoulli randperm "
+    "truncated_gaussian_random multinomial "
+    "RandomUniform RandomNormal RandomUniformLike RandomNormalLike Bernoulli Multinomial",
+    "identity": "Identity assign share_data share_buffer memcpy memcpy_d2h memcpy_h2d Dropout",
+    "dropout": "dropout",
+    "fill_like": "fill_any_like full_like ones_like zeros_like fill_zeros_like fill_zeros_like2 "
+    "full_batch_size_like fill_constant_batch_size_like",
+}
+
+_KINDS = {word: kind for kind, words in _SYNONYMS.items() for word in words.split()}
+
+COMMUTATIVE = frozenset({"add", "mul", "max", "min", "equal", "not_equal"})
+"""Kinds whose inputs may be written in any order."""
+
+BOUNDED = frozenset({"sigmoid", "softmax", "log_softmax", "tanh", "erf", "hard_sigmoid", "gelu", "swish"})
+"""Kinds computed through a function bounded by one: implementations agree to some ulp of *one*, also where
+the result itself is tiny (measured: sigmoids near 1e-7 differ by 5e-8)."""
+
+
+def kind_of(op: Op) -> str:
+    """The neutral kind of an operator; one that no table knows keeps its own type."""
+    if op.type in ("pool2d", "pool3d"):
+        return "max_pool" if str(op.attributes.get("pooling_type", "")) == "max" else "avg_pool"
+    if op.type == "Sum":
+        return "add"
+    return _KINDS.get(op.type, op.type)
+
+
+def is_identity(op: Op) -> bool:
+    """Whether the op hands its first input on unchanged (at inference, and where the attributes say so)."""
+    kind = kind_of(op)
+    if kind == "identity":
+        return True
+    if kind == "dropout":
+        return op.attributes.get("dropout_implementation", op.attributes.get("mode")) == "upscale_in_train"
+    if kind == "scale" and "ScaleTensor" not in op.slots and len(op.inputs) == 1:
+        return op.attributes.get("scale", 1.0) == 1.0 and op.attributes.get("bias", 0.0) == 0.0
+    return False

@@ -1,0 +1,301 @@
+"""Which value of the candidate is which value of the reference?
+
+Seeds are certain: the models' inputs and outputs, and operators that use a parameter of equal content. From
+there two arguments alternate until neither finds more:
+
+*topology*  ops of one kind whose inputs are paired have paired outputs, and the other way round;
+*cone*      values below the same seeds and above the same seeds correspond (dominance on both sides, which
+            survives fusing, folding and decomposing), told apart by kind and shape.
+
+Names take no part; where they agree, they are noted as further evidence. Every pair is later put to the
+test on the tensors of the run (:mod:`segdiff.walk`), so a wrong pair costs time and not truth.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from segdiff.align.kinds import COMMUTATIVE, kind_of
+from segdiff.align.parameters import ParameterPair
+from segdiff.align.view import View
+from segdiff.graph import Op, Shape
+
+Label = tuple[object, ...]
+
+
+@dataclass
+class Matcher:
+    """The pairs found so far, both ways, each with the argument that found it."""
+
+    reference: View
+    candidate: View
+    parameters: dict[str, ParameterPair]
+    forward: dict[str, str] = field(default_factory=dict)
+    backward: dict[str, str] = field(default_factory=dict)
+    evidence: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    ops: dict[int, int] = field(default_factory=dict)
+    fresh: list[str] = field(default_factory=list)
+
+    def add(self, r: str, c: str, *why: str) -> bool:
+        """Pair two values unless one is taken or their shapes exclude it."""
+        if r in self.forward or c in self.backward or not self.compatible(r, c):
+            return False
+        self.forward[r], self.backward[c], self.evidence[r] = c, r, why
+        self.fresh.append(r)
+        return True
+
+    def compatible(self, r: str, c: str) -> bool:
+        """Whether the declared shapes allow the two to be one tensor."""
+        return may_be_equal(self.reference.graph.value(r).shape, self.candidate.graph.value(c).shape)
+
+    def add_ops(self, ours: Op, theirs: Op, why: str) -> None:
+        """Two ops are the same: so are their inputs and, where neither does more, their outputs."""
+        self.ops[ours.index] = theirs.index
+        mine, other = self.reference.reads[ours.index], self.candidate.reads[theirs.index]
+        if len(mine) == len(other) and (kind_of(ours) not in COMMUTATIVE or len(mine) == 1):
+            for r, c in zip(mine, other, strict=True):
+                self.add(r, c, why)
+        if self.does_the_same(ours, theirs):
+            for r, c in zip(ours.outputs, theirs.outputs, strict=False):
+                if r in self.reference.producer and c in self.candidate.producer:
+                    self.add(r, c, why)
+
+    def does_the_same(self, ours: Op, theirs: Op) -> bool:
+        """Kind and number of parameters agree: no bias, batch norm or activation is fused into either."""
+        if kind_of(ours) != kind_of(theirs) or "activation" in theirs.attributes:
+            return False
+        mine = self.reference.parameters_of[ours.index]
+        other = self.candidate.parameters_of[theirs.index]
+        if kind_of(ours) in ("conv", "conv_transpose", "matmul"):
+            return len(mine) == len(other)
+        paired = {self.parameters[name].candidate for name in mine if name in self.parameters}
+        return paired <= set(other)
+
+
+def match(reference: View, candidate: View, parameters: Iterable[ParameterPair]) -> Matcher:
+    """Pair the values of two views; see the module's docstring for the method."""
+    matcher = Matcher(reference, candidate, {pair.reference: pair for pair in parameters})
+    pair_ends(matcher)
+    pair_by_parameters(matcher)
+    while True:
+        spread(matcher)
+        if not any(by_cone(matcher, rule) for rule in RULES):
+            return matcher
+
+
+def pair_ends(matcher: Matcher) -> None:
+    """The models' inputs by name, or by position; their outputs by position."""
+    ours, theirs = matcher.reference, matcher.candidate
+    mine, other = list(ours.graph.inputs), list(theirs.graph.inputs)
+    for name in [n for n in mine if n in other]:
+        matcher.add(name, name, "model input", "name")
+    rest = [n for n in mine if n not in matcher.forward], [n for n in other if n not in matcher.backward]
+    for r, c in zip(*rest, strict=False):
+        matcher.add(r, c, "model input")
+    if len(ours.outputs) == len(theirs.outputs):
+        for r, c in zip(ours.outputs, theirs.outputs, strict=True):
+            matcher.add(r, c, "model output")
+
+
+def pair_by_parameters(matcher: Matcher) -> None:
+    """Ops that alone use a parameter of the same content, and are of the same kind, are the same op."""
+    mine, other = users(matcher.reference), users(matcher.candidate)
+    for pair in matcher.parameters.values():
+        ours, theirs = mine.get(pair.reference, []), other.get(pair.candidate, [])
+        if len(ours) == len(theirs) == 1 and kind_of(ours[0]) == kind_of(theirs[0]):
+            matcher.add_ops(ours[0], theirs[0], "parameters")
+
+
+def users(view: View) -> dict[str, list[Op]]:
+    """Parameter -> the compute ops that use it."""
+    found: dict[str, list[Op]] = defaultdict(list)
+    for op in view.ops:
+        for name in view.parameters_of[op.index]:
+            found[name].append(op)
+    return found
+
+
+# --- topology -----------------------------------------------------------------------------------------
+
+
+def spread(matcher: Matcher) -> None:
+    """Follow every new pair to the ops that read it and to the op that writes it."""
+    while matcher.fresh:
+        r = matcher.fresh.pop()
+        _spread_down(matcher, r, matcher.forward[r])
+        _spread_up(matcher, r, matcher.forward[r])
+
+
+def _spread_down(matcher: Matcher, r: str, c: str) -> None:
+    ours = _by_kind(matcher, matcher.reference, r, matcher.ops.keys())
+    theirs = _by_kind(matcher, matcher.candidate, c, matcher.ops.values())
+    for kind, mine in ours.items():
+        other = [op for op in theirs.get(kind, [])]
+        for op in mine:
+            fitting = [o for o in other if _inputs_paired(matcher, op, o) and _parameters_allow(matcher, op, o)]
+            rivals = [m for m in mine if fitting and _inputs_paired(matcher, m, fitting[0])]
+            if fitting and len(fitting) == max(1, len(rivals)):
+                other.remove(fitting[0])
+                matcher.add_ops(op, fitting[0], "topology")
+
+
+def _by_kind(matcher: Matcher, view: View, name: str, taken: Iterable[int]) -> dict[str, list[Op]]:
+    found: dict[str, list[Op]] = defaultdict(list)
+    done = set(taken)
+    for op in view.readers.get(name, ()):
+        if op.index not in done:
+            found[kind_of(op)].append(op)
+    return found
+
+
+def _inputs_paired(matcher: Matcher, ours: Op, theirs: Op) -> bool:
+    mine = [matcher.forward.get(name) for name in matcher.reference.reads[ours.index]]
+    other = list(matcher.candidate.reads[theirs.index])
+    if kind_of(ours) in COMMUTATIVE:
+        return None not in mine and Counter(mine) == Counter(other)
+    return mine == other
+
+
+def _parameters_allow(matcher: Matcher, ours: Op, theirs: Op) -> bool:
+    """No parameter of one op is known to be a parameter of another op than the other one."""
+    mine = matcher.reference.parameters_of[ours.index]
+    other = set(matcher.candidate.parameters_of[theirs.index])
+    paired = {matcher.parameters[name].candidate for name in mine if name in matcher.parameters}
+    known = {pair.candidate for pair in matcher.parameters.values()}
+    return paired <= other and (other & known) <= paired
+
+
+def _spread_up(matcher: Matcher, r: str, c: str) -> None:
+    ours, theirs = matcher.reference.producer.get(r), matcher.candidate.producer.get(c)
+    if ours is None or theirs is None or ours.index in matcher.ops:
+        return
+    same_output = ours.outputs.index(r) == theirs.outputs.index(c)
+    if same_output and matcher.does_the_same(ours, theirs) and _parameters_allow(matcher, ours, theirs):
+        matcher.add_ops(ours, theirs, "topology")
+
+
+# --- cones --------------------------------------------------------------------------------------------
+
+
+def cones(view: View, bits: dict[str, int]) -> dict[str, tuple[int, int]]:
+    """Value -> the seeds above it and the seeds below it, as bit sets.
+
+    ``bits`` gives the bit of every seed: a paired value or a paired parameter.
+    """
+    above: dict[str, int] = {name: bits.get(name, 0) for name in view.graph.inputs}
+    for op in view.ops:
+        seeds = 0
+        for name in (*view.reads[op.index], *view.parameters_of[op.index]):
+            seeds |= above.get(name, bits.get(name, 0))
+        for name in op.outputs:
+            above[name] = seeds | bits.get(name, 0)
+    below: dict[str, int] = {}
+    for op in reversed(view.ops):
+        seeds = 0
+        for name in op.outputs:
+            seeds |= below.get(name, 0) | bits.get(name, 0)
+        for name in view.parameters_of[op.index]:
+            seeds |= bits.get(name, 0)
+        for name in view.reads[op.index]:
+            below[name] = below.get(name, 0) | seeds
+    return {name: (above.get(name, 0), below.get(name, 0)) for name in view.values}
+
+
+Rule = Callable[[View, str], Label]
+
+
+def both_neighbours(view: View, name: str) -> Label:
+    """What writes a value and what reads it."""
+    return (*writer(view, name), *readers(view, name))
+
+
+def readers(view: View, name: str) -> Label:
+    """What reads a value."""
+    kinds = sorted(kind_of(op) for op in view.readers.get(name, ()))
+    return ("read by", *kinds, name in view.outputs)
+
+
+def writer(view: View, name: str) -> Label:
+    """What writes a value, and as which of its outputs."""
+    op = view.producer.get(name)
+    return ("input",) if op is None else (kind_of(op), op.outputs.index(name))
+
+
+def anything(view: View, name: str) -> Label:
+    """Nothing but the place."""
+    return ()
+
+
+RULES: tuple[tuple[Rule, bool], ...] = (
+    (both_neighbours, False),
+    (readers, False),
+    (both_neighbours, True),
+    (writer, False),
+    (anything, False),
+)
+"""From strict to lax; True allows a tie between equally many values on both sides: program order decides."""
+
+
+def by_cone(matcher: Matcher, rule: tuple[Rule, bool]) -> bool:
+    """Pair the values that share cones and label; returns whether any pair was found."""
+    label, ties = rule
+    cells = _cells(matcher, label)
+    found = False
+    for ours, theirs in cells:
+        if len(ours) == len(theirs) == 1 or (ties and len(ours) == len(theirs)):
+            found |= _plausible(matcher, label, ours[0], theirs[0]) and matcher.add(
+                ours[0], theirs[0], "cone", label.__name__.replace("_", " ")
+            )
+    return found
+
+
+def _plausible(matcher: Matcher, label: Rule, r: str, c: str) -> bool:
+    """Where a weight is involved, the same writer must do the same: a fused bias belongs to a later value."""
+    ours, theirs = matcher.reference.producer.get(r), matcher.candidate.producer.get(c)
+    if ours is None or theirs is None:
+        return ours is theirs
+    if label is readers or kind_of(ours) != kind_of(theirs):
+        return True
+    return matcher.does_the_same(ours, theirs)
+
+
+def _cells(matcher: Matcher, label: Rule) -> Iterator[tuple[list[str], list[str]]]:
+    mine, other = _seed_bits(matcher)
+    ours = _grouped(matcher.reference, cones(matcher.reference, mine), label, matcher.forward)
+    theirs = _grouped(matcher.candidate, cones(matcher.candidate, other), label, matcher.backward)
+    for key, values in ours.items():
+        if key in theirs:
+            yield values, theirs[key]
+
+
+def _seed_bits(matcher: Matcher) -> tuple[dict[str, int], dict[str, int]]:
+    mine, other = {}, {}
+    pairs = [*matcher.forward.items()]
+    pairs += [(p.reference, p.candidate) for p in matcher.parameters.values()]
+    for position, (r, c) in enumerate(pairs):
+        mine[r] = other[c] = 1 << position
+    return mine, other
+
+
+def _grouped(
+    view: View, seeds: dict[str, tuple[int, int]], label: Rule, taken: dict[str, str]
+) -> dict[Label, list[str]]:
+    groups: dict[Label, list[str]] = defaultdict(list)
+    for name in view.values:
+        if name not in taken:
+            groups[(*seeds[name], *label(view, name))].append(name)
+    return groups
+
+
+def may_be_equal(ours: Shape | None, theirs: Shape | None) -> bool:
+    """Whether two declared shapes can be the same but for axes of length one; unknown lengths fit any."""
+    if ours is None or theirs is None:
+        return True
+    mine, other = [n for n in ours if n != 1], [n for n in theirs if n != 1]
+    if None in mine or None in other:
+        return len(ours) != len(theirs) or all(
+            a is None or b is None or a == b for a, b in zip(ours, theirs, strict=True)
+        )
+    return mine == other

@@ -1,0 +1,117 @@
+"""Which parameters of the two models are the same, whatever they are called?
+
+Content decides. A digest that does not depend on the order of elements finds a weight that was transposed or
+reshaped; directions of output channels find one that a folded batch norm has rescaled, or that was rounded.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from segdiff.graph import Array, Graph, Parameter
+
+SMALLEST_ANCHOR = 3
+"""Elements: scalars and pairs are too often equal by chance (an epsilon, a 0 and 1 bound)."""
+
+ALIKE = 0.98
+"""Mean |cosine| between output channels from which two weights count as one that was rescaled. Unrelated
+trained 3x3x16 kernels stay below 0.5; a fold or a cast keeps every direction, above 0.999."""
+
+SAMPLED_CHANNELS = 16
+SAMPLED_ELEMENTS = 64
+"""How much of a weight its signature keeps: 16 directions of 64 numbers tell thousands of weights apart."""
+
+
+@dataclass(frozen=True)
+class ParameterPair:
+    """Two parameters that hold the same weights; ``exact`` where the elements are the same bit for bit."""
+
+    reference: str
+    candidate: str
+    exact: bool
+
+
+def match_parameters(
+    reference: Graph, candidate: Graph, used: tuple[Iterable[str], Iterable[str]]
+) -> list[ParameterPair]:
+    """Pair the parameters that compute ops use; only pairs that are unambiguous on both sides."""
+    ours = [reference.parameters[name] for name in dict.fromkeys(used[0])]
+    theirs = [candidate.parameters[name] for name in dict.fromkeys(used[1])]
+    exact = list(_equal_content(ours, theirs))
+    taken = {pair.reference for pair in exact}, {pair.candidate for pair in exact}
+    left = [p for p in ours if p.name not in taken[0]], [p for p in theirs if p.name not in taken[1]]
+    return exact + list(_rescaled(*left))
+
+
+def _equal_content(ours: list[Parameter], theirs: list[Parameter]) -> Iterator[ParameterPair]:
+    groups = _by_digest(ours), _by_digest(theirs)
+    for digest, mine in groups[0].items():
+        other = groups[1].get(digest, [])
+        if len(mine) == len(other) == 1:
+            yield ParameterPair(mine[0].name, other[0].name, exact=True)
+
+
+def _by_digest(parameters: list[Parameter]) -> dict[tuple[int, int], list[Parameter]]:
+    groups: dict[tuple[int, int], list[Parameter]] = defaultdict(list)
+    for parameter in parameters:
+        if parameter.size >= SMALLEST_ANCHOR:
+            groups[parameter.size, content_digest(parameter.load())].append(parameter)
+    return groups
+
+
+def content_digest(array: Array) -> int:
+    """A 64-bit digest of the elements that does not depend on their order, shape or float width.
+
+    The sum of a mixing function over the bit patterns (an additive multiset hash).
+    """
+    if array.dtype.kind == "f":
+        bits = (array.reshape(-1).astype(np.float32) + np.float32(0.0)).view(np.uint32).astype(np.uint64)
+    else:
+        bits = array.reshape(-1).astype(np.int64).view(np.uint64)
+    bits *= np.uint64(0x9E3779B97F4A7C15)
+    bits ^= bits >> np.uint64(29)
+    bits *= np.uint64(0xBF58476D1CE4E5B9)
+    bits ^= bits >> np.uint64(32)
+    return int(bits.sum(dtype=np.uint64))
+
+
+def _rescaled(ours: list[Parameter], theirs: list[Parameter]) -> Iterator[ParameterPair]:
+    """Pairs of kernels of one shape whose output channels point the same way; best mutual matches only."""
+    shapes = _by_shape(ours), _by_shape(theirs)
+    for shape, mine in shapes[0].items():
+        other = shapes[1].get(shape)
+        if not other:
+            continue
+        alike = _alikeness([p.load() for p in mine], [p.load() for p in other])
+        for i, parameter in enumerate(mine):
+            j = int(alike[i].argmax())
+            if alike[i, j] >= ALIKE and int(alike[:, j].argmax()) == i:
+                yield ParameterPair(parameter.name, other[j].name, exact=False)
+
+
+def _by_shape(parameters: list[Parameter]) -> dict[tuple[int, ...], list[Parameter]]:
+    groups: dict[tuple[int, ...], list[Parameter]] = defaultdict(list)
+    for parameter in parameters:
+        if len(parameter.shape) >= 2 and parameter.size >= SMALLEST_ANCHOR:
+            groups[parameter.shape].append(parameter)
+    return groups
+
+
+def _alikeness(mine: list[Array], other: list[Array]) -> Array:
+    ours = np.stack([_directions(array) for array in mine])
+    theirs = np.stack([_directions(array) for array in other])
+    channels = ours.shape[1]
+    return sum(np.abs(ours[:, k] @ theirs[:, k].T) for k in range(channels)) / channels
+
+
+def _directions(array: Array) -> Array:
+    """Unit vectors of a sample of the kernel's output channels, ``(channels, elements)`` float64."""
+    rows = array.reshape(array.shape[0], -1).astype(np.float64)
+    rows = rows[:: max(1, rows.shape[0] // SAMPLED_CHANNELS)][:SAMPLED_CHANNELS]
+    rows = rows[:, :: max(1, rows.shape[1] // SAMPLED_ELEMENTS)][:, :SAMPLED_ELEMENTS]
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(norms > 0, norms, 1.0)

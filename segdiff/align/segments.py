@@ -1,0 +1,125 @@
+"""What lies between paired values? The unit of blame: a *segment*, a set of ops on both sides.
+
+A segment is what turns paired values into one paired value. Where several paired values share ops that
+compute, they form one segment with several outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import networkx as nx
+
+from segdiff.align.view import View
+from segdiff.graph import Graph
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One step of the walk.
+
+    ``outputs`` are the pairs it ends in, (reference, candidate); ``inputs`` the pairs the candidate's side
+    starts from, shapes included; ``nodes`` all the candidate's nodes needed to run it, and ``ops`` those of
+    them that compute; ``reference_ops`` the reference's compute ops. Ops are given by their index.
+    ``same_ends`` says that both sides start from the same pairs.
+    """
+
+    outputs: tuple[tuple[str, str], ...]
+    inputs: tuple[tuple[str, str], ...]
+    nodes: tuple[int, ...]
+    ops: tuple[int, ...]
+    reference_ops: tuple[int, ...]
+    same_ends: bool
+
+
+@dataclass(frozen=True)
+class _Cone:
+    """What one value is made of, back to paired values."""
+
+    nodes: frozenset[int]
+    starts: tuple[str, ...]
+
+
+def cut(reference: View, candidate: View, pairs: Mapping[str, str]) -> tuple[Segment, ...]:
+    """Cut both graphs at the paired values (reference -> candidate), in the candidate's program order."""
+    ends = {c: r for r, c in pairs.items() if c in candidate.producer}
+    cones = {c: _cone(candidate.graph, c, frozenset(pairs.values())) for c in ends}
+    compute = frozenset(op.index for op in candidate.ops)
+    groups = _sharing(cones, compute)
+    built = [_segment(reference, candidate, pairs, group, cones, compute) for group in groups]
+    return tuple(sorted(built, key=lambda segment: segment.nodes[-1]))
+
+
+def _cone(graph: Graph, end: str, stops: frozenset[str]) -> _Cone:
+    nodes: set[int] = set()
+    starts: dict[str, None] = {}
+    queue = [end]
+    while queue:
+        op = graph.producer.get(queue.pop())
+        if op is None or op.index in nodes:
+            continue
+        nodes.add(op.index)
+        for name in op.inputs:
+            if name in stops or name in graph.inputs:
+                starts[name] = None
+            elif name not in graph.parameters:
+                queue.append(name)
+    return _Cone(frozenset(nodes), tuple(starts))
+
+
+def _sharing(cones: Mapping[str, _Cone], compute: frozenset[int]) -> list[list[str]]:
+    """Groups of ends whose cones share an op that computes."""
+    together = nx.Graph()
+    together.add_nodes_from(cones)
+    first: dict[int, str] = {}
+    for end, cone in cones.items():
+        for node in cone.nodes & compute:
+            together.add_edge(first.setdefault(node, end), end)
+    return [[end for end in cones if end in group] for group in map(set, nx.connected_components(together))]
+
+
+def _segment(
+    reference: View,
+    candidate: View,
+    pairs: Mapping[str, str],
+    group: list[str],
+    cones: Mapping[str, _Cone],
+    compute: frozenset[int],
+) -> Segment:
+    theirs = {c: r for r, c in pairs.items()}
+    nodes = frozenset().union(*(cones[end].nodes for end in group))
+    starts = dict.fromkeys(name for end in group for name in cones[end].starts)
+    ours, our_starts = _reference_side(reference, [theirs[end] for end in group], pairs)
+    data = {
+        theirs.get(candidate.source(n), "") for i in nodes & compute for n in candidate.reads[i]
+    } - {""}
+    made = {theirs[end] for end in group}
+    return Segment(
+        outputs=tuple((theirs[end], end) for end in group),
+        inputs=tuple((theirs.get(name, ""), name) for name in starts if name not in set(group)),
+        nodes=tuple(sorted(nodes)),
+        ops=tuple(sorted(nodes & compute)),
+        reference_ops=ours,
+        same_ends=our_starts - made == data - made,
+    )
+
+
+def _reference_side(
+    view: View, ends: Iterable[str], pairs: Mapping[str, str]
+) -> tuple[tuple[int, ...], set[str]]:
+    """Compute ops between paired values and ``ends``, and the paired values they start from."""
+    ops: set[int] = set()
+    starts: set[str] = set()
+    queue = list(ends)
+    while queue:
+        op = view.producer.get(queue.pop())
+        if op is None or op.index in ops:
+            continue
+        ops.add(op.index)
+        for name in view.reads[op.index]:
+            if name in pairs:
+                starts.add(name)
+            else:
+                queue.append(name)
+    return tuple(sorted(ops)), starts

@@ -1,0 +1,127 @@
+"""What of a graph computes? The matcher looks at a :class:`View`, not at the whole graph.
+
+Left out: ops that hang on parameters alone (they are parameters themselves), arithmetic on shapes (one side
+may have folded it), and ops that hand a tensor on unchanged. What remains are the *compute ops*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import networkx as nx
+
+from segdiff.align.kinds import is_identity, kind_of
+from segdiff.graph import Graph, Op
+
+
+@dataclass(frozen=True)
+class View:
+    """The compute ops of a graph and the values between them.
+
+    ``alias`` leads from a value to the one it repeats; ``reads`` from an op's index to the values it
+    computes on, aliases resolved, in slot order; ``parameters_of`` to the parameters it uses, directly or
+    through ops on constants.
+    """
+
+    graph: Graph
+    ops: tuple[Op, ...]
+    alias: dict[str, str]
+    reads: dict[int, tuple[str, ...]]
+    parameters_of: dict[int, tuple[str, ...]]
+    shape_values: frozenset[str] = field(repr=False)
+
+    @cached_property
+    def producer(self) -> dict[str, Op]:
+        """Value -> the compute op that writes it."""
+        return {name: op for op in self.ops for name in op.outputs if self.source(name) == name}
+
+    @cached_property
+    def readers(self) -> dict[str, tuple[Op, ...]]:
+        """Value -> the compute ops that read it, in program order."""
+        found: dict[str, list[Op]] = {}
+        for op in self.ops:
+            for name in dict.fromkeys(self.reads[op.index]):
+                found.setdefault(name, []).append(op)
+        return {name: tuple(ops) for name, ops in found.items()}
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """The model's outputs, aliases resolved."""
+        return tuple(self.source(name) for name in self.graph.outputs)
+
+    @cached_property
+    def values(self) -> tuple[str, ...]:
+        """Values that someone reads or receives: the model's inputs, then in program order."""
+        made = [name for op in self.ops for name in op.outputs if self.source(name) == name]
+        wanted = set(self.readers) | set(self.outputs)
+        return tuple(name for name in (*self.graph.inputs, *made) if name in wanted)
+
+    @cached_property
+    def flow(self) -> nx.DiGraph:
+        """Compute ops (by index) and values (by name)."""
+        graph = nx.DiGraph()
+        graph.add_nodes_from(self.graph.inputs)
+        for op in self.ops:
+            graph.add_edges_from((name, op.index) for name in self.reads[op.index])
+            graph.add_edges_from((op.index, name) for name in op.outputs)
+        return graph
+
+    def source(self, name: str) -> str:
+        """The value that ``name`` repeats, or itself."""
+        return self.alias.get(name, name)
+
+
+def view_of(graph: Graph) -> View:
+    """Classify the ops of a graph and keep those that compute and whose result is used."""
+    constants = {name: frozenset([name]) for name in graph.parameters}
+    shapes: set[str] = set()
+    alias: dict[str, str] = {}
+    computing: list[Op] = []
+    for op in graph.ops:
+        known = [name for name in op.inputs if name in constants]
+        free = [name for name in op.inputs if name not in constants and name not in shapes]
+        if kind_of(op) in ("shape", "fill_like"):
+            shapes.update(op.outputs)
+        elif not free and kind_of(op) != "random":
+            roots = frozenset(root for name in known for root in constants[name])
+            if len(known) == len(op.inputs):
+                constants.update(dict.fromkeys(op.outputs, roots))
+            else:
+                shapes.update(op.outputs)
+        elif is_identity(op) and op.outputs:
+            alias[op.outputs[0]] = alias.get(op.inputs[0], op.inputs[0])
+        else:
+            computing.append(op)
+    return _assemble(graph, computing, alias, constants, shapes)
+
+
+def _assemble(
+    graph: Graph,
+    computing: list[Op],
+    alias: dict[str, str],
+    constants: dict[str, frozenset[str]],
+    shapes: set[str],
+) -> View:
+    def flows(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(alias.get(n, n) for n in names if n not in constants and n not in shapes)
+
+    def roots(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(root for n in names for root in sorted(constants.get(n, ()))))
+
+    used = {alias.get(name, name) for name in graph.outputs}
+    alive = []
+    for op in reversed(computing):
+        if used.intersection(op.outputs):
+            used.update(flows(op.inputs))
+            alive.append(op)
+    alive.reverse()
+    return View(
+        graph=graph,
+        ops=tuple(alive),
+        alias=alias,
+        reads={op.index: flows(op.inputs) for op in alive},
+        parameters_of={op.index: roots(op.inputs) for op in alive},
+        shape_values=frozenset(shapes),
+    )

@@ -1,0 +1,87 @@
+"""Which shape and element type has every value of an ONNX graph?
+
+What the file states, completed by onnx's shape inference. Inference sees the graph without its weights: it
+needs only the small integer tensors that are shapes, and would copy all the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import onnx
+from onnx import shape_inference
+
+from segdiff.graph import Shape, Value
+from segdiff.readers.onnx_tensors import dtype_name
+
+_SMALL = 1024
+"""Elements; a tensor up to this size may be a shape, an axes list, a scale of Resize."""
+
+_MAX_BYTES = 256 * 1024 * 1024
+"""Size of the graph without weights above which inference is left out; it would copy that several times."""
+
+
+def values(model: onnx.ModelProto) -> dict[str, Value]:
+    """Name -> value for everything the file or shape inference describes."""
+    graph = model.graph
+    described = [*graph.input, *graph.value_info, *graph.output]
+    found = _described(_inferred(model))
+    found.update({name: value for name, value in _described(described).items() if value.shape is not None})
+    return {**_described(described), **found}
+
+
+def _inferred(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
+    """What inference adds; nothing where it fails, it is a convenience."""
+    try:
+        light = _without_weights(model)
+        if light.ByteSize() > _MAX_BYTES:
+            return []
+        graph = shape_inference.infer_shapes(light, check_type=False, strict_mode=False).graph
+    except Exception:
+        return []
+    return [*graph.value_info, *graph.output]
+
+
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    light = onnx.ModelProto(ir_version=max(model.ir_version, 4))  # from 4 on, an initializer needs no input
+    light.opset_import.extend(model.opset_import)
+    graph = light.graph
+    graph.name = "shapes"
+    graph.node.extend(model.graph.node)
+    graph.input.extend(model.graph.input)
+    graph.output.extend(model.graph.output)
+    graph.value_info.extend(model.graph.value_info)
+    listed = {item.name for item in graph.input}
+    for tensor in model.graph.initializer:
+        if _elements(tensor) <= _SMALL and tensor.data_location != onnx.TensorProto.EXTERNAL:
+            graph.initializer.append(tensor)
+        elif tensor.name not in listed:
+            graph.input.append(
+                onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+            )
+    return light
+
+
+def _elements(tensor: onnx.TensorProto) -> int:
+    count = 1
+    for dim in tensor.dims:
+        count *= dim
+    return count
+
+
+def _described(infos: Iterable[onnx.ValueInfoProto]) -> dict[str, Value]:
+    return {info.name: _value(info) for info in infos if info.name}
+
+
+def _value(info: onnx.ValueInfoProto) -> Value:
+    """A sequence, map or optional has neither shape nor dtype."""
+    if not info.type.HasField("tensor_type"):
+        return Value(info.name)
+    tensor = info.type.tensor_type
+    shape: Shape | None = None
+    if tensor.HasField("shape"):
+        shape = tuple(
+            dim.dim_value if dim.HasField("dim_value") and dim.dim_value >= 0 else None
+            for dim in tensor.shape.dim
+        )
+    return Value(info.name, shape, dtype_name(tensor.elem_type))
