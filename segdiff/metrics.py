@@ -7,7 +7,7 @@ arrays, and needs no memory of its own.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -54,14 +54,17 @@ INCOMPARABLE = Metrics(cosine=0.0, max_abs=math.inf, mean_abs=math.inf, rel_l2=m
 class Comparison:
     """The metrics, with what is needed to judge them.
 
-    ``scale`` is ``max|r|`` and ``rms`` the root mean square of the reference; ``mismatch`` says in words why
-    the two cannot be compared element by element (shape, non-finite values), else None.
+    ``scale`` is ``max|r|`` and ``rms`` the root mean square of the reference; ``changed`` the share of
+    elements that differ at all (counted for integers and booleans, which are ``discrete``); ``mismatch``
+    says in words why the two cannot be compared element by element (shape, non-finite values), else None.
     """
 
     metrics: Metrics
     scale: float
     rms: float
     size: int
+    discrete: bool = False
+    changed: float = 0.0
     mismatch: str | None = None
 
 
@@ -77,7 +80,10 @@ def compare_arrays(reference: Array, candidate: Array) -> Comparison:
     if reference.size == 0:
         return Comparison(EQUAL, scale=0.0, rms=0.0, size=0)
     sums = _accumulate(reference.reshape(-1), candidate.reshape(-1))
-    return sums.comparison()
+    if "f" in (reference.dtype.kind, candidate.dtype.kind):
+        return sums.comparison()
+    changed = float(np.mean(reference.reshape(-1) != candidate.reshape(-1)))
+    return replace(sums.comparison(), discrete=True, changed=changed)
 
 
 def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -34,6 +34,9 @@ class OnnxRuntime:
         self.graph = gs.import_onnx(self.model)
         self.threads = message.threads
         self.sessions: OrderedDict[tuple[object, ...], ort.InferenceSession] = OrderedDict()
+        self.constants = {
+            node.outputs[0].name: index for index, node in enumerate(self.graph.nodes) if is_constant(node)
+        }
         for tensor in self.graph.tensors().values():
             forget_type(tensor)
 
@@ -91,7 +94,7 @@ class OnnxRuntime:
     def cut(self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]) -> onnx.ModelProto:
         """The nodes ``ops`` as a model of their own, from ``feeds`` to ``wanted``."""
         part = gs.Graph(
-            nodes=[self.graph.nodes[index] for index in sorted(ops)],
+            nodes=self._with_constants(ops),
             inputs=[
                 gs.Variable(name, dtype=array.dtype, shape=[None] * array.ndim)
                 for name, array in feeds.items()
@@ -104,6 +107,14 @@ class OnnxRuntime:
         model = gs.export_onnx(part, do_type_check=False)
         model.ir_version = self.model.ir_version
         return model
+
+
+    def _with_constants(self, ops: tuple[int, ...]) -> list[gs.Node]:
+        """The nodes ``ops`` in file order, with the Constant nodes that they read."""
+        wanted = set(ops)
+        for index in ops:
+            wanted.update(self.constants[name] for name in all_reads(self.graph.nodes[index]) if name in self.constants)
+        return [self.graph.nodes[index] for index in sorted(wanted)]
 
 
 @dataclass(frozen=True)
@@ -136,6 +147,8 @@ def grouped(graph: gs.Graph, wanted: frozenset[str]) -> Iterator[tuple[int, ...]
     group: list[int] = []
     exposed = 0
     for index, node in enumerate(graph.nodes):
+        if is_constant(node):
+            continue  # each cut takes the constants it reads
         group.append(index)
         exposed += sum(tensor.name in wanted for tensor in node.outputs)
         if exposed >= EXPOSED_AT_ONCE:
@@ -147,18 +160,37 @@ def grouped(graph: gs.Graph, wanted: frozenset[str]) -> Iterator[tuple[int, ...]
 
 def reads_of(node: gs.Node) -> list[str]:
     """Names of the values a node reads, those captured by its subgraphs included, constants left out."""
-    names = [tensor.name for tensor in node.inputs if isinstance(tensor, gs.Variable) and tensor.name]
+    return all_reads(node, constants=False)
+
+
+def all_reads(node: gs.Node, *, constants: bool = True) -> list[str]:
+    """Names of all the tensors a node reads, those captured by its subgraphs included."""
+    names = [
+        tensor.name
+        for tensor in node.inputs
+        if tensor.name and isinstance(tensor, gs.Variable) and (constants or not from_constant(tensor))
+    ]
     for value in node.attrs.values():
         if isinstance(value, gs.Graph):
-            names += captured(value)
+            names += captured(value, constants=constants)
     return names
 
 
-def captured(subgraph: gs.Graph) -> Iterable[str]:
+def is_constant(node: gs.Node) -> bool:
+    """Whether a node only holds a tensor (old converters write every weight so)."""
+    return bool(node.op == "Constant" and node.domain in (None, "", "ai.onnx"))
+
+
+def from_constant(tensor: gs.Variable) -> bool:
+    """Whether a tensor is what a Constant node holds."""
+    return any(is_constant(node) for node in tensor.inputs)
+
+
+def captured(subgraph: gs.Graph, *, constants: bool) -> Iterable[str]:
     """Names that a subgraph reads from outside."""
     own = {tensor.name for node in subgraph.nodes for tensor in node.outputs}
     own |= {tensor.name for tensor in subgraph.inputs}
-    read = [name for node in subgraph.nodes for name in reads_of(node)]
+    read = [name for node in subgraph.nodes for name in all_reads(node, constants=constants)]
     read += [tensor.name for tensor in subgraph.outputs if isinstance(tensor, gs.Variable)]
     return [name for name in read if name not in own]
 

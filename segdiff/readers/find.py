@@ -120,7 +120,7 @@ def _from_stem(stem: Path) -> ModelFiles:
 
 
 def _params_of(program: Path) -> Path | None:
-    """The parameters of a Paddle program: of the same stem, by deploy.yaml, or by an old name."""
+    """The parameters of a Paddle program: of its stem, by deploy.yaml, by an old name, or the only ones."""
     folder = program.parent
     if program.name == _OLD_PROGRAM:
         combined = [folder / name for name in _OLD_PARAMS if (folder / name).is_file()]
@@ -132,7 +132,8 @@ def _params_of(program: Path) -> Path | None:
     model, params = _deploy_entry(folder, "model"), _deploy_entry(folder, "params")
     if model is not None and model.stem == program.stem and params is not None and params.is_file():
         return params
-    return None
+    lonely = list(folder.glob("*.pdiparams"))
+    return lonely[0] if len(lonely) == 1 and _programs(folder) == [program] else None
 
 
 def _deploy_entry(folder: Path, key: str) -> Path | None:

@@ -28,8 +28,10 @@ def guard(path: Path, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except ModelError:
-        raise
+    except ModelError as error:
+        if str(error).isprintable():
+            raise
+        raise ModelError(_one_line(str(error))) from error  # a damaged name is part of it
     except OSError as error:
         raise ModelError(
             f"{path}: cannot be read ({error.strerror or error}); check path and rights"
@@ -39,11 +41,15 @@ def guard(path: Path, what: str) -> Iterator[None]:
     except MemoryError as error:
         raise ModelError(f"{path}: {what} does not fit into memory") from error
     except Exception as error:
-        words = " ".join(str(error).split())[:_MESSAGE_LENGTH]
+        words = _one_line(" ".join(str(error).split()))[:_MESSAGE_LENGTH]
         reason = f"{type(error).__name__}: {words}" if words else type(error).__name__
         raise ModelError(
             f"{path}: {what} is damaged or not understood ({reason}); export it again"
         ) from error
+
+
+def _one_line(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def read_bytes(path: Path, limit: int = PROTOBUF_LIMIT) -> bytes:

@@ -24,10 +24,9 @@ _MAX_BYTES = 256 * 1024 * 1024
 def values(model: onnx.ModelProto) -> dict[str, Value]:
     """Name -> value for everything the file or shape inference describes."""
     graph = model.graph
-    described = [*graph.input, *graph.value_info, *graph.output]
-    found = _described(_inferred(model))
-    found.update({name: value for name, value in _described(described).items() if value.shape is not None})
-    return {**_described(described), **found}
+    stated = _described([*graph.input, *graph.value_info, *graph.output])
+    inferred = _described(_inferred(model))  # starts from what is stated and fills its gaps
+    return {**stated, **{name: value for name, value in inferred.items() if value.shape is not None}}
 
 
 def _inferred(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:

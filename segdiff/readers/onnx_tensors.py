@@ -136,9 +136,21 @@ def _external(
 
 def _load(name: str, tensor: onnx.TensorProto, dtype: str, model: Path) -> Array:
     with guard(model, f"tensor {name}"):
-        array = np.asarray(numpy_helper.to_array(tensor))
-        # older onnx widens bfloat16 and float8 to float32, and ints of 4 bits to 8: the way back is exact
-        return np.ascontiguousarray(array.astype(numpy_dtype(dtype), copy=False)).reshape(array.shape)
+        return _as_dtype(np.asarray(numpy_helper.to_array(tensor)), dtype)
+
+
+def _as_dtype(array: Array, name: str) -> Array:
+    """The array in the dtype of that name, whichever way the installed onnx gives bfloat16 and smaller.
+
+    Newer releases give the dtype itself, older ones values widened to float32 or int8, or an unsigned
+    integer type with one named field: the bits of a float, the value of a 4-bit integer.
+    """
+    dtype = numpy_dtype(name)
+    if array.dtype.names:
+        array = np.ascontiguousarray(array).view(array.dtype[0]).reshape(array.shape)
+        if "float" in name:
+            array = array.view(dtype)
+    return np.ascontiguousarray(array.astype(dtype, copy=False)).reshape(array.shape)
 
 
 def _load_external(

@@ -69,11 +69,18 @@ def build_pairs(given: argparse.Namespace) -> int:
     converter = given.converter or CONVERTERS_OF_KIND[given.kind][0]
     opset = given.opset or DEFAULT_OPSET[converter]
     failed = 0
-    for name in list(ARCHITECTURES) if "all" in given.arch else given.arch:
+    for name in chosen(given.arch, given.size):
         shape = given.size or ARCHITECTURES[name].small
         model = Model(name, shape, given.kind, dynamic=given.dynamic, output_op=given.output_op)
         failed += "failed" in steps.build(Conversion(model, converter, opset))
     return int(failed > 0)
+
+
+def chosen(names: list[str], shape: tuple[int, int] | None) -> list[str]:
+    """Return the architectures asked for, where ``all`` are those that take the size asked for."""
+    if "all" not in names:
+        return names
+    return [name for name, found in ARCHITECTURES.items() if found.takes(shape or found.small)]
 
 
 def build_seaformer(given: argparse.Namespace) -> int:

@@ -8,13 +8,21 @@ deep one is what people deploy.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-SMALL = (64, 96)
-"""Twice and three times 32, the total stride of most backbones: the least at which all layers work."""
+STRIDE = 32
+"""The total stride of most backbones."""
+
+SMALL = (2 * STRIDE, 3 * STRIDE)
+"""The least at which most networks work; not square, so that confused axes show."""
+
+PYRAMID = (6 * STRIDE, 6 * STRIDE)
+"""A pooling pyramid with bins of 1, 2, 3 and 6 divides it. The converters get adaptive
+pooling wrong where the bins don't divide the map, and fail where there are more bins than pixels."""
 
 NUM_CLASSES = 19
 
@@ -35,6 +43,10 @@ class Architecture:
     small: tuple[int, int] = SMALL
     any_size: bool = True
 
+    def takes(self, size: tuple[int, int]) -> bool:
+        """Whether the network works on images of `size`."""
+        return self.any_size or all(side % STRIDE == 0 for side in size)
+
 
 RESNET_OS8: dict[str, Any] = {"output_stride": 8, "multi_grid": [1, 2, 4]}
 ASPP: dict[str, Any] = {"aspp_ratios": [1, 12, 24, 36], "aspp_out_channels": 256}
@@ -53,9 +65,15 @@ KNET_HEADS: dict[str, Any] = {
         "dropout": 0.0,
         "conv_kernel_size": 1,
         "with_ffn": True,
-        "kernel_updator_cfg": {"in_channels": 64, "feat_channels": 64, "out_channels": 64},
+        "kernel_updator_cfg": {"in_channels": 128, "feat_channels": 64, "out_channels": 128},
     },
-    "kernel_generate_head_params": {"num_convs": 2, "concat_input": True, "num_classes": NUM_CLASSES},
+    "kernel_generate_head_params": {
+        "head_layer": "FCNKernelHead",
+        "in_channels": 512,
+        "channels": 128,
+        "num_classes": NUM_CLASSES,
+    },
+    "backbone_indices": [3],
     "num_stages": 2,
     "channels": 128,
 }
@@ -66,24 +84,24 @@ ARCHITECTURES: dict[str, Architecture] = {
     "PP-LiteSeg": Architecture("PPLiteSeg", "STDC1", small=(128, 128)),
     "DeepLabV3P": Architecture("DeepLabV3P", "ResNet50_vd", {"backbone_indices": [0, 3], **ASPP}, RESNET_OS8),
     "FCN-HRNet_W18": Architecture("FCN", "HRNet_W18", {"backbone_indices": [-1]}),
-    "PSPNet": Architecture("PSPNet", "ResNet50_vd", LAST_TWO, RESNET_OS8),
+    "PSPNet": Architecture("PSPNet", "ResNet50_vd", LAST_TWO, RESNET_OS8, small=(96, 96)),
     "DANet": Architecture("DANet", "ResNet50_vd", LAST_TWO, RESNET_OS8),
     "DeepLabV3": Architecture("DeepLabV3", "ResNet50_vd", {"backbone_indices": [3], **ASPP}, RESNET_OS8),
     # Encoder-decoders.
     "UNet": Architecture("UNet"),
     "UNet-deconv": Architecture("UNet", options={"use_deconv": True}, any_size=False),
     "AttentionUNet": Architecture("AttentionUNet", any_size=False),
-    "UNetPlusPlus": Architecture("UNetPlusPlus"),
+    "UNetPlusPlus": Architecture("UNetPlusPlus", any_size=False),
     "UNet3Plus": Architecture("UNet3Plus", any_size=False),
     "U2Netp": Architecture("U2Netp"),
     "SegNet": Architecture("SegNet", any_size=False),
     "HarDNet": Architecture("HarDNet"),
     # Small and fast ones.
     "MobileSeg": Architecture("MobileSeg", "MobileNetV2_x1_0"),
-    "DDRNet-23": Architecture("DDRNet_23"),
+    "DDRNet-23": Architecture("DDRNet_23", any_size=False),
     "STDCSeg": Architecture("STDCSeg", "STDC1"),
     "BiSeNetV1": Architecture("BiseNetV1", "ResNet18_vd", backbone_options={"output_stride": 8}),
-    "Fast-SCNN": Architecture("FastSCNN"),
+    "Fast-SCNN": Architecture("FastSCNN", small=PYRAMID),
     "ENet": Architecture("ENet", any_size=False),
     "ESPNetV1": Architecture("ESPNetV1", any_size=False),
     "ESPNetV2": Architecture("ESPNetV2", any_size=False),
@@ -110,26 +128,25 @@ ARCHITECTURES: dict[str, Architecture] = {
     "GCNet": Architecture("GCNet", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),
     "CCNet": Architecture("CCNet", "ResNet18_vd", {**LAST_TWO, "recurrence": 2}, {"output_stride": 8}),
     "DNLNet": Architecture("DNLNet", "ResNet50_vd", LAST_TWO, RESNET_OS8),
-    "EMANet": Architecture("EMANet", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),
-    "ISANet": Architecture("ISANet", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),
+    "EMANet": Architecture("EMANet", "ResNet50_vd", LAST_TWO, RESNET_OS8),
+    "ISANet": Architecture("ISANet", "ResNet50_vd", LAST_TWO, RESNET_OS8),
     "ANN": Architecture("ANN", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),
     "GloRe": Architecture("GloRe", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),
-    "GINet": Architecture("GINet", "ResNet18_vd", ALL_FOUR),
+    "GINet": Architecture("GINet", "ResNet50_vd", ALL_FOUR),
     "ENCNet": Architecture("ENCNet", "ResNet18_vd", {"backbone_indices": [1, 2, 3]}, {"output_stride": 8}),
     "FastFCN": Architecture("FastFCN", "ResNet18_vd"),
-    "DMNet": Architecture("DMNet", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),
+    "DMNet": Architecture("DMNet", "ResNet18_vd", {"mid_channels": 128}, {"output_stride": 8}),
     "PFPNNet": Architecture(
         "PFPNNet",
         "ResNet18_vd",
         {**ALL_FOUR, "channels": 128, "fpn_inplanes": [64, 128, 256, 512]},
     ),
     "SFNet": Architecture("SFNet", "ResNet18_vd", ALL_FOUR),
-    "PointRend": Architecture("PointRend", "ResNet18_vd", {**ALL_FOUR, "fpn_inplanes": [64, 128, 256, 512]}),
     "DecoupledSegNet": Architecture(
         "DecoupledSegNet", "ResNet18_vd", {"backbone_indices": [0, 3]}, {"output_stride": 8}
     ),
-    "UPerNet": Architecture("UPerNet", "ResNet18_vd", {**ALL_FOUR, "channels": 128}),
-    "KNet": Architecture("KNet", "ResNet18_vd", {**ALL_FOUR, **KNET_HEADS}),
+    "UPerNet": Architecture("UPerNet", "ResNet18_vd", {**ALL_FOUR, "channels": 128}, small=PYRAMID),
+    "KNet": Architecture("KNet", "ResNet18_vd", KNET_HEADS, {"output_stride": 8}),
     "HRNet-Contrast": Architecture(
         "HRNetW48Contrast", "HRNet_W18", {"bb_channels": 270, "drop_prob": 0.1, "proj_dim": 256}
     ),
@@ -142,10 +159,18 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "TopFormer": Architecture("TopFormer", "TopTransformer_Tiny"),
     "RTFormer": Architecture(
-        "RTFormer", options={"base_channels": 32, "head_channels": 64}, small=(128, 128)
+        "RTFormer", options={"base_channels": 32, "head_channels": 64}, small=(384, 384)
     ),
-    "PP-MobileSeg": Architecture("PPMobileSeg", "MobileSeg_Tiny"),
-    "PP-MobileSeg-VIM": Architecture("PPMobileSeg", "MobileSeg_Base", {"upsample": "vim"}, num_classes=32),
+    "PP-MobileSeg": Architecture(
+        "PPMobileSeg", "MobileSeg_Tiny", {}, {"inj_type": "AAMSx8", "out_feat_chs": [32, 64, 128]}
+    ),
+    "PP-MobileSeg-VIM": Architecture(
+        "PPMobileSeg",
+        "MobileSeg_Base",
+        {"upsample": "vim"},
+        {"inj_type": "AAMSx8", "out_feat_chs": [64, 128, 192]},
+        num_classes=32,  # below 30 it interpolates all the same
+    ),
     "Segmenter-Linear": Architecture("LinearSegmenter", "VisionTransformer", {}, SMALL_VIT),
     "Segmenter-Mask": Architecture(
         "MaskSegmenter",
@@ -164,6 +189,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         "SwinTransformer",
         {**ALL_FOUR, "channels": 128},
         {"embed_dim": 48, "depths": [2, 2, 2, 2], "num_heads": [3, 6, 12, 24]},
+        small=PYRAMID,
     ),
     "MaskFormer": Architecture("MaskFormer", "SwinTransformer_tiny_patch4_window7_224_maskformer"),
 }
@@ -177,14 +203,22 @@ def build(name: str) -> Any:
     from paddleseg.cvlibs import manager
 
     architecture = ARCHITECTURES[name]
-    options = dict(architecture.options)
+    options = copy.deepcopy(dict(architecture.options))  # KNet takes its own apart
     if architecture.backbone is not None:
+        _allow_untrained_vit()
         make_backbone = manager.BACKBONES[architecture.backbone]
         options["backbone"] = make_backbone(**architecture.backbone_options)
     make_model = manager.MODELS[architecture.model]
     if "num_classes" in _accepted(make_model):
         options["num_classes"] = architecture.num_classes
     return make_model(**options)
+
+
+def _allow_untrained_vit() -> None:
+    """Keep PaddleSeg's vision transformer from downloading weights, for which it has no option."""
+    from paddleseg.models.backbones.vision_transformer import VisionTransformer
+
+    VisionTransformer.init_weight = lambda self: None
 
 
 def _accepted(make_model: Any) -> frozenset[str]:

@@ -36,7 +36,7 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
     # Writes model.pdmodel. libpaddle 2.6 is built against numpy 1.
     "p26": ("paddlepaddle==2.6.2", "numpy==1.26.4", *PADDLESEG_NEEDS),
     # Writes model.json and converts it; conversions from 3.3.1 are known to be sick. paddle2onnx
-    # folds constants with onnxruntime, and installs it and sympy by itself where they are missing.
+    # folds constants with onnxruntime to onnx-graphsurgeon, and installs by itself what it misses.
     "p32": (
         "paddlepaddle==3.2.2",
         "paddle2onnx==2.1.0",
@@ -44,10 +44,12 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
         "onnx==1.17.0",
         "onnxruntime==1.22.1",
         "sympy==1.13.3",
+        "polygraphy==0.53.6",
+        "onnx-graphsurgeon==0.6.1",
         *PADDLESEG_NEEDS,
     ),
     # Convert model.pdmodel. Both parse it themselves; 1.3.1 imports Paddle all the same.
-    "c110": ("paddle2onnx==1.1.0", "onnx==1.16.2", "numpy==1.26.4", "setuptools==75.6.0"),
+    "c110": ("paddle2onnx==1.1.0", "onnx==1.16.2", "numpy==1.26.4", "six==1.17.0", "setuptools==75.6.0"),
     "c131": (
         "paddle2onnx==1.3.1",
         "onnx==1.16.2",
@@ -79,7 +81,7 @@ def python_of(environment: str) -> Path:
         return python
     folder.parent.mkdir(parents=True, exist_ok=True)
     subprocess.run([base_python(), "-m", "venv", "--clear", folder], check=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, *REQUIREMENTS[environment]], check=True)
     if environment in HAVE_PADDLESEG:
         subprocess.run([*pip, "--no-deps", PADDLESEG], check=True)

@@ -1,0 +1,117 @@
+"""When is an isolated error a fault, and when is it rounding?
+
+A fixed threshold cannot tell: a saturated softmax turns the last bit of its input into 4e-5, a batch norm
+whose epsilon is wrong may change its output by 4e-6. So each segment is asked for its own rounding: it runs
+once more on the reference's inputs with the last bit of every element disturbed at random. An error that is
+many times what this disturbance does is not rounding. Only segments above a floor that no rounding reaches
+without cause are asked, so a healthy model pays for a few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from segdiff.graph import Array
+from segdiff.metrics import Comparison
+
+EPSILON = 2.0**-24
+"""Relative rounding error of one float32 operation."""
+
+FLOOR = 4 * EPSILON
+"""Errors below this need no question: a few roundings, whatever the operator (rel_l2 and max_rel)."""
+
+NOISE_FACTOR = 24.0
+"""How many times its own rounding a segment may err. See docs/thresholds.md for the measurement."""
+
+TIE_FACTOR = 4.0
+"""Likewise for integers (argmax, TopK): the share of elements that change, against the share that the
+disturbance changes."""
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What the user asks for; None leaves it to the measured rounding of each segment.
+
+    A segment is an origin when its isolated error crosses any threshold that is set. ``cosine`` is a lower
+    bound, ``abs_error`` bounds ``max_abs``, ``rel_l2`` bounds ``rel_l2``.
+    """
+
+    cosine: float | None = None
+    abs_error: float | None = None
+    rel_l2: float | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether the user set any."""
+        return any(bound is not None for bound in (self.cosine, self.abs_error, self.rel_l2))
+
+    def crossed(self, comparison: Comparison) -> bool:
+        """Whether an error crosses a threshold that is set."""
+        metrics = comparison.metrics
+        return (
+            (self.cosine is not None and metrics.cosine < self.cosine)
+            or (self.abs_error is not None and metrics.max_abs > self.abs_error)
+            or (self.rel_l2 is not None and metrics.rel_l2 > self.rel_l2)
+        )
+
+
+CROSSING = Thresholds(cosine=0.999, rel_l2=1e-2)
+"""Cumulative error from which a user sees a difference, where no threshold is set: 1% of the tensor."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether an isolated error is a fault, and why; ``noise`` is the segment's own rounding if measured."""
+
+    fault: bool
+    reason: str
+    noise: Comparison | None = None
+
+
+def judge(
+    comparison: Comparison,
+    thresholds: Thresholds,
+    disturb: Callable[[], Comparison | None],
+    *,
+    bounded: bool,
+) -> Judgement:
+    """Judge one isolated error.
+
+    ``disturb`` runs the segment on disturbed inputs and compares with the undisturbed run (None where it
+    cannot). ``bounded`` says that the segment computes a function bounded by one (see
+    ``segdiff.align.kinds.BOUNDED``), whose implementations agree to some ulp of one.
+    """
+    if comparison.mismatch:
+        return Judgement(True, comparison.mismatch)
+    if thresholds.given:
+        crossed = thresholds.crossed(comparison)
+        return Judgement(crossed, "crosses your threshold" if crossed else "within your thresholds")
+    metrics = comparison.metrics
+    if metrics.rel_l2 <= FLOOR and metrics.max_rel <= FLOOR:
+        return Judgement(False, "equal to rounding")
+    if bounded and metrics.max_abs <= NOISE_FACTOR * EPSILON:
+        return Judgement(False, "equal to rounding of a function bounded by one")
+    noise = disturb()
+    if noise is None or noise.mismatch:
+        return Judgement(True, "differs on equal inputs", noise)
+    if comparison.discrete:
+        tied = comparison.changed <= TIE_FACTOR * noise.changed
+        return Judgement(not tied, "a tie within rounding" if tied else "picks other elements", noise)
+    allowed_l2 = NOISE_FACTOR * max(noise.metrics.rel_l2, EPSILON)
+    allowed_max = NOISE_FACTOR * max(noise.metrics.max_abs, EPSILON * comparison.scale)
+    if metrics.rel_l2 <= allowed_l2 and metrics.max_abs <= allowed_max:
+        return Judgement(False, "within the segment's own rounding", noise)
+    times = max(metrics.rel_l2 / allowed_l2, metrics.max_abs / allowed_max) * NOISE_FACTOR
+    return Judgement(True, f"{times:.3g} times the segment's own rounding", noise)
+
+
+def disturbed(array: Array, seed: int) -> Array:
+    """A copy with the last bit of every float disturbed at random: times ``1 ± 2**-23``."""
+    if array.dtype.kind != "f" or array.size == 0:
+        return array
+    signs = np.random.default_rng(seed).integers(0, 2, array.shape, dtype=np.int8)
+    step = np.where(signs == 1, array.dtype.type(1 + 2 * EPSILON), array.dtype.type(1 - 2 * EPSILON))
+    return np.ascontiguousarray(array * step)

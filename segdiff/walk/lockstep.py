@@ -1,0 +1,259 @@
+"""How do both models walk side by side? The reference streams its values; each segment runs when it can.
+
+As soon as the reference's tensors at both ends of a segment are there, the candidate's segment runs twice:
+on the candidate's own tensors (what the user's model does, the *cumulative* error) and on the reference's
+(same inputs on both sides, the *isolated* error). Tensors are let go when no later segment needs them, so
+memory follows what is alive at one moment and not the sum of all activations.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from segdiff.align import Segment
+from segdiff.align.kinds import BOUNDED, kind_of
+from segdiff.engines import Engine, Tensor
+from segdiff.engines.client import Blocks
+from segdiff.errors import EngineError
+from segdiff.graph import Array, Graph
+from segdiff.metrics import Comparison, compare_arrays
+from segdiff.walk.judge import Judgement, Thresholds, disturbed, judge
+
+SEED = 20240501
+"""Of the disturbance; fixed, so that a verdict can be repeated."""
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """The two errors of one pair; None where a run that was needed failed."""
+
+    reference: str
+    candidate: str
+    shape: tuple[int, ...]
+    cumulative: Comparison | None
+    isolated: Comparison | None
+    judgement: Judgement | None
+    digest: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One segment with what was measured. ``problem`` says why a part is unknown, else None."""
+
+    segment: Segment
+    pairs: tuple[PairResult, ...]
+    problem: str | None = None
+
+    @property
+    def is_origin(self) -> bool:
+        """Whether the segment errs on equal inputs."""
+        return any(pair.judgement is not None and pair.judgement.fault for pair in self.pairs)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Every segment's step, in the order walked; ``problem`` says what stopped the reference, else None."""
+
+    steps: tuple[Step, ...]
+    problem: str | None = None
+    reference_seconds: float = 0.0
+
+
+@dataclass
+class Candidate:
+    """The candidate's engine; it is started again when a segment has brought it down."""
+
+    start: Callable[[], Engine]
+    engine: Engine
+    restarts_left: int = 5
+
+    def run(self, feeds: Mapping[str, Tensor], wanted: Iterable[str], ops: tuple[int, ...]) -> dict[str, Tensor]:
+        """Run some nodes. Raises EngineError; afterwards the next call works again if that is possible."""
+        try:
+            return self.engine.run(feeds, wanted, ops)
+        except EngineError:
+            if self.engine.process.poll() is not None and self.restarts_left:
+                self.restarts_left -= 1
+                self.engine.close()
+                self.engine = self.start()
+            raise
+
+
+@dataclass
+class Lockstep:
+    """The state of one walk: tensors alive on both sides, and how often each will still be needed."""
+
+    candidate: Candidate
+    graph: Graph
+    blocks: Blocks
+    thresholds: Thresholds
+    reference_live: dict[str, Tensor] = field(default_factory=dict)
+    own_live: dict[str, Tensor] = field(default_factory=dict)
+    exact: set[str] = field(default_factory=set)
+    needs: Counter[str] = field(default_factory=Counter)
+    own_needs: Counter[str] = field(default_factory=Counter)
+
+    def walk(
+        self,
+        reference: Iterator[tuple[str, Tensor]],
+        segments: tuple[Segment, ...],
+        feeds: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
+        progress: Callable[[int], None],
+    ) -> Walk:
+        """Walk the segments; ``feeds`` are the model inputs of the reference and of the candidate."""
+        waiting = _waiting(segments)
+        for segment in segments:
+            self.needs.update({r for r, _ in (*segment.inputs, *segment.outputs)})
+            self.own_needs.update({c for _, c in segment.inputs})
+        self.own_live.update(feeds[1])
+        self.exact.update(feeds[1])
+        steps: dict[int, Step] = {}
+        problem = None
+        try:
+            for name, tensor in _chain(feeds[0], reference):
+                if name not in self.needs:
+                    continue
+                self.reference_live[name] = tensor
+                del tensor
+                for number in waiting.ready(name):
+                    steps[number] = self._step(segments[number])
+                    progress(len(steps))
+        except EngineError as error:
+            problem = str(error)
+        for number, segment in enumerate(segments):
+            steps.setdefault(number, _unknown(segment, problem or "the reference did not deliver its values"))
+        return Walk(tuple(steps[number] for number in range(len(segments))), problem)
+
+    def _step(self, segment: Segment) -> Step:
+        try:
+            step = self._measure(segment)
+        except EngineError as error:
+            step = _unknown(segment, str(error))
+        self._let_go(segment)
+        return step
+
+    def _measure(self, segment: Segment) -> Step:
+        wanted = [c for _, c in segment.outputs]
+        own, problem = None, None
+        if all(c in self.own_live for _, c in segment.inputs):
+            try:
+                own = self._run(segment, {c: self.own_live[c] for _, c in segment.inputs}, wanted)
+                self.own_live.update({c: own[c] for c in wanted if self.own_needs[c] > 0})
+            except EngineError as error:
+                problem = str(error)
+        if own is not None and all(c in self.exact for _, c in segment.inputs):
+            isolated = own
+        else:
+            feeds = self._isolated_feeds(segment)
+            isolated = self._run(segment, feeds, wanted)
+        pairs = tuple(self._pair(segment, r, c, own, isolated) for r, c in segment.outputs)
+        return Step(segment, pairs, problem)
+
+    def _pair(
+        self, segment: Segment, r: str, c: str, own: dict[str, Tensor] | None, isolated: dict[str, Tensor]
+    ) -> PairResult:
+        truth = self.reference_live[r].array
+        alone = compare_arrays(truth, isolated[c].array)
+        together = alone if own is isolated else None
+        if own is not None and together is None:
+            together = compare_arrays(truth, own[c].array)
+        if together is not None and together.metrics.max_abs == 0.0:
+            self.exact.add(c)
+        judgement = judge(
+            alone,
+            self.thresholds,
+            lambda: self._disturb(segment, c, isolated[c].array),
+            bounded=any(kind_of(self.graph.ops[i]) in BOUNDED for i in self._positions(segment)),
+        )
+        return PairResult(r, c, truth.shape, together, alone, judgement)
+
+    def _positions(self, segment: Segment) -> list[int]:
+        index = self._position_of
+        return [index[node] for node in segment.ops]
+
+    @property
+    def _position_of(self) -> dict[int, int]:
+        if not hasattr(self, "_cached_positions"):
+            self._cached_positions = {op.index: i for i, op in enumerate(self.graph.ops)}
+        return self._cached_positions
+
+    def _run(self, segment: Segment, feeds: Mapping[str, Tensor], wanted: list[str]) -> dict[str, Tensor]:
+        return self.candidate.run(feeds, wanted, segment.nodes)
+
+    def _isolated_feeds(self, segment: Segment) -> dict[str, Tensor]:
+        return {c: self._as_candidate(r, c) for r, c in segment.inputs}
+
+    def _as_candidate(self, r: str, c: str) -> Tensor:
+        """The reference's tensor in the shape and type that the candidate has in its place."""
+        own = self.own_live.get(c)
+        tensor = self.reference_live.get(r)
+        if tensor is None:
+            if own is None:
+                raise EngineError(f"no tensor is known for {c!r}")
+            return own  # a model input that the reference does not have
+        declared = self.graph.value(c)
+        dtype = own.array.dtype if own is not None else np.dtype(declared.dtype or tensor.array.dtype)
+        shape = own.array.shape if own is not None else tensor.array.shape
+        if tensor.array.dtype == dtype and tensor.array.shape == shape:
+            return tensor
+        array: Array = np.asarray(tensor.array, dtype=dtype)
+        return self.blocks.tensor(array.reshape(shape) if array.size == int(np.prod(shape)) else array)
+
+    def _disturb(self, segment: Segment, c: str, undisturbed: Array) -> Comparison | None:
+        feeds = {
+            name: self.blocks.tensor(disturbed(tensor.array, SEED + position))
+            for position, (name, tensor) in enumerate(self._isolated_feeds(segment).items())
+        }
+        try:
+            return compare_arrays(undisturbed, self._run(segment, feeds, [c])[c].array)
+        except EngineError:
+            return None
+
+    def _let_go(self, segment: Segment) -> None:
+        for r in {r for r, _ in (*segment.inputs, *segment.outputs)}:
+            self.needs[r] -= 1
+            if self.needs[r] <= 0:
+                self.reference_live.pop(r, None)
+        for c in {c for _, c in segment.inputs}:
+            self.own_needs[c] -= 1
+            if self.own_needs[c] <= 0:
+                self.own_live.pop(c, None)
+
+
+class _waiting:  # noqa: N801 - a small helper, not part of the vocabulary
+    """Which segments have all their reference tensors?"""
+
+    def __init__(self, segments: tuple[Segment, ...]) -> None:
+        self.missing = {
+            number: {r for r, _ in (*segment.inputs, *segment.outputs) if r}
+            for number, segment in enumerate(segments)
+        }
+        self.by_value: dict[str, list[int]] = defaultdict(list)
+        for number, names in self.missing.items():
+            for name in names:
+                self.by_value[name].append(number)
+
+    def ready(self, name: str) -> list[int]:
+        """The segments that only waited for this value, in order."""
+        done = []
+        for number in self.by_value.pop(name, ()):
+            self.missing[number].discard(name)
+            if not self.missing[number]:
+                done.append(number)
+        return done
+
+
+def _chain(
+    feeds: Mapping[str, Tensor], stream: Iterator[tuple[str, Tensor]]
+) -> Iterator[tuple[str, Tensor]]:
+    yield from feeds.items()
+    yield from stream
+
+
+def _unknown(segment: Segment, problem: str) -> Step:
+    pairs = tuple(PairResult(r, c, (), None, None, None) for r, c in segment.outputs)
+    return Step(segment, pairs, problem)
