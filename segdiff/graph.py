@@ -88,6 +88,14 @@ class Graph:
     outputs: tuple[str, ...]
 
     @cached_property
+    def _by_index(self) -> dict[int, Op]:
+        return {op.index: op for op in self.ops}
+
+    def op(self, index: int) -> Op:
+        """The op of that index (indices may skip numbers)."""
+        return self._by_index[index]
+
+    @cached_property
     def producer(self) -> dict[str, Op]:
         """Value name -> the op that writes it (graph inputs and parameters have none)."""
         return {name: op for op in self.ops for name in op.outputs}

@@ -197,6 +197,7 @@ def spawn(owner: str, log: IO[bytes]) -> tuple[subprocess.Popen[bytes], Channel]
     ours, theirs = socket.socketpair()
     root = str(Path(__file__).resolve().parents[2])
     environment = dict(os.environ)
+    environment["OMP_WAIT_POLICY"] = "PASSIVE"  # two engines share the cores: none may spin while it waits
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
     with theirs:
         process = subprocess.Popen(

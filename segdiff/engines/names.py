@@ -1,8 +1,8 @@
 """Which value of the graph does Paddle's output hook speak of?
 
 For a ``.pdmodel`` the hook names the variable, which may be written several times. For PIR it names an
-instruction (``pd_op.conv2d:0``) and an anonymous variable (``…_inner_var_20``); instructions follow program
-order, without the ops that were folded into constants, and anonymous variables are numbered in that order.
+instruction (``pd_op.conv2d:0``) and an anonymous variable (``…_inner_var_20``), both numbered in program
+order.
 """
 
 from __future__ import annotations
@@ -40,40 +40,32 @@ class VariableNamer:
 
 
 class InstructionNamer:
-    """Follows the program op by op while the instructions come in."""
+    """Finds the op by the instruction's number and its output by the variable's.
+
+    Holds for an unoptimised program (measured on 30 of them): instruction k is the k-th op, not counting
+    ``builtin.split``, which runs as no instruction.
+    """
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.folded = foldable(graph)
-        self.position = -1
-        self.instruction = ""
-        self.current: Op | None = None
-        self.results_before = results_before(graph, self.folded)
+        self.outputs = graph.outputs
+        self.instructions = [op for op in graph.ops if op.type != "builtin.split"]
+        self.results_before = results_before(graph)
         self.shift: int | None = None
 
     def __call__(self, op: str, variable: str) -> str | None:
         """The value behind an instruction's output."""
-        if op != self.instruction:
-            self.instruction = op
-            self.current = self._advance(op)
-        return self._output(self.current, variable) if self.current else None
-
-    def _advance(self, instruction: str) -> Op | None:
-        """The next op of the instruction's type: those that run come before those that may be folded."""
-        kind = instruction.rpartition(":")[0].removeprefix("pd_op.").rstrip("_")
-        for skip_folded in (True, False):
-            for position in range(self.position + 1, len(self.graph.ops)):
-                op = self.graph.ops[position]
-                if op.type == kind and not (skip_folded and op.index in self.folded):
-                    self.position = position
-                    return op
-        return None
+        kind, _, number = op.rpartition(":")
+        if not number.isdigit() or int(number) >= len(self.instructions):
+            return None
+        found = self.instructions[int(number)]
+        same = found.type == kind.removeprefix("pd_op.").rstrip("_")
+        return self._output(found, variable) if same else None
 
     def _output(self, op: Op, variable: str) -> str | None:
         if fetched := _FETCHED.match(variable):
-            number = int(fetched[1])
-            known = number < len(self.graph.outputs) and self.graph.outputs[number] in op.outputs
-            return self.graph.outputs[number] if known else None
+            position = int(fetched[1])
+            known = position < len(self.outputs) and self.outputs[position] in op.outputs
+            return self.outputs[position] if known else None
         numbered = _NUMBERED.search(variable)
         if not numbered:
             return None  # a named variable is a parameter that the op updates, such as a running mean
@@ -85,22 +77,17 @@ class InstructionNamer:
         return op.outputs[offset] if 0 <= offset < len(op.outputs) else None
 
 
-def results_before(graph: Graph, folded: frozenset[int]) -> dict[int, int]:
+def results_before(graph: Graph) -> dict[int, int]:
     """Op index -> how many results the ops before it have: Paddle numbers anonymous variables that way."""
     counts, total = {}, 0
     for op in graph.ops:
         counts[op.index] = total
-        total += 0 if op.index in folded else len(op.outputs)
+        total += len(op.outputs)
     return counts
 
 
-def foldable(graph: Graph) -> frozenset[int]:
-    """Indices of the ops that hang on parameters and constants alone: Paddle computes them beforehand."""
-    constant = set(graph.parameters)
-    found = set()
-    for op in graph.ops:
-        if all(name in constant for name in op.inputs):
-            found.add(op.index)
-            constant.update(op.outputs)
-    return frozenset(found)
-
+def undelivered(graph: Graph) -> frozenset[str]:
+    """Values that Paddle never shows to the hook: the parts of a tensor list."""
+    if graph.format != "pir":
+        return frozenset()
+    return frozenset(name for op in graph.ops if op.type.startswith("builtin.") for name in op.outputs)

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 import onnxruntime as ort
+from onnx_graphsurgeon.logger import G_LOGGER
 
 from segdiff.engines.protocol import Load
 from segdiff.engines.worker import Deliver
@@ -30,6 +31,7 @@ class OnnxRuntime:
 
     def __init__(self, message: Load) -> None:
         ort.set_default_logger_severity(4)
+        G_LOGGER.severity = G_LOGGER.CRITICAL
         self.model = onnx.load(message.program)
         self.graph = gs.import_onnx(self.model)
         self.threads = message.threads
@@ -81,6 +83,7 @@ class OnnxRuntime:
         options.enable_cpu_mem_arena = False  # an arena per segment would only be filled once
         options.enable_mem_pattern = False
         options.intra_op_num_threads = self.threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # two engines share the cores
         options.inter_op_num_threads = 1
         model = self.cut(ops, feeds, wanted)
         session = ort.InferenceSession(

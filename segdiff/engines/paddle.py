@@ -41,6 +41,9 @@ class Paddle:
         config.set_cpu_math_library_num_threads(message.threads)
         if message.format == "pdmodel":
             config.enable_memory_optim()  # a PIR program frees as it goes, and refuses this
+        else:
+            # Level 1 still folds constants and turns pools to NHWC, whatever switch_ir_optim says.
+            config.set_optimization_level(0)
         self.predictor = inference.create_predictor(config)
         self.predictor.register_output_hook(self._hook)
         self.namer: Namer = namer_for(self.graph)

@@ -2,6 +2,10 @@
 
 What the file states, completed by onnx's shape inference. Inference sees the graph without its weights: it
 needs only the small integer tensors that are shapes, and would copy all the rest.
+
+Inference runs in C++ and divides by what the file says: a stride of 0, which paddle2onnx 1.3 writes for an
+adaptive pooling that enlarges, ends the whole process with SIGFPE (onnx 1.17). Such nodes are kept from it,
+and the values behind them stay without a shape.
 """
 
 from __future__ import annotations
@@ -19,6 +23,17 @@ _SMALL = 1024
 
 _MAX_BYTES = 256 * 1024 * 1024
 """Size of the graph without weights above which inference is left out; it would copy that several times."""
+
+
+_UNSAFE = frozenset({"Einsum", "GRU", "LSTM", "RNN", "STFT", "SplitToSequence"})
+"""Ops whose inference crashed, or divides by a tensor, when every schema of onnx 1.17 was tried with
+attributes of 0, -1, 2^62 and -2^63 and inputs of rank 0 to 4."""
+
+_DIVISORS = frozenset({"strides", "dilations", "kernel_shape", "blocksize", "group", "num_outputs"})
+"""Attributes that have to be positive, because inference divides by them."""
+
+_MAX_INT = 2**31
+"""No attribute of a real model is larger, but for INT64_MAX as the end of a slice; products overflow."""
 
 
 def values(model: onnx.ModelProto) -> dict[str, Value]:
@@ -46,7 +61,7 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     light.opset_import.extend(model.opset_import)
     graph = light.graph
     graph.name = "shapes"
-    graph.node.extend(model.graph.node)
+    graph.node.extend(node for node in model.graph.node if _is_safe(node))
     graph.input.extend(model.graph.input)
     graph.output.extend(model.graph.output)
     graph.value_info.extend(model.graph.value_info)
@@ -59,6 +74,26 @@ def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
                 onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
             )
     return light
+
+
+def _is_safe(node: onnx.NodeProto) -> bool:
+    """Whether inference of that node, and of the nodes inside it, can be trusted not to crash."""
+    if node.op_type in _UNSAFE or (
+        node.input and not node.input[0]
+    ):  # EyeLike reads the type of its only input
+        return False
+    return all(
+        _is_safe_attribute(attr)
+        and all(_is_safe(inner) for graph in (attr.g, *attr.graphs) for inner in graph.node)
+        for attr in node.attribute
+    )
+
+
+def _is_safe_attribute(attr: onnx.AttributeProto) -> bool:
+    numbers = [attr.i] if attr.type == onnx.AttributeProto.INT else list(attr.ints)
+    if attr.name in _DIVISORS:
+        return all(0 < number < _MAX_INT for number in numbers)
+    return attr.name in ("starts", "ends") or all(abs(number) < _MAX_INT for number in numbers)
 
 
 def _elements(tensor: onnx.TensorProto) -> int:

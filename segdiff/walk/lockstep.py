@@ -167,19 +167,9 @@ class Lockstep:
             alone,
             self.thresholds,
             lambda: self._disturb(segment, c, isolated[c].array),
-            bounded=any(kind_of(self.graph.ops[i]) in BOUNDED for i in self._positions(segment)),
+            bounded=any(kind_of(self.graph.op(index)) in BOUNDED for index in segment.ops),
         )
         return PairResult(r, c, truth.shape, together, alone, judgement)
-
-    def _positions(self, segment: Segment) -> list[int]:
-        index = self._position_of
-        return [index[node] for node in segment.ops]
-
-    @property
-    def _position_of(self) -> dict[int, int]:
-        if not hasattr(self, "_cached_positions"):
-            self._cached_positions = {op.index: i for i, op in enumerate(self.graph.ops)}
-        return self._cached_positions
 
     def _run(self, segment: Segment, feeds: Mapping[str, Tensor], wanted: list[str]) -> dict[str, Tensor]:
         return self.candidate.run(feeds, wanted, segment.nodes)

@@ -264,3 +264,26 @@ def test_an_attribute_tensor_is_an_array(tmp_path):
     value = helper.make_tensor("v", TensorProto.FLOAT, [1], [3])
     nodes = [node("Shape", ["x"], ["s"]), node("ConstantOfShape", ["s"], ["y"], value=value)]
     assert read(tmp_path, onnx_model(nodes)).ops[1].attributes["value"].tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("op_type", "inputs", "attributes"),
+    [
+        ("AveragePool", ["x"], {"kernel_shape": [2, 1], "strides": [0, 1]}),  # paddle2onnx 1.3 writes it
+        ("MaxPool", ["x"], {"kernel_shape": [2, 2], "strides": [0, 0]}),
+        ("Einsum", ["x"], {"equation": "x"}),
+        ("DepthToSpace", ["x"], {"blocksize": 2**62}),
+        ("LSTM", ["x"], {"hidden_size": 3}),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_nodes_that_crash_shape_inference_are_kept_from_it(tmp_path, op_type, inputs, attributes, nested):
+    bad = node(op_type, inputs, ["a"], **attributes)
+    if nested:
+        result = helper.make_tensor_value_info("a", TensorProto.FLOAT, None)
+        body = helper.make_graph([bad], "body", [], [result])
+        bad = node("If", ["c"], ["a"], then_branch=body, else_branch=body)
+    model = onnx_model([bad, node("Abs", ["x"], ["y"])], initializers={"c": np.array(True)})
+    graph = read(tmp_path, model)
+    assert graph.value("a").shape is None
+    assert graph.value("y").shape == (1, 3, 8, None)

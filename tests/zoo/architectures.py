@@ -52,7 +52,13 @@ RESNET_OS8: dict[str, Any] = {"output_stride": 8, "multi_grid": [1, 2, 4]}
 ASPP: dict[str, Any] = {"aspp_ratios": [1, 12, 24, 36], "aspp_out_channels": 256}
 LAST_TWO: dict[str, Any] = {"backbone_indices": [2, 3]}
 ALL_FOUR: dict[str, Any] = {"backbone_indices": [0, 1, 2, 3]}
-SMALL_VIT: dict[str, Any] = {"img_size": 64, "embed_dim": 192, "depth": 4, "num_heads": 3, "qkv_bias": True}
+SMALL_VIT: dict[str, Any] = {
+    "img_size": SMALL,
+    "embed_dim": 192,
+    "depth": 4,
+    "num_heads": 3,
+    "qkv_bias": True,
+}
 KNET_HEADS: dict[str, Any] = {
     "kernel_update_head_params": {
         "num_classes": NUM_CLASSES,
@@ -65,7 +71,7 @@ KNET_HEADS: dict[str, Any] = {
         "dropout": 0.0,
         "conv_kernel_size": 1,
         "with_ffn": True,
-        "kernel_updator_cfg": {"in_channels": 128, "feat_channels": 64, "out_channels": 128},
+        "kernel_updator_cfg": {"in_channels": 128, "feat_channels": 128, "out_channels": 128},
     },
     "kernel_generate_head_params": {
         "head_layer": "FCNKernelHead",
@@ -106,7 +112,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "ESPNetV1": Architecture("ESPNetV1", any_size=False),
     "ESPNetV2": Architecture("ESPNetV2", any_size=False),
     "LRASPP": Architecture("LRASPP", "MobileNetV3_large_x1_0_os8"),
-    "SINet": Architecture("SINet", num_classes=2),
+    "SINet": Architecture("SINet", num_classes=2, any_size=False),
     "PortraitNet": Architecture("PortraitNet", "MobileNetV2_x1_0", num_classes=2, any_size=False),
     "PPHumanSegLite": Architecture("PPHumanSegLite", num_classes=2, any_size=False),
     "LPSNet": Architecture(
@@ -129,7 +135,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     "CCNet": Architecture("CCNet", "ResNet18_vd", {**LAST_TWO, "recurrence": 2}, {"output_stride": 8}),
     "DNLNet": Architecture("DNLNet", "ResNet50_vd", LAST_TWO, RESNET_OS8),
     "EMANet": Architecture("EMANet", "ResNet50_vd", LAST_TWO, RESNET_OS8),
-    "ISANet": Architecture("ISANet", "ResNet50_vd", LAST_TWO, RESNET_OS8),
+    # PaddleSeg 2.8 can't pad it to whole windows of 64 pixels with these Paddles, so give it some.
+    "ISANet": Architecture("ISANet", "ResNet50_vd", LAST_TWO, RESNET_OS8, small=(64, 128), any_size=False),
     "ANN": Architecture("ANN", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),
     "GloRe": Architecture("GloRe", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),
     "GINet": Architecture("GINet", "ResNet50_vd", ALL_FOUR),
@@ -157,7 +164,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         "MSCAN_T",
         {"decoder_cfg": {"channels": 256, "ham_channels": 256, "ham_kwargs": {"MD_R": 16}}},
     ),
-    "TopFormer": Architecture("TopFormer", "TopTransformer_Tiny"),
+    "TopFormer": Architecture("TopFormer", "TopTransformer_Tiny", any_size=False),
     "RTFormer": Architecture(
         "RTFormer", options={"base_channels": 32, "head_channels": 64}, small=(384, 384)
     ),
@@ -171,18 +178,20 @@ ARCHITECTURES: dict[str, Architecture] = {
         {"inj_type": "AAMSx8", "out_feat_chs": [64, 128, 192]},
         num_classes=32,  # below 30 it interpolates all the same
     ),
-    "Segmenter-Linear": Architecture("LinearSegmenter", "VisionTransformer", {}, SMALL_VIT),
+    "Segmenter-Linear": Architecture("LinearSegmenter", "VisionTransformer", {}, SMALL_VIT, any_size=False),
     "Segmenter-Mask": Architecture(
         "MaskSegmenter",
         "VisionTransformer",
         {"h_embed_dim": 192, "h_depth": 2, "h_num_heads": 3},
         {**SMALL_VIT, "final_norm": True},
+        any_size=False,
     ),
     "SETR": Architecture(
         "SegmentationTransformer",
         "VisionTransformer",
         {"backbone_indices": [1, 3], "head": "naive"},
         SMALL_VIT,
+        any_size=False,
     ),
     "UPerNet-Swin": Architecture(
         "UPerNet",

@@ -61,7 +61,7 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
 
 HAVE_PADDLESEG = frozenset({"p26", "p32"})
 PYTHON_VERSION = (3, 11)
-"""The newest that paddle2onnx 1.1.0 has wheels for."""
+"""The one for which the pins above were chosen and tried."""
 
 READY = "segdiff-zoo-ready"
 """Marks an environment whose installation went through to its end."""

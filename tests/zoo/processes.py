@@ -17,6 +17,7 @@ LONGEST_REASON = 300
 
 REASONS = (
     re.compile(r"not supported yet|\[ERROR\]\[Paddle2ONNX\] \["),  # an operator, or an option of one
+    re.compile(r"\[ERROR\] (?!Due to|Model exporting)"),
     re.compile(r"(?<!Fatal)(Error|Exception|Fail)\b ?:"),  # Python's last words
     re.compile(r"Due to the unsupported"),
     re.compile(r"Killed|FatalError"),
