@@ -1,7 +1,7 @@
 """What of a graph computes? The matcher looks at a :class:`View`, not at the whole graph.
 
 Left out: ops that hang on parameters alone (they are parameters themselves), arithmetic on shapes (one side
-may have folded it), and ops that hand a tensor on unchanged. What remains are the *compute ops*.
+may have folded it), ops that hand a tensor on unchanged, and ops that only gather tensors into a list. What remains are the *compute ops*.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ def view_of(graph: Graph) -> View:
     constants = {name: frozenset([name]) for name in graph.parameters}
     shapes: set[str] = set()
     alias: dict[str, str] = {}
+    lists: dict[str, tuple[str, ...]] = {}
     computing: list[Op] = []
     for op in graph.ops:
         known = [name for name in op.inputs if name in constants]
@@ -90,25 +91,30 @@ def view_of(graph: Graph) -> View:
                 constants.update(dict.fromkeys(op.outputs, roots))
             else:
                 shapes.update(op.outputs)
+        elif op.type == "builtin.combine":
+            lists[op.outputs[0]] = op.inputs
         elif is_identity(op) and op.outputs:
             alias[op.outputs[0]] = alias.get(op.inputs[0], op.inputs[0])
         else:
             computing.append(op)
-    return _assemble(graph, computing, alias, constants, shapes)
+    return _assemble(graph, computing, alias, lists, constants, shapes)
 
 
 def _assemble(
     graph: Graph,
     computing: list[Op],
     alias: dict[str, str],
+    lists: dict[str, tuple[str, ...]],
     constants: dict[str, frozenset[str]],
     shapes: set[str],
 ) -> View:
     def flows(names: Iterable[str]) -> tuple[str, ...]:
-        return tuple(alias.get(n, n) for n in names if n not in constants and n not in shapes)
+        spread = [item for n in names for item in lists.get(n, (n,))]
+        return tuple(alias.get(n, n) for n in spread if n not in constants and n not in shapes)
 
     def roots(names: Iterable[str]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(root for n in names for root in sorted(constants.get(n, ()))))
+        spread = [item for n in names for item in lists.get(n, (n,))]
+        return tuple(dict.fromkeys(root for n in spread for root in sorted(constants.get(n, ()))))
 
     used = {alias.get(name, name) for name in graph.outputs}
     alive = []

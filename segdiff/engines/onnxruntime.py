@@ -18,6 +18,7 @@ from onnx_graphsurgeon.logger import G_LOGGER
 from segdiff.engines.protocol import Load
 from segdiff.engines.worker import Deliver
 from segdiff.graph import Array
+from segdiff.readers.onnx import load
 
 EXPOSED_AT_ONCE = 8
 """Values exposed by one cut of a whole run: onnxruntime holds every output until its run ends."""
@@ -32,7 +33,8 @@ class OnnxRuntime:
     def __init__(self, message: Load) -> None:
         ort.set_default_logger_severity(4)
         G_LOGGER.severity = G_LOGGER.CRITICAL
-        self.model = onnx.load(message.program)
+        self.model = load(message.program)
+        onnx.load_external_data_for_model(self.model, str(message.program.parent))
         self.graph = gs.import_onnx(self.model)
         self.threads = message.threads
         self.sessions: OrderedDict[tuple[object, ...], ort.InferenceSession] = OrderedDict()

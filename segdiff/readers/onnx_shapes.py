@@ -24,10 +24,9 @@ _SMALL = 1024
 _MAX_BYTES = 256 * 1024 * 1024
 """Size of the graph without weights above which inference is left out; it would copy that several times."""
 
-
-_UNSAFE = frozenset({"Einsum", "GRU", "LSTM", "RNN", "STFT", "SplitToSequence"})
+_UNSAFE = frozenset({"Einsum", "GRU", "LSTM", "OneHot", "RNN", "STFT", "SplitToSequence"})
 """Ops whose inference crashed, or divides by a tensor, when every schema of onnx 1.17 was tried with
-attributes of 0, -1, 2^62 and -2^63 and inputs of rank 0 to 4."""
+attributes and constants of 0, -1, 2^62 and -2^63 and inputs of rank 0 to 5."""
 
 _DIVISORS = frozenset({"strides", "dilations", "kernel_shape", "blocksize", "group", "num_outputs"})
 """Attributes that have to be positive, because inference divides by them."""
@@ -93,6 +92,8 @@ def _is_safe_attribute(attr: onnx.AttributeProto) -> bool:
     numbers = [attr.i] if attr.type == onnx.AttributeProto.INT else list(attr.ints)
     if attr.name in _DIVISORS:
         return all(0 < number < _MAX_INT for number in numbers)
+    if attr.name == "batch_dims" and any(number < 0 for number in numbers):  # GatherND indexes with it
+        return False
     return attr.name in ("starts", "ends") or all(abs(number) < _MAX_INT for number in numbers)
 
 

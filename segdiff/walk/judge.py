@@ -77,12 +77,14 @@ def judge(
     disturb: Callable[[], Comparison | None],
     *,
     bounded: bool,
+    roundings: float = 0.0,
 ) -> Judgement:
     """Judge one isolated error.
 
     ``disturb`` runs the segment on disturbed inputs and compares with the undisturbed run (None where it
     cannot). ``bounded`` says that the segment computes a function bounded by one (see
-    ``segdiff.align.kinds.BOUNDED``), whose implementations agree to some ulp of one.
+    ``segdiff.align.kinds.BOUNDED``), whose implementations agree to some ulp of one; ``roundings`` is how many
+    float32 roundings it may differ by because it adds in another order (``segdiff.walk.rounding``).
     """
     if comparison.mismatch:
         return Judgement(True, comparison.mismatch)
@@ -100,8 +102,9 @@ def judge(
     if comparison.discrete:
         tied = comparison.changed <= TIE_FACTOR * noise.changed
         return Judgement(not tied, "a tie within rounding" if tied else "picks other elements", noise)
-    allowed_l2 = NOISE_FACTOR * max(noise.metrics.rel_l2, EPSILON)
-    allowed_max = NOISE_FACTOR * max(noise.metrics.max_abs, EPSILON * comparison.scale)
+    least = EPSILON * max(1.0, roundings / NOISE_FACTOR)
+    allowed_l2 = NOISE_FACTOR * max(noise.metrics.rel_l2, least)
+    allowed_max = NOISE_FACTOR * max(noise.metrics.max_abs, least * comparison.scale)
     if metrics.rel_l2 <= allowed_l2 and metrics.max_abs <= allowed_max:
         return Judgement(False, "within the segment's own rounding", noise)
     times = max(metrics.rel_l2 / allowed_l2, metrics.max_abs / allowed_max) * NOISE_FACTOR

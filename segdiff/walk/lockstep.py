@@ -8,20 +8,25 @@ memory follows what is alive at one moment and not the sum of all activations.
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from segdiff.align import Segment
 from segdiff.align.kinds import BOUNDED, kind_of
+from segdiff.align.view import view_of
 from segdiff.engines import Engine, Tensor
 from segdiff.engines.client import Blocks
 from segdiff.errors import EngineError
 from segdiff.graph import Array, Graph
 from segdiff.metrics import Comparison, compare_arrays
 from segdiff.walk.judge import Judgement, Thresholds, disturbed, judge
+from segdiff.walk.rounding import roundings
 
 SEED = 20240501
 """Of the disturbance; fixed, so that a verdict can be repeated."""
@@ -29,7 +34,11 @@ SEED = 20240501
 
 @dataclass(frozen=True)
 class PairResult:
-    """The two errors of one pair; None where a run that was needed failed."""
+    """The two errors of one pair; None where a run that was needed failed.
+
+    ``digest`` (of a faulty pair) tells whether the reference repeats itself on a second run; ``mask_changed``
+    (of a model output) is the share of pixels whose class the candidate changes.
+    """
 
     reference: str
     candidate: str
@@ -37,7 +46,8 @@ class PairResult:
     cumulative: Comparison | None
     isolated: Comparison | None
     judgement: Judgement | None
-    digest: int = 0
+    digest: int | None = None
+    mask_changed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -85,12 +95,17 @@ class Candidate:
 
 @dataclass
 class Lockstep:
-    """The state of one walk: tensors alive on both sides, and how often each will still be needed."""
+    """The state of one walk: tensors alive on both sides, and how often each will still be needed.
+
+    ``forms`` remembers dtype and shape of the candidate's own tensors, for later walks over a part.
+    """
 
     candidate: Candidate
     graph: Graph
     blocks: Blocks
     thresholds: Thresholds
+    feeds: Mapping[str, Tensor] = field(default_factory=dict)
+    forms: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = field(default_factory=dict)
     reference_live: dict[str, Tensor] = field(default_factory=dict)
     own_live: dict[str, Tensor] = field(default_factory=dict)
     exact: set[str] = field(default_factory=set)
@@ -105,11 +120,13 @@ class Lockstep:
         progress: Callable[[int], None],
     ) -> Walk:
         """Walk the segments; ``feeds`` are the model inputs of the reference and of the candidate."""
-        waiting = _waiting(segments)
+        waiting = Waiting(segments)
         for segment in segments:
             self.needs.update({r for r, _ in (*segment.inputs, *segment.outputs)})
             self.own_needs.update({c for _, c in segment.inputs})
+        self.feeds = feeds[1]
         self.own_live.update(feeds[1])
+        self.forms.update({c: (tensor.array.dtype, tensor.array.shape) for c, tensor in feeds[1].items()})
         self.exact.update(feeds[1])
         steps: dict[int, Step] = {}
         problem = None
@@ -128,6 +145,12 @@ class Lockstep:
             steps.setdefault(number, _unknown(segment, problem or "the reference did not deliver its values"))
         return Walk(tuple(steps[number] for number in range(len(segments))), problem)
 
+    def again(self) -> Lockstep:
+        """A fresh walk with the same candidate, for a part of the segments."""
+        return Lockstep(
+            self.candidate, self.graph, self.blocks, self.thresholds, feeds=self.feeds, forms=self.forms
+        )
+
     def _step(self, segment: Segment) -> Step:
         try:
             step = self._measure(segment)
@@ -143,6 +166,7 @@ class Lockstep:
             try:
                 own = self._run(segment, {c: self.own_live[c] for _, c in segment.inputs}, wanted)
                 self.own_live.update({c: own[c] for c in wanted if self.own_needs[c] > 0})
+                self.forms.update({c: (own[c].array.dtype, own[c].array.shape) for c in wanted})
             except EngineError as error:
                 problem = str(error)
         if own is not None and all(c in self.exact for _, c in segment.inputs):
@@ -168,8 +192,20 @@ class Lockstep:
             self.thresholds,
             lambda: self._disturb(segment, c, isolated[c].array),
             bounded=any(kind_of(self.graph.op(index)) in BOUNDED for index in segment.ops),
+            roundings=roundings(self.graph, segment.ops, self._input_shapes(segment), truth.shape),
         )
-        return PairResult(r, c, truth.shape, together, alone, judgement)
+        digest = zlib.crc32(np.ascontiguousarray(truth)) if judgement.fault else None
+        final = own is not None and c in self.graph_outputs
+        changed = mask_changed(truth, own[c].array) if own is not None and final else None
+        return PairResult(r, c, truth.shape, together, alone, judgement, digest, changed)
+
+    def _input_shapes(self, segment: Segment) -> list[tuple[int, ...]]:
+        return [self.reference_live[r].array.shape for r, _ in segment.inputs if r in self.reference_live]
+
+    @cached_property
+    def graph_outputs(self) -> frozenset[str]:
+        """The candidate's outputs, and what they repeat."""
+        return frozenset(view_of(self.graph).outputs)
 
     def _run(self, segment: Segment, feeds: Mapping[str, Tensor], wanted: list[str]) -> dict[str, Tensor]:
         return self.candidate.run(feeds, wanted, segment.nodes)
@@ -179,15 +215,15 @@ class Lockstep:
 
     def _as_candidate(self, r: str, c: str) -> Tensor:
         """The reference's tensor in the shape and type that the candidate has in its place."""
-        own = self.own_live.get(c)
         tensor = self.reference_live.get(r)
         if tensor is None:
-            if own is None:
+            if c not in self.own_live:
                 raise EngineError(f"no tensor is known for {c!r}")
-            return own  # a model input that the reference does not have
-        declared = self.graph.value(c)
-        dtype = own.array.dtype if own is not None else np.dtype(declared.dtype or tensor.array.dtype)
-        shape = own.array.shape if own is not None else tensor.array.shape
+            return self.own_live[c]  # a model input that the reference does not have
+        dtype, shape = self.forms.get(c) or (
+            np.dtype(self.graph.value(c).dtype or tensor.array.dtype),
+            tensor.array.shape,
+        )
         if tensor.array.dtype == dtype and tensor.array.shape == shape:
             return tensor
         array: Array = np.asarray(tensor.array, dtype=dtype)
@@ -214,7 +250,7 @@ class Lockstep:
                 self.own_live.pop(c, None)
 
 
-class _waiting:  # noqa: N801 - a small helper, not part of the vocabulary
+class Waiting:
     """Which segments have all their reference tensors?"""
 
     def __init__(self, segments: tuple[Segment, ...]) -> None:
@@ -235,6 +271,20 @@ class _waiting:  # noqa: N801 - a small helper, not part of the vocabulary
             if not self.missing[number]:
                 done.append(number)
         return done
+
+
+def mask_changed(reference: Array, candidate: Array) -> float | None:
+    """Share of pixels whose class differs; None where the tensor is not a map of classes.
+
+    Integers are classes already; of a float ``(N, C, H, W)`` with C > 1 the class is the argmax over C.
+    """
+    if reference.shape != candidate.shape or reference.size == 0 or reference.ndim < 3:
+        return None
+    if reference.dtype.kind in "iu":
+        return float(np.mean(reference != candidate))
+    if reference.ndim != 4 or reference.shape[1] < 2:
+        return None
+    return float(np.mean(reference.argmax(axis=1) != candidate.argmax(axis=1)))
 
 
 def _chain(

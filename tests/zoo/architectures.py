@@ -52,8 +52,11 @@ RESNET_OS8: dict[str, Any] = {"output_stride": 8, "multi_grid": [1, 2, 4]}
 ASPP: dict[str, Any] = {"aspp_ratios": [1, 12, 24, 36], "aspp_out_channels": 256}
 LAST_TWO: dict[str, Any] = {"backbone_indices": [2, 3]}
 ALL_FOUR: dict[str, Any] = {"backbone_indices": [0, 1, 2, 3]}
+VIT_SIZE = (64, 64)
+"""A vision transformer is made for one square size, by its position embedding."""
+
 SMALL_VIT: dict[str, Any] = {
-    "img_size": SMALL,
+    "img_size": VIT_SIZE[0],
     "embed_dim": 192,
     "depth": 4,
     "num_heads": 3,
@@ -135,8 +138,6 @@ ARCHITECTURES: dict[str, Architecture] = {
     "CCNet": Architecture("CCNet", "ResNet18_vd", {**LAST_TWO, "recurrence": 2}, {"output_stride": 8}),
     "DNLNet": Architecture("DNLNet", "ResNet50_vd", LAST_TWO, RESNET_OS8),
     "EMANet": Architecture("EMANet", "ResNet50_vd", LAST_TWO, RESNET_OS8),
-    # PaddleSeg 2.8 can't pad it to whole windows of 64 pixels with these Paddles, so give it some.
-    "ISANet": Architecture("ISANet", "ResNet50_vd", LAST_TWO, RESNET_OS8, small=(64, 128), any_size=False),
     "ANN": Architecture("ANN", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),
     "GloRe": Architecture("GloRe", "ResNet18_vd", LAST_TWO, {"output_stride": 8}),
     "GINet": Architecture("GINet", "ResNet50_vd", ALL_FOUR),
@@ -178,12 +179,15 @@ ARCHITECTURES: dict[str, Architecture] = {
         {"inj_type": "AAMSx8", "out_feat_chs": [64, 128, 192]},
         num_classes=32,  # below 30 it interpolates all the same
     ),
-    "Segmenter-Linear": Architecture("LinearSegmenter", "VisionTransformer", {}, SMALL_VIT, any_size=False),
+    "Segmenter-Linear": Architecture(
+        "LinearSegmenter", "VisionTransformer", {}, SMALL_VIT, small=VIT_SIZE, any_size=False
+    ),
     "Segmenter-Mask": Architecture(
         "MaskSegmenter",
         "VisionTransformer",
         {"h_embed_dim": 192, "h_depth": 2, "h_num_heads": 3},
         {**SMALL_VIT, "final_norm": True},
+        small=VIT_SIZE,
         any_size=False,
     ),
     "SETR": Architecture(
@@ -191,6 +195,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         "VisionTransformer",
         {"backbone_indices": [1, 3], "head": "naive"},
         SMALL_VIT,
+        small=VIT_SIZE,
         any_size=False,
     ),
     "UPerNet-Swin": Architecture(

@@ -1,0 +1,208 @@
+"""Which sentences and which pairs does every form of the report show?
+
+The terminal and the notebook differ in how they draw; what they say comes from here.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterator, Mapping
+
+from segdiff.report.text import clean, cosine, metrics_line, number, shape_text, share
+from segdiff.result import Cause, Effect, Origin, PairInfo, Report
+
+AROUND = 5
+"""Pairs shown on each side of the first origin, and the number of worst pairs of a model that agrees."""
+
+MARKS: Mapping[str, str] = {"clean": "✓", "origin": "✗", "inherited": "↓", "unknown": "?"}
+VERDICT_MARKS: Mapping[str, str] = {"agrees": "✓", "diverges": "✗", "inconclusive": "?"}
+MEANINGS: Mapping[str, str] = {
+    "clean": "agrees",
+    "origin": "errs on equal inputs",
+    "inherited": "error comes from above",
+    "unknown": "not measured",
+}
+
+Line = tuple[str, str]
+"""A label and what it says."""
+
+
+def place(report: Report) -> int | None:
+    """The index of the first origin among the pairs; None where there is no origin, or no such pair."""
+    if report.first is None:
+        return None
+    key = (report.first.pair.reference, report.first.pair.candidate)
+    return next((i for i, pair in enumerate(report.pairs) if (pair.reference, pair.candidate) == key), None)
+
+
+def shown_pairs(report: Report, *, all_pairs: bool = False) -> tuple[str, tuple[PairInfo, ...]]:
+    """The heading of the table of pairs and its rows: all, those around the first origin, or the worst."""
+    total = len(report.pairs)
+    if all_pairs:
+        return f"All {total} pairs, in walk order", report.pairs
+    middle = place(report)
+    if middle is not None:
+        rows = report.pairs[max(0, middle - AROUND) : middle + AROUND + 1]
+        return f"Around the first origin ({len(rows)} of {total} pairs)", rows
+    if report.verdict == "inconclusive" and any(pair.state == "unknown" for pair in report.pairs):
+        unknown = tuple(pair for pair in report.pairs if pair.state == "unknown")[: 2 * AROUND]
+        return f"Pairs that could not be judged ({len(unknown)} of {total})", unknown
+    rows = tuple(sorted(report.pairs, key=_isolated, reverse=True)[:AROUND])
+    return f"The largest isolated errors ({len(rows)} of {total} pairs)", rows
+
+
+def _isolated(pair: PairInfo) -> float:
+    value = pair.isolated.metrics.rel_l2 if pair.isolated else -1.0
+    return math.inf if math.isnan(value) else value
+
+
+def crossing(report: Report) -> str | None:
+    """What it means that the error shows elsewhere than it begins; None where it is the same place."""
+    seen, first = report.first_crossing, report.first
+    if seen is not None and first is not None:
+        if (seen.reference, seen.candidate) == (first.pair.reference, first.pair.candidate):
+            return None
+        return (
+            f"The error is first visible at {_named(seen)}, but it begins at {_named(first.pair)}: "
+            "blame the second."
+        )
+    if seen is not None:
+        if report.verdict == "agrees":
+            return f"From {_named(seen)} on, rounding has grown until it is visible; no operator is to blame."
+        return f"The error is first visible at {_named(seen)}, yet no segment was found to err by itself."
+    if first is not None and any(pair.cumulative for pair in report.pairs):
+        return "Run from the image, no value departs far enough to be visible; the fault is real all the same."
+    return None
+
+
+def _named(pair: PairInfo) -> str:
+    return f"{clean(pair.reference_op)} {clean(pair.reference)}"
+
+
+def surroundings(report: Report, origin: Origin) -> Iterator[Line]:
+    """Where an origin sits: its inputs, its neighbours in walk order, whether it was confirmed."""
+    keys = [(pair.reference, pair.candidate) for pair in report.pairs]
+    states = {key: pair.state for key, pair in zip(keys, report.pairs, strict=True)}
+    for reference, candidate in origin.inputs[:AROUND]:
+        state = states.get((reference, candidate))
+        yield "reads", f"{clean(reference)} = {clean(candidate)}{f' ({MEANINGS[state]})' if state else ''}"
+    if len(origin.inputs) > AROUND:
+        yield "reads", f"and {len(origin.inputs) - AROUND} more"
+    key = (origin.pair.reference, origin.pair.candidate)
+    if key in states:
+        index = keys.index(key)
+        before, after = report.pairs[max(0, index - 1) : index], report.pairs[index + 1 : index + 2]
+        yield "before", _neighbour(before, "nothing, it is the first pair")
+        yield "after", _neighbour(after, "nothing, it is the last pair")
+    if origin.confirmed:
+        yield "confirmed", "what reads it agrees once the reference's tensor is put in its place"
+    else:
+        yield "not confirmed", "what reads it was not shown to agree on the reference's tensor"
+
+
+def _neighbour(pairs: tuple[PairInfo, ...], nothing: str) -> str:
+    if not pairs:
+        return nothing
+    pair = pairs[0]
+    return f"{_named(pair)} ({MEANINGS[pair.state]})"
+
+
+def value_lines(pair: PairInfo) -> Iterator[Line]:
+    """Shape, reason and evidence of a pair."""
+    yield "shape", shape_text(pair.shape)
+    if pair.reason:
+        yield "verdict", clean(pair.reason)
+    for comparison in (pair.isolated, pair.cumulative):
+        if comparison and comparison.mismatch and clean(comparison.mismatch) != clean(pair.reason):
+            yield "mismatch", clean(comparison.mismatch)
+            break
+    if pair.evidence:
+        yield "paired by", clean(", ".join(pair.evidence))
+
+
+def cause_lines(report: Report, origin: Origin) -> Iterator[Line]:
+    """Cause, what is left of the error once it is removed, its effect, and how to repair it."""
+    if origin.cause:
+        yield "cause", f"{clean(origin.cause.text)} [{clean(origin.cause.kind)}]"
+        yield "", _proof(origin.cause)
+    if origin.effect:
+        yield "effect", effect_text(origin.effect)
+    if origin.cause and origin.cause.proven:
+        yield "repair", repair_command(report)
+
+
+def _proof(cause: Cause) -> str:
+    words = "proven: with this changed the error vanishes" if cause.proven else "a guess, not proven"
+    return f"{words} (left: {metrics_line(cause.residual)})" if cause.residual else words
+
+
+def effect_text(effect: Effect) -> str:
+    """What an origin costs, in words."""
+    return (
+        f"removing it takes away {share(effect.final_error_removed)} of the final error and restores "
+        f"{share(effect.mask_pixels_restored)} of the changed mask pixels"
+    )
+
+
+def repair_command(report: Report) -> str:
+    """The command that repairs the candidate."""
+    paths = (shlex.quote(clean(model.path)) for model in (report.reference, report.candidate))
+    return f"segdiff repair {' '.join(paths)} IMAGE"
+
+
+def closing_lines(report: Report) -> Iterator[Line]:
+    """Input, coverage, thresholds, remarks, time and memory, a line each."""
+    for index, finding in enumerate(report.input_findings):
+        yield "" if index else "input", clean(finding)
+    yield "coverage", _coverage(report)
+    yield "thresholds", _thresholds(report.thresholds)
+    for remark in report.remarks:
+        yield "note", clean(remark)
+    if report.timing_s:
+        yield "time", _timing(report.timing_s)
+    if report.peak_memory_mb > 0:
+        yield "memory", f"{report.peak_memory_mb:,.0f} MB at the peak"
+
+
+def _coverage(report: Report) -> str:
+    sides = zip(("reference", "candidate"), report.coverage, report.unmatched, strict=True)
+    return ", ".join(
+        f"{share(fraction)} of the {side}'s ops compared"
+        + (f" ({len(names)} {'value' if len(names) == 1 else 'values'} unmatched)" if names else "")
+        for side, fraction, names in sides
+    )
+
+
+_BOUNDS: Mapping[str, str] = {
+    "cosine": "cosine below",
+    "abs_error": "max_abs above",
+    "rel_l2": "rel_l2 above",
+}
+
+
+def _thresholds(thresholds: Mapping[str, float | None]) -> str:
+    bounds = {name: thresholds.get(name) for name in _BOUNDS}
+    given = [f"{_BOUNDS[name]} {bound:g}" for name, bound in bounds.items() if bound is not None]
+    if given:
+        return f"{' or '.join(given)}, as you asked"
+    factor = thresholds.get("noise_factor")
+    times = f"{factor:g} times the" if factor else "the measured"
+    return f"{times} segment's own rounding"
+
+
+def _timing(timing: Mapping[str, float]) -> str:
+    total = timing.get("total", sum(timing.values()))
+    parts = ", ".join(f"{clean(name)} {seconds:.1f}" for name, seconds in timing.items() if name != "total")
+    return f"{total:.1f} s ({parts})" if parts else f"{total:.1f} s"
+
+
+def other_origin(origin: Origin) -> tuple[str, str]:
+    """One of the further origins: its operators with its value, and its error with its cause."""
+    pair = origin.pair
+    left = f"{clean(pair.reference_op)} → {clean(pair.candidate_op)}  {clean(pair.reference)}"
+    metrics = pair.isolated.metrics if pair.isolated else None
+    right = f"rel_l2 {number(metrics.rel_l2)}, cosine {cosine(metrics.cosine)}" if metrics else "not measured"
+    if origin.cause:
+        right += f"; {clean(origin.cause.kind)}{'' if origin.cause.proven else ' (not proven)'}"
+    return left, right

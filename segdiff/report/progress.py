@@ -1,0 +1,49 @@
+"""How far is it? A progress bar on stderr that leaves nothing behind."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+Progress = Callable[[str, int, int], None]
+"""``progress(phase, done, total)``; a total of 0 means that nobody knows."""
+
+
+@contextmanager
+def progress_bar(enabled: bool | None = None) -> Iterator[Progress]:
+    """Yield the callback that :func:`segdiff.locate` takes.
+
+    ``enabled`` None shows the bar only where stderr is a terminal; False yields a callback that does nothing.
+    """
+    if enabled is None:
+        enabled = sys.stderr is not None and sys.stderr.isatty()
+    if not enabled:
+        yield _nothing
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
+    bar = RichProgress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(file=sys.stderr),
+        transient=True,
+        refresh_per_second=5,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    with bar:
+        task = bar.add_task("starting", total=None)
+
+        def advance(phase: str, done: int, total: int) -> None:
+            bar.update(task, description=phase, completed=done, total=total or None)
+
+        yield advance
+
+
+def _nothing(phase: str, done: int, total: int) -> None:
+    """The callback where no bar is wanted."""

@@ -1,0 +1,141 @@
+"""How do untrusted names and wild numbers become short, harmless, readable text?
+
+Names and attributes come from model files that anybody can have written. Nothing of them reaches a terminal
+or a page before it went through :func:`clean`; escaping for HTML comes on top.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.cells import cell_len, set_cell_size
+
+from segdiff.metrics import Comparison, Metrics
+
+LONGEST = 2000
+"""Characters of one text that are looked at; a longer one is cut in its middle first."""
+
+BLOCKS = " ▏▎▍▌▋▊▉"
+"""Eighths of a full cell."""
+
+WEAKEST, DECADES = 1e-8, 8
+"""Bars run from 1e-8 to 1 on a log scale: one cell a decade at eight cells."""
+
+_REPLACED = frozenset(("Cc", "Cf", "Cs", "Co", "Cn"))
+_SPACES = frozenset(("Zs", "Zl", "Zp"))
+
+
+def clean(text: object) -> str:
+    """One line without control, formatting (bidirectional marks) or unassigned characters, or lone
+    surrogates, all shown as ``�``; any run of white space becomes one space."""
+    raw = str(text)
+    if len(raw) > LONGEST:
+        raw = f"{raw[: LONGEST // 2]}…{raw[-LONGEST // 2 :]}"
+    return " ".join("".join(map(_harmless, raw)).split())
+
+
+def _harmless(character: str) -> str:
+    if character.isprintable():
+        return character
+    category = unicodedata.category(character)
+    if category in _SPACES or character in "\t\n\r":
+        return " "
+    return "�" if category in _REPLACED else character
+
+
+def shorten(text: str, width: int) -> str:
+    """The text in at most ``width`` terminal cells, cut in the middle: names differ most at their ends."""
+    if cell_len(text) <= width:
+        return text
+    if width <= 1:
+        return "…"[:width]
+    tail = (width - 1) * 3 // 5
+    end = text[len(text) - tail :] if tail else ""
+    while cell_len(end) > tail:
+        end = end[1:]
+    return set_cell_size(text, width - 1 - tail).rstrip() + "…" + end
+
+
+def number(value: float) -> str:
+    """An error in few characters: ``0``, ``3.4e-07``, ``inf``, ``nan``."""
+    if not math.isfinite(value):
+        return str(value)
+    return "0" if value == 0 else f"{value:.1e}"
+
+
+def cosine(value: float) -> str:
+    """A cosine that tells 1 from almost 1: ``1``, ``1 - 3e-09``, ``0.998123``."""
+    if not math.isfinite(value):
+        return str(value)
+    gap = 1.0 - value
+    if gap == 0:
+        return "1"
+    return f"1 - {gap:.0e}" if abs(gap) < 1e-4 else f"{value:.6f}"
+
+
+def share(fraction: float) -> str:
+    """A fraction as a percentage that is ``0%`` or ``100%`` only when it is so exactly."""
+    if not math.isfinite(fraction):
+        return str(fraction)
+    percent = fraction * 100
+    if 0 < percent < 0.01:
+        return "<0.01%"
+    if 99.99 < percent < 100:
+        return ">99.99%"
+    return f"{percent:.2f}".rstrip("0").rstrip(".") + "%"
+
+
+def filled(value: float) -> float:
+    """How much of a bar an error fills, 0 to 1, on the log scale from ``WEAKEST`` to 1."""
+    if math.isnan(value) or value <= WEAKEST:
+        return 0.0
+    return 1.0 if value >= 1 else 1.0 + math.log10(value) / DECADES
+
+
+def bar(value: float, cells: int = DECADES) -> str:
+    """The bar of an error, in block characters."""
+    eighths = round(filled(value) * cells * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + BLOCKS[rest]).rstrip()
+
+
+def rel_l2(comparison: Comparison | None) -> str:
+    """The relative error as a number; ``-`` where it was not measured."""
+    return number(comparison.metrics.rel_l2) if comparison else "-"
+
+
+def metrics_line(metrics: Metrics) -> str:
+    """The three metrics that are shown everywhere, on one line."""
+    return (
+        f"cosine {cosine(metrics.cosine)}, max_abs {number(metrics.max_abs)}, rel_l2 {number(metrics.rel_l2)}"
+    )
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """``1 x 64 x 32 x 32``; ``scalar`` for no axes."""
+    return " x ".join(map(str, shape)) or "scalar"
+
+
+def attribute(value: Any) -> str:
+    """An attribute's value on one short line: floats to six digits, long lists and arrays abridged."""
+    if isinstance(value, np.ndarray):
+        if value.size > 8:
+            return f"{value.dtype} array {shape_text(value.shape)}"
+        return attribute(value.tolist())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return f"{{{len(value)} entries}}" if value else "{}"
+    if isinstance(value, (list, tuple)):
+        shown = [attribute(item) for item in value[:8]]
+        more = [f"… {len(value)} in all"] if len(value) > 8 else []
+        return f"[{', '.join(shown + more)}]"
+    return clean(value) or "''"

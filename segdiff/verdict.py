@@ -1,0 +1,255 @@
+"""What do the measurements add up to? From the walk's steps to the report.
+
+*agrees* needs every segment clean: then the candidate, step by step from the reference's own tensors, is the
+reference. *diverges* needs an origin. Anything less is *inconclusive*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from segdiff.align import Alignment, coverage
+from segdiff.align.kinds import kind_of
+from segdiff.align.view import View
+from segdiff.graph import Graph, Op
+from segdiff.metrics import Comparison
+from segdiff.result import ModelInfo, OpInfo, Origin, OutputInfo, PairInfo, Report, State, Verdict
+from segdiff.walk import CROSSING, PairResult, Step, Thresholds, Walk
+from segdiff.walk.judge import FLOOR, NOISE_FACTOR
+
+LEAST_COVERAGE = 0.5
+"""Below this share of ops in matched segments a blamed segment says too little to be a finding."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that was measured: graphs, alignment, walk, and the values that the reference does not repeat."""
+
+    graphs: tuple[Graph, Graph]
+    alignment: Alignment
+    walk: Walk
+    thresholds: Thresholds
+    random: tuple[str, ...]
+    how: tuple[str, ...]
+
+
+def conclude(findings: Findings) -> Report:
+    """The report, its timing left open."""
+    alignment, walk = findings.alignment, findings.walk
+    pairs = [pair for step in walk.steps for pair in pair_infos(findings, step)]
+    origins = tuple(origin_of(findings, step, pairs) for step in walk.steps if is_finding(findings, step))
+    crossing = next((pair for pair in pairs if crosses(findings.thresholds, pair.cumulative)), None)
+    share = coverage(alignment)
+    outputs = output_infos(findings)
+    verdict, sentence, remarks = decide(findings, origins, share, pairs)
+    ours, theirs = alignment.reference, alignment.candidate
+    return Report(
+        verdict=verdict,
+        sentence=sentence,
+        coverage=(round(share[0], 4), round(share[1], 4)),
+        reference=ModelInfo(ours.graph.path, ours.graph.format, len(ours.ops)),
+        candidate=ModelInfo(theirs.graph.path, theirs.graph.format, len(theirs.ops)),
+        thresholds={
+            "cosine": findings.thresholds.cosine,
+            "abs_error": findings.thresholds.abs_error,
+            "rel_l2": findings.thresholds.rel_l2,
+            "noise_factor": NOISE_FACTOR,
+            "floor": FLOOR,
+        },
+        outputs=outputs,
+        origins=origins,
+        first_crossing=crossing,
+        pairs=tuple(pairs),
+        unmatched=(
+            tuple(name for name in ours.values if name not in alignment.pairs),
+            tuple(name for name in theirs.values if name not in set(alignment.pairs.values())),
+        ),
+        input_findings=findings.how,
+        remarks=remarks,
+    )
+
+
+def is_finding(findings: Findings, step: Step) -> bool:
+    """Whether a step is an origin, and not just the reference drawing other numbers."""
+    return step.is_origin and not draws(findings, step)
+
+
+def draws(findings: Findings, step: Step) -> bool:
+    """Whether the segment draws random numbers on the reference's side."""
+    graph = findings.graphs[0]
+    return any(kind_of(graph.op(index)) == "random" for index in step.segment.reference_ops)
+
+
+def pair_infos(findings: Findings, step: Step) -> list[PairInfo]:
+    """The rows of one step."""
+    ours, theirs = findings.alignment.reference, findings.alignment.candidate
+    found = []
+    for pair in step.pairs:
+        state, reason = state_of(findings, step, pair)
+        found.append(
+            PairInfo(
+                reference=pair.reference,
+                candidate=pair.candidate,
+                reference_op=maker(ours, pair.reference),
+                candidate_op=maker(theirs, pair.candidate),
+                shape=pair.shape,
+                evidence=findings.alignment.evidence.get(pair.reference, ()),
+                state=state,
+                cumulative=pair.cumulative,
+                isolated=pair.isolated,
+                noise=pair.judgement.noise if pair.judgement else None,
+                reason=reason,
+            )
+        )
+    return found
+
+
+def state_of(findings: Findings, step: Step, pair: PairResult) -> tuple[State, str]:
+    """The verdict on one pair, and why."""
+    if pair.judgement is None:
+        return "unknown", step.problem or "not measured"
+    if pair.judgement.fault and draws(findings, step):
+        return "unknown", "random numbers"
+    if pair.judgement.fault:
+        return "origin", pair.judgement.reason
+    if crosses(findings.thresholds, pair.cumulative):
+        return "inherited", "right on the reference's inputs; the error comes from above"
+    return "clean", pair.judgement.reason
+
+
+def crosses(thresholds: Thresholds, cumulative: Comparison | None) -> bool:
+    """Whether a cumulative error is one that the user would see."""
+    if cumulative is None:
+        return False
+    bounds = thresholds if thresholds.given else CROSSING
+    return cumulative.mismatch is not None or bounds.crossed(cumulative)
+
+
+def maker(view: View, name: str) -> str:
+    """The type of the op that writes a value."""
+    op = view.producer.get(name)
+    return op.type if op else "input"
+
+
+def origin_of(findings: Findings, step: Step, pairs: list[PairInfo]) -> Origin:
+    """One origin, with the operators of both sides."""
+    ends = set(step.segment.outputs)
+    infos = [pair for pair in pairs if (pair.reference, pair.candidate) in ends]
+    worst = max(infos, key=lambda pair: (pair.state == "origin", error_of(pair)))
+    ours, theirs = findings.graphs
+    return Origin(
+        pair=worst,
+        reference_ops=tuple(op_info(ours.op(index)) for index in step.segment.reference_ops),
+        candidate_nodes=tuple(op_info(theirs.op(index)) for index in step.segment.ops),
+        inputs=step.segment.inputs,
+        confirmed=confirmed(findings.walk, step),
+    )
+
+
+def error_of(pair: PairInfo) -> float:
+    """Relative error, for picking the worst of several outputs."""
+    return pair.isolated.metrics.rel_l2 if pair.isolated else 0.0
+
+
+def confirmed(walk: Walk, origin: Step) -> bool:
+    """Whether every segment that reads the origin's values agrees on the reference's tensors."""
+    made = set(origin.segment.outputs)
+    behind = [step for step in walk.steps if step is not origin and made & set(step.segment.inputs)]
+    return all(not step.is_origin and step.problem is None for step in behind)
+
+
+def op_info(op: Op) -> OpInfo:
+    """An operator for the report."""
+    return OpInfo(op.type, op.name, op.outputs, dict(op.attributes))
+
+
+def output_infos(findings: Findings) -> tuple[OutputInfo, ...]:
+    """The model's outputs, with what the user sees of the error."""
+    alignment = findings.alignment
+    measured = {pair.reference: pair for step in findings.walk.steps for pair in step.pairs}
+    infos = []
+    for name, source in zip(
+        alignment.reference.graph.outputs, alignment.reference.outputs, strict=True
+    ):
+        pair = measured.get(source)
+        infos.append(
+            OutputInfo(
+                reference=name,
+                candidate=alignment.pairs.get(source, ""),
+                cumulative=pair.cumulative if pair else None,
+                mask_changed=pair.mask_changed if pair else None,
+            )
+        )
+    return tuple(infos)
+
+
+def decide(
+    findings: Findings, origins: tuple[Origin, ...], share: tuple[float, float], pairs: list[PairInfo]
+) -> tuple[Verdict, str, tuple[str, ...]]:
+    """Verdict, sentence and remarks."""
+    unknown = [pair for pair in pairs if pair.state == "unknown"]
+    unpaired = [
+        name
+        for name in findings.alignment.candidate.outputs
+        if name not in set(findings.alignment.pairs.values())
+    ]
+    remarks = list(remarks_on(findings, pairs))
+    if findings.walk.problem:
+        return "inconclusive", findings.walk.problem, tuple(remarks + found_so_far(origins))
+    if origins and min(share) < LEAST_COVERAGE:
+        words = (
+            f"The models differ, but only {min(share):.0%} of the operators could be aligned: "
+            "too few to name one. Are the two files the same model?"
+        )
+        return "inconclusive", words, tuple(remarks + found_so_far(origins))
+    if origins:
+        return "diverges", blame(origins), tuple(remarks)
+    if unpaired:
+        words = f"Candidate output {unpaired[0]!r} has no counterpart in the reference."
+        return "inconclusive", words, tuple(remarks)
+    if unknown:
+        why = unknown[0].reason
+        words = f"{len(unknown)} of {len(pairs)} values could not be judged, first {unknown[0].candidate!r}: {why}"
+        return "inconclusive", words, tuple(remarks)
+    return "agrees", f"The models agree: no operator errs on equal inputs ({len(pairs)} compared).", tuple(remarks)
+
+
+def blame(origins: tuple[Origin, ...]) -> str:
+    """The sentence for a divergence."""
+    first = origins[0]
+    node = first.candidate_nodes[-1] if first.candidate_nodes else None
+    op = first.reference_ops[-1] if first.reference_ops else None
+    what = f"{node.type} {node.outputs[0]!r}" if node else f"{first.pair.candidate!r}"
+    against = f"{op.type} {first.pair.reference!r}" if op else f"{first.pair.reference!r}"
+    rest = f"; {len(origins) - 1} more further down" if len(origins) > 1 else ""
+    return f"The models diverge at {what}, where Paddle has {against}{rest}."
+
+
+def found_so_far(origins: tuple[Origin, ...]) -> list[str]:
+    """What an inconclusive run has found all the same."""
+    return [f"An operator errs on equal inputs all the same: {blame(origins)}"] if origins else []
+
+
+def remarks_on(findings: Findings, pairs: list[PairInfo]) -> list[str]:
+    """What else one should know."""
+    remarks = []
+    drawing = [step for step in findings.walk.steps if step.is_origin and draws(findings, step)]
+    if drawing:
+        graph = findings.graphs[0]
+        ops = [graph.op(i) for step in drawing for i in step.segment.reference_ops]
+        op = next(op for op in ops if kind_of(op) == "random")
+        remarks.append(
+            f"The reference is random at inference: {op.type} {op.outputs[0]!r} draws new numbers on every run."
+        )
+    elif findings.random:
+        remarks.append(f"The reference disagrees with itself on a second run, at {findings.random[0]!r}.")
+    ties = [pair for pair in pairs if pair.reason.startswith("a tie")]
+    if ties:
+        remarks.append(f"{len(ties)} values pick other elements where two are equal within rounding (ties).")
+    inherited = [pair for pair in pairs if pair.state == "inherited"]
+    if inherited and not any(pair.state == "origin" for pair in pairs) and not drawing:
+        remarks.append(
+            f"Rounding grows on its way: from {inherited[0].candidate!r} on it is visible, "
+            "though every operator is right on equal inputs."
+        )
+    return remarks
