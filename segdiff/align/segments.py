@@ -46,7 +46,7 @@ def cut(reference: View, candidate: View, pairs: Mapping[str, str]) -> tuple[Seg
     ends = {c: r for r, c in pairs.items() if c in candidate.producer}
     cones = {c: _cone(candidate.graph, c, frozenset(pairs.values())) for c in ends}
     compute = frozenset(op.index for op in candidate.ops)
-    groups = _sharing(cones, compute)
+    groups = _without_cycles(_sharing(cones, compute), cones)
     built = [_segment(reference, candidate, pairs, group, cones, compute) for group in groups]
     return tuple(sorted(built, key=lambda segment: segment.nodes[-1]))
 
@@ -77,6 +77,17 @@ def _sharing(cones: Mapping[str, _Cone], compute: frozenset[int]) -> list[list[s
         for node in cone.nodes & compute:
             together.add_edge(first.setdefault(node, end), end)
     return [[end for end in cones if end in group] for group in map(set, nx.connected_components(together))]
+
+
+def _without_cycles(groups: list[list[str]], cones: Mapping[str, _Cone]) -> list[list[str]]:
+    """Groups that need one another's values become one: a segment must be able to run on its own."""
+    home = {end: number for number, group in enumerate(groups) for end in group}
+    needs = nx.DiGraph()
+    needs.add_nodes_from(range(len(groups)))
+    for end, cone in cones.items():
+        needs.add_edges_from((home[start], home[end]) for start in cone.starts if start in home)
+    merged = [sorted(part) for part in nx.strongly_connected_components(needs)]
+    return [[end for number in part for end in groups[number]] for part in sorted(merged)]
 
 
 def _segment(

@@ -7,7 +7,7 @@ may have folded it), ops that hand a tensor on unchanged, and ops that only gath
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import networkx as nx
@@ -73,6 +73,19 @@ class View:
         return self.alias.get(name, name)
 
 
+_FIRST, _SECOND, _LATE = 0, 1, 3
+_SLOT_ORDER = {"Condition": -1, "X": _FIRST, "Input": _FIRST, "Logits": _FIRST, "Bias": _LATE} | dict.fromkeys(
+    ("Y", "Filter", "Grid", "Index", "Ids", "W", "Offset"), _SECOND
+)
+"""A .pdmodel lists slots by the alphabet (Filter before Input); ONNX has the data first."""
+
+
+def in_onnx_order(op: Op) -> tuple[str, ...]:
+    """The inputs of an op with the data first, as ONNX orders them."""
+    slots = zip(op.slots, op.inputs, strict=True)
+    return tuple(name for _, name in sorted(slots, key=lambda item: _SLOT_ORDER.get(item[0], _LATE - 1)))
+
+
 def view_of(graph: Graph) -> View:
     """Classify the ops of a graph and keep those that compute and whose result is used."""
     constants = {name: frozenset([name]) for name in graph.parameters}
@@ -80,7 +93,12 @@ def view_of(graph: Graph) -> View:
     alias: dict[str, str] = {}
     lists: dict[str, tuple[str, ...]] = {}
     computing: list[Op] = []
+    parts = {op.inputs[0]: op.outputs for op in graph.ops if op.type == "builtin.split"}
     for op in graph.ops:
+        if op.type == "builtin.split":
+            continue
+        if len(op.outputs) == 1 and op.outputs[0] in parts:  # PIR: a list, taken apart by builtin.split
+            op = replace(op, outputs=parts[op.outputs[0]])
         known = [name for name in op.inputs if name in constants]
         free = [name for name in op.inputs if name not in constants and name not in shapes]
         if kind_of(op) in ("shape", "fill_like"):
@@ -127,7 +145,7 @@ def _assemble(
         graph=graph,
         ops=tuple(alive),
         alias=alias,
-        reads={op.index: flows(op.inputs) for op in alive},
+        reads={op.index: flows(in_onnx_order(op)) for op in alive},
         parameters_of={op.index: roots(op.inputs) for op in alive},
         shape_values=frozenset(shapes),
     )

@@ -87,7 +87,8 @@ def results_before(graph: Graph) -> dict[int, int]:
 
 
 def undelivered(graph: Graph) -> frozenset[str]:
-    """Values that Paddle never shows to the hook: the parts of a tensor list."""
+    """Values that Paddle never shows to the hook: tensor lists and their parts."""
     if graph.format != "pir":
         return frozenset()
-    return frozenset(name for op in graph.ops if op.type.startswith("builtin.") for name in op.outputs)
+    lists = [op for op in graph.ops if op.type.startswith("builtin.")]
+    return frozenset(name for op in lists for name in (*op.outputs, *op.inputs[: op.type == "builtin.split"]))

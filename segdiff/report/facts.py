@@ -9,7 +9,8 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping
 
-from segdiff.report.text import clean, cosine, metrics_line, number, shape_text, share
+from segdiff.report.clean import clean
+from segdiff.report.text import cosine, metrics_line, number, shape_text, share
 from segdiff.result import Cause, Effect, Origin, PairInfo, Report
 
 AROUND = 5
@@ -72,7 +73,9 @@ def crossing(report: Report) -> str | None:
             return f"From {_named(seen)} on, rounding has grown until it is visible; no operator is to blame."
         return f"The error is first visible at {_named(seen)}, yet no segment was found to err by itself."
     if first is not None and any(pair.cumulative for pair in report.pairs):
-        return "Run from the image, no value departs far enough to be visible; the fault is real all the same."
+        return (
+            "Run from the image, no value departs far enough to be visible; the fault is real all the same."
+        )
     return None
 
 
@@ -93,7 +96,8 @@ def surroundings(report: Report, origin: Origin) -> Iterator[Line]:
     if key in states:
         index = keys.index(key)
         before, after = report.pairs[max(0, index - 1) : index], report.pairs[index + 1 : index + 2]
-        yield "before", _neighbour(before, "nothing, it is the first pair")
+        if not before or keys[index - 1] not in origin.inputs:
+            yield "before", _neighbour(before, "nothing, it is the first pair")
         yield "after", _neighbour(after, "nothing, it is the last pair")
     if origin.confirmed:
         yield "confirmed", "what reads it agrees once the reference's tensor is put in its place"
@@ -112,7 +116,7 @@ def value_lines(pair: PairInfo) -> Iterator[Line]:
     """Shape, reason and evidence of a pair."""
     yield "shape", shape_text(pair.shape)
     if pair.reason:
-        yield "verdict", clean(pair.reason)
+        yield "reason", clean(pair.reason)
     for comparison in (pair.isolated, pair.cumulative):
         if comparison and comparison.mismatch and clean(comparison.mismatch) != clean(pair.reason):
             yield "mismatch", clean(comparison.mismatch)
@@ -187,8 +191,7 @@ def _thresholds(thresholds: Mapping[str, float | None]) -> str:
     if given:
         return f"{' or '.join(given)}, as you asked"
     factor = thresholds.get("noise_factor")
-    times = f"{factor:g} times the" if factor else "the measured"
-    return f"{times} segment's own rounding"
+    return f"{factor:g} times the segment's own rounding" if factor else "the segment's own rounding"
 
 
 def _timing(timing: Mapping[str, float]) -> str:

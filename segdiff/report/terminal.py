@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice, zip_longest
+from itertools import islice
 
 from rich import box
+from rich.cells import cell_len, chop_cells
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.constrain import Constrain
 from rich.measure import Measurement
@@ -18,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segdiff.metrics import Comparison
+from segdiff.report.clean import clean
 from segdiff.report.facts import (
     MARKS,
     MEANINGS,
@@ -31,7 +33,7 @@ from segdiff.report.facts import (
     surroundings,
     value_lines,
 )
-from segdiff.report.text import attribute, bar, clean, cosine, number, rel_l2, share, shorten
+from segdiff.report.text import attribute, bar, cosine, number, rel_l2, share, shorten
 from segdiff.result import ModelInfo, OpInfo, Origin, OutputInfo, PairInfo, Report
 
 WIDTH = 80
@@ -40,7 +42,10 @@ LABEL = 13
 
 OPS_SHOWN, ATTRIBUTES_SHOWN, ORIGINS_SHOWN, OUTPUTS_SHOWN = 6, 24, 10, 12
 NAME = 140
-"""Cells of a name that is given in full: two lines or so."""
+"""Cells of a name that is given in full: four lines of a column or so."""
+
+COLUMN = 37
+"""Cells of either framework's column."""
 
 _VERDICT_STYLES = {"agrees": "bold green", "diverges": "bold red", "inconclusive": "bold yellow"}
 _STATE_STYLES = {"clean": "green", "origin": "bold red", "inherited": "yellow", "unknown": "magenta"}
@@ -53,6 +58,7 @@ def render(report: Report, *, all_pairs: bool = False) -> RenderableType:
 
 def _sections(report: Report, all_pairs: bool) -> Iterator[RenderableType]:
     yield _headline(report)
+    yield Text()
     yield _lines([("reference", _model(report.reference)), ("candidate", _model(report.candidate))])
     if report.first:
         yield from _first(report, report.first)
@@ -109,38 +115,48 @@ def _first(report: Report, first: Origin) -> Iterator[RenderableType]:
 
 
 def _side_by_side(origin: Origin) -> RenderableType:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False, header_style="dim")
-    table.add_column("", width=LABEL - 1, style="dim")
-    for title in ("reference", "candidate"):
-        table.add_column(title, width=(WIDTH - LABEL - 9) // 2, overflow="fold")
-    theirs = list(origin.candidate_nodes)
-    table.add_row("operators" if len(theirs) > 1 else "operator", _ops(origin.reference_ops), _ops(theirs))
-    table.add_row("value", _name(origin.pair.reference), _name(origin.pair.candidate))
-    return Padding(table, (1, 0, 1, 1))
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, header_style="dim")
+    table.add_column("reference", width=COLUMN, overflow="fold")
+    table.add_column("", width=1, no_wrap=True)
+    table.add_column("candidate", width=COLUMN, overflow="fold")
+    ours, theirs = origin.reference_ops, origin.candidate_nodes
+    table.add_row(_ops(ours, theirs), "", _ops(theirs, ours))
+    table.add_row(_name(origin.pair.reference), "", _name(origin.pair.candidate))
+    return Padding(table, (1, 0, 1, 2))
 
 
 def _name(name: str) -> Text:
-    return Text(shorten(clean(name), NAME) or "-")
+    return Text.assemble(("→ ", "dim"), shorten(clean(name), NAME) or "-")
 
 
-def _ops(ops: Iterable[OpInfo]) -> Text:
-    """The last ops of one side with their attributes: the ends of a segment make the value."""
-    listed = list(ops)
-    lines = [Text(f"… {len(listed) - OPS_SHOWN} more before", "dim")] if len(listed) > OPS_SHOWN else []
-    for op in listed[-OPS_SHOWN:]:
+def _ops(ops: tuple[OpInfo, ...], others: tuple[OpInfo, ...]) -> Text:
+    """The last ops of one side with their attributes: the end of a segment makes the value."""
+    hidden = len(ops) - OPS_SHOWN
+    lines = [Text(f"… {hidden} more before", "dim")] if hidden > 0 else []
+    for op in ops[-OPS_SHOWN:]:
         lines.append(Text(shorten(clean(op.type), NAME), "bold"))
-        lines.extend(Text(line) for line in _attributes(op))
-    return Text("\n").join(lines) if lines else Text("none", "dim")
+        lines.extend(_attributes(op, others))
+    return Text("\n").join(lines) if lines else Text("no operator", "dim")
 
 
-def _attributes(op: OpInfo) -> Iterator[str]:
-    name = clean(op.name)
-    if name and name not in map(clean, op.outputs):
-        yield shorten(f"  name {name}", NAME)
+def _attributes(op: OpInfo, others: tuple[OpInfo, ...]) -> Iterator[Text]:
+    """An op's attributes a line each; dim where the other side has the same, ``≠`` where it has another."""
+    if op.name and op.name not in op.outputs and not op.name.startswith(f"{op.type}."):
+        yield Text(shorten(f"  ({clean(op.name)})", COLUMN), "dim")
     for key, value in islice(sorted(op.attributes.items()), ATTRIBUTES_SHOWN):
-        yield shorten(f"  {clean(key)} = {attribute(value)}", NAME)
+        shown = shorten(attribute(value), NAME)
+        theirs = {attribute(other.attributes[key]) for other in others if key in other.attributes}
+        mark, style = ("≠ ", "bold") if theirs and shown not in theirs else ("  ", "dim" if theirs else "")
+        yield Text(_hanging(f"{mark}{shorten(clean(key), COLUMN - 4)} =", shown), style)
     if len(op.attributes) > ATTRIBUTES_SHOWN:
-        yield f"  … {len(op.attributes) - ATTRIBUTES_SHOWN} more"
+        yield Text(f"  … {len(op.attributes) - ATTRIBUTES_SHOWN} more", "dim")
+
+
+def _hanging(key: str, value: str) -> str:
+    """Key and value on one line if they fit, otherwise the value on lines of its own, set in."""
+    if cell_len(key) + 1 + cell_len(value) <= COLUMN:
+        return f"{key} {value}"
+    return "\n".join([key, *(f"      {line}" for line in chop_cells(value, COLUMN - 6))])
 
 
 def _errors(pair: PairInfo) -> RenderableType:
@@ -151,7 +167,7 @@ def _errors(pair: PairInfo) -> RenderableType:
         ("cumulative", pair.cumulative, "from the image: what you see"),
     ]
     if pair.noise:
-        rows.append(("rounding", pair.noise, "what the last bit of the inputs does"))
+        rows.append(("rounding", pair.noise, "the segment's own, to compare"))
     table.add_row("", *(Text(title, "dim") for title in ("cosine", "max_abs", "rel_l2")))
     for label, comparison, meaning in rows:
         table.add_row(Text(label, "dim"), *map(Text, _numbers(comparison)), Text(meaning, "dim"))
@@ -188,15 +204,15 @@ def _pairs(report: Report, all_pairs: bool) -> Iterator[RenderableType]:
         yield Text("  No pair of values was compared.", "dim")
         return
     yield _heading(heading)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="dim")
-    table.add_column("", width=1)
-    table.add_column("reference", width=30, no_wrap=True)
-    table.add_column("candidate", width=12, no_wrap=True)
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, header_style="dim")
+    table.add_column("", width=1, no_wrap=True)
+    table.add_column("reference", width=29)
+    table.add_column("candidate", width=12)
     table.add_column("isolated rel_l2", width=16, no_wrap=True)
     table.add_column("cumulative", width=16, no_wrap=True)
     for pair in rows:
         table.add_row(*_row(pair))
-    yield Padding(table, (0, 0, 0, 1))
+    yield Padding(table, (0, 0, 0, 2))
     yield Padding(_legend(rows), (0, 2))
 
 
@@ -213,29 +229,30 @@ def _row(pair: PairInfo) -> tuple[RenderableType, ...]:
 
 
 def _measure(comparison: Comparison | None, style: str) -> Text:
-    text = Text(f"{rel_l2(comparison):<8}")
+    text = Text(f"{rel_l2(comparison):<7} ")
     return text.append(bar(comparison.metrics.rel_l2), style) if comparison else text
 
 
 def _legend(rows: Iterable[PairInfo]) -> Text:
     states = {pair.state for pair in rows}
     marks = [f"{mark} {MEANINGS[state]}" for state, mark in MARKS.items() if state in states]
-    return Text("   ".join([*marks, "bar: 1e-8 to 1, a cell a decade"]), "dim")
+    return Text("   ".join(marks) + "\nbars run from 1e-8 to 1 on a log scale, a cell for a decade", "dim")
 
 
 def _outputs(outputs: tuple[OutputInfo, ...]) -> Iterator[RenderableType]:
     if not outputs:
         return
     yield _heading("Outputs, run from the image")
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="dim")
-    for title, width in (("reference", 24), ("candidate", 24), ("max_abs", 7), ("cosine", 9)):
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, header_style="dim")
+    for title, width in (("reference", 24), ("candidate", 23)):
+        table.add_column(title, width=width)
+    for title, width in (("max_abs", 8), ("cosine", 10), ("mask", 8)):
         table.add_column(title, width=width, no_wrap=True)
-    table.add_column("mask", no_wrap=True)
     for output in outputs[:OUTPUTS_SHOWN]:
         cosine_text, max_abs, _ = _numbers(output.cumulative)
         names = Middle(clean(output.reference)), Middle(clean(output.candidate) or "-")
         table.add_row(*names, Text(max_abs), Text(cosine_text), _mask(output.mask_changed))
-    yield Padding(table, (0, 0, 0, 1))
+    yield Padding(table, (0, 0, 0, 2))
     if len(outputs) > OUTPUTS_SHOWN:
         yield Text(f"  and {len(outputs) - OUTPUTS_SHOWN} more", "dim")
     if any(output.mask_changed is not None for output in outputs):
@@ -266,17 +283,20 @@ class Middle:
 
 @dataclass(frozen=True)
 class OpAndValue:
-    """An operator and its value in one cell; the value is dim, and is what gives way first."""
+    """An operator and its value in one cell; only the value where its name tells the operator anyway."""
 
     op: str
     value: str
     style: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        op = shorten(self.op, options.max_width * 3 // 5)
-        text = Text(op, self.style, no_wrap=True)
-        left = options.max_width - text.cell_len - 1
-        yield text.append(" ").append(shorten(self.value, left), "dim" if not self.style else self.style)
+        width = options.max_width
+        if self.op in self.value:
+            yield Text(shorten(self.value, width), self.style, no_wrap=True)
+            return
+        op = shorten(self.op, width * 3 // 5)
+        value = shorten(self.value, width - cell_len(op) - 1)
+        yield Text.assemble((op, self.style), " ", (value, self.style or "dim"), no_wrap=True)
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         return Measurement(min(12, options.max_width), options.max_width)

@@ -1,13 +1,8 @@
-"""How do untrusted names and wild numbers become short, harmless, readable text?
-
-Names and attributes come from model files that anybody can have written. Nothing of them reaches a terminal
-or a page before it went through :func:`clean`; escaping for HTML comes on top.
-"""
+"""How do long names, attributes and wild numbers become short, readable text?"""
 
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,36 +10,13 @@ import numpy as np
 from rich.cells import cell_len, set_cell_size
 
 from segdiff.metrics import Comparison, Metrics
-
-LONGEST = 2000
-"""Characters of one text that are looked at; a longer one is cut in its middle first."""
+from segdiff.report.clean import clean
 
 BLOCKS = " ▏▎▍▌▋▊▉"
 """Eighths of a full cell."""
 
 WEAKEST, DECADES = 1e-8, 8
 """Bars run from 1e-8 to 1 on a log scale: one cell a decade at eight cells."""
-
-_REPLACED = frozenset(("Cc", "Cf", "Cs", "Co", "Cn"))
-_SPACES = frozenset(("Zs", "Zl", "Zp"))
-
-
-def clean(text: object) -> str:
-    """One line without control, formatting (bidirectional marks) or unassigned characters, or lone
-    surrogates, all shown as ``�``; any run of white space becomes one space."""
-    raw = str(text)
-    if len(raw) > LONGEST:
-        raw = f"{raw[: LONGEST // 2]}…{raw[-LONGEST // 2 :]}"
-    return " ".join("".join(map(_harmless, raw)).split())
-
-
-def _harmless(character: str) -> str:
-    if character.isprintable():
-        return character
-    category = unicodedata.category(character)
-    if category in _SPACES or character in "\t\n\r":
-        return " "
-    return "�" if category in _REPLACED else character
 
 
 def shorten(text: str, width: int) -> str:
@@ -72,8 +44,8 @@ def cosine(value: float) -> str:
     if not math.isfinite(value):
         return str(value)
     gap = 1.0 - value
-    if gap == 0:
-        return "1"
+    if value in (-1.0, 0.0, 1.0):
+        return f"{value:.0f}"
     return f"1 - {gap:.0e}" if abs(gap) < 1e-4 else f"{value:.6f}"
 
 

@@ -136,8 +136,11 @@ class Lockstep:
                     continue
                 self.reference_live[name] = tensor
                 del tensor
-                for number in waiting.ready(name):
+                queue = waiting.ready(name)
+                while queue:
+                    number = queue.pop(0)
                     steps[number] = self._step(segments[number])
+                    queue += waiting.ready(number)
                     progress(len(steps))
         except EngineError as error:
             problem = str(error)
@@ -251,23 +254,24 @@ class Lockstep:
 
 
 class Waiting:
-    """Which segments have all their reference tensors?"""
+    """Which segments can run? Those whose reference tensors are there and whose predecessors have run."""
 
     def __init__(self, segments: tuple[Segment, ...]) -> None:
-        self.missing = {
-            number: {r for r, _ in (*segment.inputs, *segment.outputs) if r}
-            for number, segment in enumerate(segments)
-        }
-        self.by_value: dict[str, list[int]] = defaultdict(list)
-        for number, names in self.missing.items():
-            for name in names:
-                self.by_value[name].append(number)
+        maker = {pair: number for number, segment in enumerate(segments) for pair in segment.outputs}
+        self.missing: list[set[str | int]] = []
+        self.waiters: dict[str | int, list[int]] = defaultdict(list)
+        for number, segment in enumerate(segments):
+            values: set[str | int] = {r for r, _ in (*segment.inputs, *segment.outputs) if r}
+            values.update(maker[pair] for pair in segment.inputs if pair in maker)
+            self.missing.append(values)
+            for needed in values:
+                self.waiters[needed].append(number)
 
-    def ready(self, name: str) -> list[int]:
-        """The segments that only waited for this value, in order."""
+    def ready(self, arrived: str | int) -> list[int]:
+        """The segments that only waited for this value, or for this segment to have run; in order."""
         done = []
-        for number in self.by_value.pop(name, ()):
-            self.missing[number].discard(name)
+        for number in self.waiters.pop(arrived, ()):
+            self.missing[number].discard(arrived)
             if not self.missing[number]:
                 done.append(number)
         return done

@@ -17,6 +17,7 @@ import networkx as nx
 import numpy as np
 
 from segdiff.align import Alignment, Segment, cut
+from segdiff.align.kinds import kind_of
 from segdiff.engines import Tensor
 from segdiff.errors import EngineError
 from segdiff.graph import Array
@@ -66,9 +67,10 @@ def settle(
     for _ in range(ROUNDS):
         regions = [r for r in regions_of(alignment, walk, hidden) if r.wide]
         todo = [r for r in regions if key_of(r) not in seen]
-        seen.update(key_of(region) for region in todo)
         pairs, evidence = dict(alignment.pairs), dict(alignment.evidence)
-        for region in todo:
+        drop_misfits(alignment, walk, pairs, evidence)
+        for region in todo if pairs == alignment.pairs else ():
+            seen.add(key_of(region))
             try:
                 mend(region, lockstep, run, pairs, evidence)
             except EngineError:
@@ -83,6 +85,20 @@ def settle(
         )
         walk = rewalk(alignment, walk, lockstep, run)
     return alignment, walk
+
+
+def drop_misfits(
+    alignment: Alignment, walk: Walk, pairs: dict[str, str], evidence: dict[str, tuple[str, ...]]
+) -> None:
+    """Drop the pairs that only their place spoke for, once the tensors have turned out of another shape."""
+    for step in walk.steps:
+        for pair in step.pairs:
+            mismatch = pair.isolated is not None and pair.isolated.mismatch is not None
+            ours = alignment.reference.producer.get(pair.reference)
+            theirs = alignment.candidate.producer.get(pair.candidate)
+            if mismatch and ours and theirs and kind_of(ours) != kind_of(theirs):
+                pairs.pop(pair.reference, None)
+                evidence.pop(pair.reference, None)
 
 
 def key_of(region: Region) -> tuple[tuple[str, str], ...]:

@@ -194,12 +194,16 @@ def not_finite() -> Report:
     )
 
 
-HOSTILE = "<script>alert(1)</script>[bold red]x[/]\x1b[31m\x1b]0;title\x07\n\r\t\u202eevil\ud800&\"'" + "z" * 5000
+HOSTILE = (
+    "<script>alert(1)</script>[bold red]x[/]\x1b[31m\x1b]0;title\x07\n\r\t\u202eevil\ud800&\"'" + "z" * 5000
+)
 
 
 def hostile() -> Report:
     """Every text that a model file can choose is hostile."""
-    op = OpInfo(HOSTILE, HOSTILE + "1", (HOSTILE,), {HOSTILE: HOSTILE, "list": [HOSTILE] * 20, "map": {"a": 1}})
+    op = OpInfo(
+        HOSTILE, HOSTILE + "1", (HOSTILE,), {HOSTILE: HOSTILE, "list": [HOSTILE] * 20, "map": {"a": 1}}
+    )
     bad = replace(
         faulty_pair(8),
         reference=HOSTILE,

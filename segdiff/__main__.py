@@ -1,0 +1,8 @@
+"""``python -m segdiff`` is the ``segdiff`` command."""
+
+import sys
+
+from segdiff.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
