@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from segdiff.report.clean import clean
-from segdiff.report.text import cosine, metrics_line, number, shape_text, share
+from segdiff.report.text import metrics_line, rel_l2, shape_text, share
 from segdiff.result import Cause, Effect, Origin, PairInfo, Report
 
 AROUND = 5
@@ -80,7 +80,9 @@ def crossing(report: Report) -> str | None:
 
 
 def _named(pair: PairInfo) -> str:
-    return f"{clean(pair.reference_op)} {clean(pair.reference)}"
+    """The reference's value; with its operator where the name does not tell."""
+    operator, value = clean(pair.reference_op), clean(pair.reference)
+    return value if operator in value else f"{operator} {value}"
 
 
 def surroundings(report: Report, origin: Origin) -> Iterator[Line]:
@@ -201,11 +203,10 @@ def _timing(timing: Mapping[str, float]) -> str:
 
 
 def other_origin(origin: Origin) -> tuple[str, str]:
-    """One of the further origins: its operators with its value, and its error with its cause."""
+    """One of the further origins: its value and operator, and its error with its cause."""
     pair = origin.pair
-    left = f"{clean(pair.reference_op)} → {clean(pair.candidate_op)}  {clean(pair.reference)}"
-    metrics = pair.isolated.metrics if pair.isolated else None
-    right = f"rel_l2 {number(metrics.rel_l2)}, cosine {cosine(metrics.cosine)}" if metrics else "not measured"
+    left = f"{_named(pair)} → {clean(pair.candidate_op)}"
+    right = f"rel_l2 {rel_l2(pair.isolated)}"
     if origin.cause:
         right += f"; {clean(origin.cause.kind)}{'' if origin.cause.proven else ' (not proven)'}"
     return left, right

@@ -22,13 +22,13 @@ def progress_bar(enabled: bool | None = None) -> Iterator[Progress]:
         yield _nothing
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as RichProgress
 
     bar = RichProgress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
         console=Console(file=sys.stderr),
         transient=True,
@@ -37,10 +37,11 @@ def progress_bar(enabled: bool | None = None) -> Iterator[Progress]:
         redirect_stderr=False,
     )
     with bar:
-        task = bar.add_task("starting", total=None)
+        task = bar.add_task("starting", total=None, count="")
 
         def advance(phase: str, done: int, total: int) -> None:
-            bar.update(task, description=phase, completed=done, total=total or None)
+            count = f"{done}/{total}" if total else ""
+            bar.update(task, description=phase, completed=done, total=total or None, count=count)
 
         yield advance
 

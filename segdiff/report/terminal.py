@@ -141,7 +141,8 @@ def _ops(ops: tuple[OpInfo, ...], others: tuple[OpInfo, ...]) -> Text:
 
 def _attributes(op: OpInfo, others: tuple[OpInfo, ...]) -> Iterator[Text]:
     """An op's attributes a line each; dim where the other side has the same, ``≠`` where it has another."""
-    if op.name and op.name not in op.outputs and not op.name.startswith(f"{op.type}."):
+    repeated = op.name.startswith(f"{op.type}.") or any(op.name in output for output in op.outputs)
+    if op.name and not repeated:
         yield Text(shorten(f"  ({clean(op.name)})", COLUMN), "dim")
     for key, value in islice(sorted(op.attributes.items()), ATTRIBUTES_SHOWN):
         shown = shorten(attribute(value), NAME)
@@ -260,7 +261,7 @@ def _outputs(outputs: tuple[OutputInfo, ...]) -> Iterator[RenderableType]:
 
 
 def _mask(changed: float | None) -> Text:
-    return Text("-") if changed is None else Text(share(changed), "red" if changed else "")
+    return Text("-") if changed is None else Text(share(changed), "yellow" if changed else "")
 
 
 # --- cells that know their width

@@ -67,7 +67,7 @@ def _car(image: Picture, label: Picture, horizon: int, rng: np.random.Generator)
     tall = int((0.10 + 0.5 * (ground - horizon) / height) * height)
     long = int(tall * rng.uniform(1.2, 1.9))
     left, top = int(rng.uniform(-0.1 * width, 0.9 * width)), ground - tall
-    paint = _colour(rng, (20, 20, 120), (80, 90, 240)) if rng.random() < 0.7 else _colour(rng, 20, 60)
+    paint = _colour(rng, 40, 190)
     roof = np.array(
         [
             [left + long // 6, top + tall // 2],

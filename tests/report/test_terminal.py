@@ -77,9 +77,9 @@ def test_a_divergence_shows_errors_reason_and_place() -> None:
     assert "cumulative 0.985550 6.8e-01 1.7e-01" in text
     assert "1.2e+06 times the segment's own rounding" in text
     assert "reads relu_7.tmp_0 = p2o.Relu.7 (agrees)" in text
-    assert "after concat concat_9.tmp_0 (error comes from above)" in text
+    assert "after concat_9.tmp_0 (error comes from above)" in text
     assert "confirmed what reads it agrees" in text
-    assert "conv2d → Conv conv2d_20.tmp_0 rel_l2 3.0e-03" in text
+    assert "conv2d_20.tmp_0 → Conv rel_l2 3.0e-03" in text
 
 
 def test_attributes_that_differ_under_one_name_are_marked() -> None:
@@ -131,7 +131,7 @@ def test_where_the_error_is_first_visible_is_told_only_when_it_is_elsewhere() ->
     made = reports.diverging()
     assert "first visible" not in words(made)
     text = words(replace(made, first_crossing=made.pairs[12]))
-    assert "The error is first visible at relu relu_12.tmp_0, but it begins at bilinear_interp_v2" in text
+    assert "The error is first visible at relu_12.tmp_0, but it begins at bilinear_interp_v2_8" in text
     assert "no value departs far enough to be visible" in words(replace(made, first_crossing=None))
 
 

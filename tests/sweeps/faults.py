@@ -1,0 +1,180 @@
+"""One planted fault at a time: is the operator found, and only that one?
+
+``python -m tests.sweeps.faults --out FILE [PATTERN ...]``; a pattern fits names of pairs (``BiSeNetV2-64x96-*``).
+To plant one of the cases again::
+
+    python -m tests.faults MODEL.onnx --kind KIND --seed SEED --shape =1,3,64,96 -o faulty.onnx
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+
+from segdiff.errors import SegdiffError
+from tests.faults import KINDS, Injector, NoEligibleNode, visible
+from tests.sweeps.bench import Bench, short
+from tests.sweeps.log import Log, Record, percentile
+from tests.sweeps.outcome import GOOD, Truth, origin_facts, outcome, width
+from tests.sweeps.pairs import Pair, pairs
+
+
+class Planter:
+    """Plants faults in one candidate, of the kinds that the sweep has seen least."""
+
+    def __init__(self, pair: Pair, log: Log) -> None:
+        self.pair = pair
+        self.log = log
+        self.model = onnx.load(pair.candidate)
+        self.injector = Injector(self.model, {"": pair.image.shape})
+        self.input = self.injector.view.inputs[0].name
+        self.barren: set[str] = set()
+
+    def cases(self, count: int) -> Iterator[tuple[str, int]]:
+        """Kinds and seeds, until the log holds ``count`` faults of this pair."""
+        while len(self.log.of(pair=self.pair.name, sweep="fault")) < count:
+            kind = self._rarest()
+            if kind is None:
+                return
+            yield kind, len(self.log.of(pair=self.pair.name, kind=kind))
+
+    def _rarest(self) -> str | None:
+        here = Counter(r["kind"] for r in self.log.of(pair=self.pair.name, sweep="fault"))
+        everywhere = Counter(r["kind"] for r in self.log.of(sweep="fault"))
+        fitting = [kind for kind in KINDS if kind not in self.barren]
+        shuffled = sorted(fitting, key=lambda kind: zlib.crc32(f"{self.pair.name} {kind}".encode()))
+        return min(shuffled, key=lambda kind: (everywhere[kind], here[kind]), default=None)
+
+
+def case(planter: Planter, bench: Bench, kind: str, seed: int, folder: Path) -> Record | None:
+    """Plant, diagnose, compare; None where this kind fits no node of the model."""
+    try:
+        faulty, fault = planter.injector.plant(seed, kind)
+    except NoEligibleNode:
+        planter.barren.add(kind)
+        return None
+    seen = visible(planter.model, faulty, fault, {planter.input: planter.pair.image})
+    file = folder / "faulty.onnx"
+    onnx.save(faulty, file)
+    record: Record = {
+        "key": f"{planter.pair.name} {kind} {seed}",
+        "sweep": "fault",
+        "pair": planter.pair.name,
+        "kind": kind,
+        "seed": seed,
+        "fault": str(fault),
+        "outputs": fault.outputs,
+        "level": seen.level,
+        "rel_max": seen.rel_max,
+    }
+    start = time.perf_counter()
+    try:
+        report = bench.diagnose(file)
+    except SegdiffError as error:
+        return {**record, "outcome": "error", "said": short(error)}
+    truth = Truth(file)
+    place = truth.held(fault, report.origins)
+    return {
+        **record,
+        "outcome": outcome(report, place, seen.level),
+        "place": place,
+        "held_by": truth.held_by(fault, report.origins[place]) if place is not None else "",
+        "extra": [origin_facts(o) for n, o in enumerate(report.origins) if n != place],
+        "found": origin_facts(report.origins[place]) if place is not None else None,
+        "width": width(report.origins[place]) if place is not None else None,
+        "coverage": report.coverage,
+        "said": report.sentence,
+        "remarks": report.remarks,
+        "seconds": round(time.perf_counter() - start, 2),
+    }
+
+
+def healthy(bench: Bench, pair: Pair, log: Log) -> bool:
+    """Whether the unharmed conversion agrees; nothing can be said of faults in another."""
+    key = f"{pair.name} healthy"
+    if key not in log:
+        try:
+            report = bench.diagnose(pair.candidate)
+            record = {"outcome": report.verdict, "said": report.sentence, "coverage": report.coverage}
+        except SegdiffError as error:
+            record = {"outcome": "error", "said": short(error)}
+        log.add({"key": key, "sweep": "healthy", "pair": pair.name, **record})
+        print(f"{pair.name}: {log.records[key]['outcome']}: {log.records[key]['said']}", flush=True)
+    return bool(log.records[key]["outcome"] == "agrees")
+
+
+def sweep(pair: Pair, log: Log, count: int) -> None:
+    """All the faults of one pair."""
+    with Bench(pair) as bench, tempfile.TemporaryDirectory() as folder:
+        if not healthy(bench, pair, log):
+            return
+        planter = Planter(pair, log)
+        for kind, seed in planter.cases(count):
+            try:
+                record = case(planter, bench, kind, seed, Path(folder))
+            except Exception as error:  # a case that breaks the harness is a result, too
+                record = {"key": f"{pair.name} {kind} {seed}", "sweep": "fault", "pair": pair.name}
+                record |= {"kind": kind, "seed": seed, "level": "?", "outcome": "broke", "said": short(error)}
+            if record is not None:
+                log.add(record)
+                print(line(record), flush=True)
+
+
+def line(record: Record) -> str:
+    """A case in one line."""
+    mark = "ok  " if record["outcome"] in GOOD and not record.get("extra") else "LOOK"
+    extra = f", {len(record['extra'])} more" if record.get("extra") else ""
+    words = f"{mark} {record['outcome']}{extra}: {record['pair']} {record['kind']} {record['seed']}"
+    return f"{words} ({record['level']}, {record.get('seconds', 0)} s) {record.get('said', '')[:110]}"
+
+
+def summary(log: Log) -> str:
+    """Counts by level and outcome, widths, and what deserves a look."""
+    records = log.of(sweep="fault")
+    states = Counter(r["outcome"] for r in log.of(sweep="healthy"))
+    lines = [f"pairs: {dict(states)}; faults: {len(records)} of {len({r['kind'] for r in records})} kinds"]
+    for level in ("visible", "borderline", "invisible", "?"):
+        here = [r for r in records if r["level"] == level]
+        extra = sum(bool(r.get("extra")) and r["outcome"] == "hit" for r in here)
+        lines.append(f"{level}: {dict(Counter(r['outcome'] for r in here))}, hits with extra origins: {extra}")
+    for side, name in enumerate(("reference", "candidate")):
+        widths = [r["width"][side] for r in records if r["level"] == "visible" and r.get("width")]
+        lines.append(f"{name} ops blamed: median {percentile(widths, 0.5)}, p95 {percentile(widths, 0.95)}")
+    bad = [r for r in records if r["level"] in ("visible", "?") and (r["outcome"] != "hit" or r["extra"])]
+    bad += [r for r in records if r["level"] == "invisible" and r["outcome"] not in GOOD]
+    by_kind = Counter(r["kind"] for r in bad)
+    for kind, number in by_kind.most_common():
+        lines.append(f"{kind}: {number} of {sum(r['kind'] == kind for r in records)}")
+        lines += [f"    {line(r)}" for r in bad if r["kind"] == kind]
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run, print, go on where an earlier run stopped."""
+    parser = argparse.ArgumentParser(prog="python -m tests.sweeps.faults", description=__doc__)
+    parser.add_argument("patterns", nargs="*")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=12, help="faults in each pair")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no pair after that time")
+    args = parser.parse_args(argv)
+    log, end = Log(args.out), time.monotonic() + 60 * args.minutes
+    for pair in pairs(args.patterns):
+        if time.monotonic() < end:
+            try:
+                sweep(pair, log, args.count)
+            except SegdiffError as error:
+                print(f"{pair.name}: {short(error)}", flush=True)
+    print(summary(log))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

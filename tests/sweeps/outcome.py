@@ -1,0 +1,77 @@
+"""Does a report say what was planted?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from segdiff.align.view import view_of
+from segdiff.readers import find, read
+from segdiff.result import Origin, Report
+from tests.faults import Fault
+
+GOOD = ("hit", "quiet")
+"""Outcomes that are as they should be; see :func:`outcome`."""
+
+
+class Truth:
+    """Where planted nodes are in the candidate as segdiff reads it."""
+
+    def __init__(self, file: Path) -> None:
+        self.view = view_of(read(find(file)))
+
+    def held_by(self, fault: Fault, origin: Origin) -> str:
+        """How an origin holds the planted node: ``node``, ``alias``, or an empty string if it does not.
+
+        A fault can turn a node into one that hands its input on (a ReLU into an Identity). It then counts as
+        held where the segment starts from what it hands on, or ends in it.
+        """
+        made = {name for node in origin.candidate_nodes for name in node.outputs}
+        if made.intersection(fault.outputs):
+            return "node"
+        sources = {self.view.source(name) for name in fault.outputs} - set(fault.outputs)
+        touched = made | {origin.pair.candidate} | {candidate for _, candidate in origin.inputs}
+        return "alias" if sources & touched else ""
+
+    def held(self, fault: Fault, origins: Iterable[Origin]) -> int | None:
+        """The first origin that holds the node."""
+        return next((n for n, origin in enumerate(origins) if self.held_by(fault, origin)), None)
+
+
+def outcome(report: Report, place: int | None, level: str) -> str:
+    """One word for a diagnosis.
+
+    ``hit``    the first origin holds the planted node (where the fault is visible, or seen all the same)
+    ``quiet``  nothing is visible and nothing is found
+    ``late``   an origin holds it, but another comes first
+    ``wrong``  there are origins, and none holds it
+    ``silent`` the fault is visible and the models are said to agree
+    ``unsure`` inconclusive
+    """
+    if report.verdict == "inconclusive":
+        return "unsure"
+    if place == 0:
+        return "hit"
+    if report.origins:
+        return "late" if place is not None else "wrong"
+    return "silent" if level == "visible" else "quiet"
+
+
+def origin_facts(origin: Origin) -> dict[str, Any]:
+    """An origin, as far as one needs to know it in a list of misses."""
+    isolated = origin.pair.isolated
+    return {
+        "reference": [op.type for op in origin.reference_ops],
+        "candidate": [op.type for op in origin.candidate_nodes],
+        "value": [origin.pair.reference, origin.pair.candidate],
+        "evidence": list(origin.pair.evidence),
+        "reason": origin.pair.reason,
+        "rel_l2": isolated.metrics.rel_l2 if isolated else None,
+        "confirmed": origin.confirmed,
+    }
+
+
+def width(origin: Origin) -> tuple[int, int]:
+    """Ops of the blamed segment, reference and candidate."""
+    return len(origin.reference_ops), len(origin.candidate_nodes)
