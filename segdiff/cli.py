@@ -214,8 +214,7 @@ def _converted(reference: str, opset: int | None, stack: ExitStack) -> Path:
     import segdiff
 
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="segdiff-")))
-    convert: Callable[..., Path] = getattr(segdiff, "convert")  # noqa: B009 - not there yet for mypy
-    return convert(reference, folder / "model.onnx", opset=opset)
+    return segdiff.convert(reference, folder / "model.onnx", opset=opset)
 
 
 def _options(arguments: Arguments) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def locate(
                            counts when it is many times the segment's own float32 rounding
     memory                 bytes of tensors that may wait between the two engines
     timeout                seconds an engine may stay silent before it is stopped
-    threads                threads of each engine; by default the machine's cores
+    threads                threads of each engine; by default one for Paddle, every core for onnxruntime
 
     Raises ModelError (a file cannot be read), InputError (the image cannot be used) or EngineError (a model
     does not even start to run). A failure in mid-run ends in the verdict ``inconclusive``, with everything
@@ -124,14 +124,15 @@ def started(
 ) -> Iterator[Engines]:
     """Both engines, starting while the caller reads the files; stopped at the end, whatever happens."""
     blocks = Blocks()
+    cores = os.cpu_count() or 1
     options: dict[str, Any] = {
         "timeout": timeout,
-        "threads": threads or os.cpu_count() or 1,
         "allowance": (memory or default_memory()) // 8,  # the rest is for what must stay alive
     }
 
     def start(which: ModelFiles) -> Engine:
-        return Engine(which, blocks, **options)
+        # Paddle's threads spin while they wait; one leaves the other cores to onnxruntime.
+        return Engine(which, blocks, threads=threads or (cores if which.format == "onnx" else 1), **options)
 
     reference = start(files[0])
     candidate = Candidate(lambda: start(files[1]), start(files[1]))

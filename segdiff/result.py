@@ -168,6 +168,16 @@ class Report:
         """``to_dict()`` as text."""
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
+    def __rich__(self) -> Any:
+        from segdiff.report.terminal import render
+
+        return render(self)
+
+    def _repr_html_(self) -> str:
+        from segdiff.report.notebook import to_html
+
+        return to_html(self)
+
     def __repr__(self) -> str:
         return f"<segdiff.Report {self.verdict}: {self.sentence}>"
 

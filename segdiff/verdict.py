@@ -15,7 +15,7 @@ from segdiff.graph import Graph, Op
 from segdiff.metrics import Comparison
 from segdiff.result import ModelInfo, OpInfo, Origin, OutputInfo, PairInfo, Report, State, Verdict
 from segdiff.walk import CROSSING, PairResult, Step, Thresholds, Walk
-from segdiff.walk.judge import FLOOR, NOISE_FACTOR
+from segdiff.walk.judge import NOISE_FACTOR
 
 LEAST_COVERAGE = 0.5
 """Below this share of ops in matched segments a blamed segment says too little to be a finding."""
@@ -54,7 +54,6 @@ def conclude(findings: Findings) -> Report:
             "abs_error": findings.thresholds.abs_error,
             "rel_l2": findings.thresholds.rel_l2,
             "noise_factor": NOISE_FACTOR,
-            "floor": FLOOR,
         },
         outputs=outputs,
         origins=origins,
@@ -168,9 +167,7 @@ def output_infos(findings: Findings) -> tuple[OutputInfo, ...]:
     alignment = findings.alignment
     measured = {pair.reference: pair for step in findings.walk.steps for pair in step.pairs}
     infos = []
-    for name, source in zip(
-        alignment.reference.graph.outputs, alignment.reference.outputs, strict=True
-    ):
+    for name, source in zip(alignment.reference.graph.outputs, alignment.reference.outputs, strict=True):
         pair = measured.get(source)
         infos.append(
             OutputInfo(
@@ -211,7 +208,11 @@ def decide(
         why = unknown[0].reason
         words = f"{len(unknown)} of {len(pairs)} values could not be judged, first {unknown[0].candidate!r}: {why}"
         return "inconclusive", words, tuple(remarks)
-    return "agrees", f"The models agree: no operator errs on equal inputs ({len(pairs)} compared).", tuple(remarks)
+    return (
+        "agrees",
+        f"The models agree: no operator errs on equal inputs ({len(pairs)} compared).",
+        tuple(remarks),
+    )
 
 
 def blame(origins: tuple[Origin, ...]) -> str:
@@ -219,10 +220,12 @@ def blame(origins: tuple[Origin, ...]) -> str:
     first = origins[0]
     node = first.candidate_nodes[-1] if first.candidate_nodes else None
     op = first.reference_ops[-1] if first.reference_ops else None
-    what = f"{node.type} {node.outputs[0]!r}" if node else f"{first.pair.candidate!r}"
-    against = f"{op.type} {first.pair.reference!r}" if op else f"{first.pair.reference!r}"
+    what = f"{node.type} {first.pair.candidate!r}" if node else f"{first.pair.candidate!r}"
+    against = f", where the reference has {op.type}" if op else ""
+    if op and first.pair.reference != first.pair.candidate:
+        against += f" {first.pair.reference!r}"
     rest = f"; {len(origins) - 1} more further down" if len(origins) > 1 else ""
-    return f"The models diverge at {what}, where Paddle has {against}{rest}."
+    return f"The models diverge at {what}{against}{rest}."
 
 
 def found_so_far(origins: tuple[Origin, ...]) -> list[str]:

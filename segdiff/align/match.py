@@ -51,12 +51,14 @@ class Matcher:
         return may_be_equal(self.reference.graph.value(r).shape, self.candidate.graph.value(c).shape)
 
     def add_ops(self, ours: Op, theirs: Op, why: str) -> None:
-        """Two ops are the same: so are their inputs and, where neither does more, their outputs."""
+        """Two ops are the same: so is their input and, where neither does more, are their outputs.
+
+        Several inputs are not paired by their position: a converter may have swapped them.
+        """
         self.ops[ours.index] = theirs.index
         mine, other = self.reference.reads[ours.index], self.candidate.reads[theirs.index]
-        if len(mine) == len(other) and (kind_of(ours) not in COMMUTATIVE or len(mine) == 1):
-            for r, c in zip(mine, other, strict=True):
-                self.add(r, c, why)
+        if len(mine) == len(other) == 1:
+            self.add(mine[0], other[0], why)
         if self.does_the_same(ours, theirs):
             for r, c in zip(ours.outputs, theirs.outputs, strict=False):
                 if r in self.reference.producer and c in self.candidate.producer:
@@ -81,7 +83,7 @@ def match(reference: View, candidate: View, parameters: Iterable[ParameterPair])
     pair_by_parameters(matcher)
     while True:
         spread(matcher)
-        if not any(by_cone(matcher, rule) for rule in RULES):
+        if not (any(by_cone(matcher, rule) for rule in RULES) or by_position(matcher)):
             return matcher
 
 
@@ -134,7 +136,9 @@ def _spread_down(matcher: Matcher, r: str, c: str) -> None:
     for kind, mine in ours.items():
         other = [op for op in theirs.get(kind, [])]
         for op in mine:
-            fitting = [o for o in other if _inputs_paired(matcher, op, o) and _parameters_allow(matcher, op, o)]
+            fitting = [
+                o for o in other if _inputs_paired(matcher, op, o) and _parameters_allow(matcher, op, o)
+            ]
             rivals = [m for m in mine if fitting and _inputs_paired(matcher, m, fitting[0])]
             if fitting and len(fitting) == max(1, len(rivals)):
                 other.remove(fitting[0])
@@ -248,6 +252,18 @@ def by_cone(matcher: Matcher, rule: tuple[Rule, bool]) -> bool:
             found |= _plausible(matcher, label, ours[0], theirs[0]) and matcher.add(
                 ours[0], theirs[0], "cone", label.__name__.replace("_", " ")
             )
+    return found
+
+
+def by_position(matcher: Matcher) -> bool:
+    """Last of all, pair what is left of the inputs of matched ops by position."""
+    by_index = {op.index: op for op in matcher.reference.ops}
+    found = False
+    for ours, theirs in list(matcher.ops.items()):
+        mine, other = matcher.reference.reads[ours], matcher.candidate.reads[theirs]
+        if len(mine) == len(other) and kind_of(by_index[ours]) not in COMMUTATIVE:
+            for r, c in zip(mine, other, strict=True):
+                found |= matcher.add(r, c, "position")
     return found
 
 

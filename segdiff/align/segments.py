@@ -102,9 +102,7 @@ def _segment(
     nodes = frozenset().union(*(cones[end].nodes for end in group))
     starts = dict.fromkeys(name for end in group for name in cones[end].starts)
     ours, our_starts = _reference_side(reference, [theirs[end] for end in group], pairs)
-    data = {
-        theirs.get(candidate.source(n), "") for i in nodes & compute for n in candidate.reads[i]
-    } - {""}
+    data = {theirs.get(candidate.source(n), "") for i in nodes & compute for n in candidate.reads[i]} - {""}
     made = {theirs[end] for end in group}
     return Segment(
         outputs=tuple((theirs[end], end) for end in group),

@@ -74,9 +74,13 @@ class View:
 
 
 _FIRST, _SECOND, _LATE = 0, 1, 3
-_SLOT_ORDER = {"Condition": -1, "X": _FIRST, "Input": _FIRST, "Logits": _FIRST, "Bias": _LATE} | dict.fromkeys(
-    ("Y", "Filter", "Grid", "Index", "Ids", "W", "Offset"), _SECOND
-)
+_SLOT_ORDER = {
+    "Condition": -1,
+    "X": _FIRST,
+    "Input": _FIRST,
+    "Logits": _FIRST,
+    "Bias": _LATE,
+} | dict.fromkeys(("Y", "Filter", "Grid", "Index", "Ids", "W", "Offset"), _SECOND)
 """A .pdmodel lists slots by the alphabet (Filter before Input); ONNX has the data first."""
 
 

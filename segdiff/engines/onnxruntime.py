@@ -52,13 +52,13 @@ class OnnxRuntime:
             _deliver(self._run_nodes(ops, feeds, wanted), deliver)
             return
         for outputs in self._run_all(feeds, wanted):
-            _deliver({name: array for name, array in outputs.items() if name in wanted}, deliver)
+            _deliver({name: value for name, value in outputs.items() if name in wanted}, deliver)
 
-    def _run_all(self, feeds: dict[str, Array], wanted: tuple[str, ...]) -> Iterator[dict[str, Array]]:
-        live = dict(feeds)
-        yield {name: array for name, array in feeds.items() if name in wanted}
+    def _run_all(self, feeds: dict[str, Array], wanted: tuple[str, ...]) -> Iterator[dict[str, ort.OrtValue]]:
+        live = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in feeds.items()}
+        yield {name: value for name, value in live.items() if name in wanted}
         for cut in cuts(self.graph, frozenset(wanted)):
-            given = {name: live[name] for name in cut.reads}
+            given = {name: live[name].numpy() for name in cut.reads}  # views: ``live`` owns the memory
             outputs = self._run_nodes(cut.ops, given, cut.gives)
             self.sessions.clear()
             yield outputs
@@ -68,9 +68,10 @@ class OnnxRuntime:
 
     def _run_nodes(
         self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]
-    ) -> dict[str, Array]:
+    ) -> dict[str, ort.OrtValue]:
         session = self._session(ops, feeds, wanted)
-        return dict(zip(wanted, session.run(list(wanted), feeds), strict=True))
+        values = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in feeds.items()}
+        return dict(zip(wanted, session.run_with_ort_values(list(wanted), values), strict=True))
 
     def _session(
         self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]
@@ -85,12 +86,12 @@ class OnnxRuntime:
         options.enable_cpu_mem_arena = False  # an arena per segment would only be filled once
         options.enable_mem_pattern = False
         options.intra_op_num_threads = self.threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # two engines share the cores
+        options.add_session_config_entry(
+            "session.intra_op.allow_spinning", "0"
+        )  # two engines share the cores
         options.inter_op_num_threads = 1
         model = self.cut(ops, feeds, wanted)
-        session = ort.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         self.sessions[key] = session
         while len(self.sessions) > KEPT_SESSIONS:
             self.sessions.popitem(last=False)
@@ -113,12 +114,13 @@ class OnnxRuntime:
         model.ir_version = self.model.ir_version
         return model
 
-
     def _with_constants(self, ops: tuple[int, ...]) -> list[gs.Node]:
         """The nodes ``ops`` in file order, with the Constant nodes that they read."""
         wanted = set(ops)
         for index in ops:
-            wanted.update(self.constants[name] for name in all_reads(self.graph.nodes[index]) if name in self.constants)
+            wanted.update(
+                self.constants[name] for name in all_reads(self.graph.nodes[index]) if name in self.constants
+            )
         return [self.graph.nodes[index] for index in sorted(wanted)]
 
 
@@ -206,7 +208,7 @@ def forget_type(tensor: gs.Tensor) -> None:
         tensor.dtype, tensor.shape = None, None
 
 
-def _deliver(outputs: dict[str, Array], deliver: Deliver) -> None:
-    for name, output in outputs.items():
-        array = np.ascontiguousarray(output)
+def _deliver(outputs: dict[str, ort.OrtValue], deliver: Deliver) -> None:
+    for name, value in outputs.items():
+        array = np.ascontiguousarray(value.numpy())
         deliver(name, array.ctypes.data, array.nbytes, array.dtype.str, array.shape)

@@ -3,8 +3,8 @@
 A fixed threshold cannot tell: a saturated softmax turns the last bit of its input into 4e-5, a batch norm
 whose epsilon is wrong may change its output by 4e-6. So each segment is asked for its own rounding: it runs
 once more on the reference's inputs with the last bit of every element disturbed at random. An error that is
-many times what this disturbance does is not rounding. Only segments above a floor that no rounding reaches
-without cause are asked, so a healthy model pays for a few.
+many times what this disturbance does is not rounding. Only segments above a few roundings of float32 are
+asked, so a healthy model pays for a few.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ from segdiff.metrics import Comparison
 
 EPSILON = 2.0**-24
 """Relative rounding error of one float32 operation."""
-
-FLOOR = 4 * EPSILON
-"""Errors below this need no question: a few roundings, whatever the operator (rel_l2 and max_rel)."""
 
 NOISE_FACTOR = 24.0
 """How many times its own rounding a segment may err. See docs/thresholds.md for the measurement."""
@@ -92,7 +89,8 @@ def judge(
         crossed = thresholds.crossed(comparison)
         return Judgement(crossed, "crosses your threshold" if crossed else "within your thresholds")
     metrics = comparison.metrics
-    if metrics.rel_l2 <= FLOOR and metrics.max_rel <= FLOOR:
+    least = EPSILON * max(1.0, roundings / NOISE_FACTOR)
+    if max(metrics.rel_l2, metrics.max_rel) <= NOISE_FACTOR * least:
         return Judgement(False, "equal to rounding")
     if bounded and metrics.max_abs <= NOISE_FACTOR * EPSILON:
         return Judgement(False, "equal to rounding of a function bounded by one")
@@ -102,7 +100,6 @@ def judge(
     if comparison.discrete:
         tied = comparison.changed <= TIE_FACTOR * noise.changed
         return Judgement(not tied, "a tie within rounding" if tied else "picks other elements", noise)
-    least = EPSILON * max(1.0, roundings / NOISE_FACTOR)
     allowed_l2 = NOISE_FACTOR * max(noise.metrics.rel_l2, least)
     allowed_max = NOISE_FACTOR * max(noise.metrics.max_abs, least * comparison.scale)
     if metrics.rel_l2 <= allowed_l2 and metrics.max_abs <= allowed_max:
@@ -111,10 +108,18 @@ def judge(
     return Judgement(True, f"{times:.3g} times the segment's own rounding", noise)
 
 
+PATTERN = 65521
+"""Length of the random pattern of the disturbance: a prime, so that no axis of a tensor repeats it in step."""
+
+
 def disturbed(array: Array, seed: int) -> Array:
     """A copy with the last bit of every float disturbed at random: times ``1 ± 2**-23``."""
     if array.dtype.kind != "f" or array.size == 0:
         return array
-    signs = np.random.default_rng(seed).integers(0, 2, array.shape, dtype=np.int8)
-    step = np.where(signs == 1, array.dtype.type(1 + 2 * EPSILON), array.dtype.type(1 - 2 * EPSILON))
-    return np.ascontiguousarray(array * step)
+    signs = np.random.default_rng(seed).integers(0, 2, min(PATTERN, array.size)) * 2 - 1
+    factors = (1 + 2 * EPSILON * signs).astype(array.dtype)
+    flat, out = array.reshape(-1), np.empty(array.size, array.dtype)
+    for start in range(0, array.size, PATTERN):
+        stop = min(start + PATTERN, array.size)
+        np.multiply(flat[start:stop], factors[: stop - start], out=out[start:stop])
+    return out.reshape(array.shape)

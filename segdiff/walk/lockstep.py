@@ -81,7 +81,9 @@ class Candidate:
     engine: Engine
     restarts_left: int = 5
 
-    def run(self, feeds: Mapping[str, Tensor], wanted: Iterable[str], ops: tuple[int, ...]) -> dict[str, Tensor]:
+    def run(
+        self, feeds: Mapping[str, Tensor], wanted: Iterable[str], ops: tuple[int, ...]
+    ) -> dict[str, Tensor]:
         """Run some nodes. Raises EngineError; afterwards the next call works again if that is possible."""
         try:
             return self.engine.run(feeds, wanted, ops)
@@ -291,9 +293,7 @@ def mask_changed(reference: Array, candidate: Array) -> float | None:
     return float(np.mean(reference.argmax(axis=1) != candidate.argmax(axis=1)))
 
 
-def _chain(
-    feeds: Mapping[str, Tensor], stream: Iterator[tuple[str, Tensor]]
-) -> Iterator[tuple[str, Tensor]]:
+def _chain(feeds: Mapping[str, Tensor], stream: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
     yield from feeds.items()
     yield from stream
 

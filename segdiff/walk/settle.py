@@ -107,13 +107,18 @@ def key_of(region: Region) -> tuple[tuple[str, str], ...]:
 
 
 def regions_of(alignment: Alignment, walk: Walk, hidden: frozenset[str]) -> list[Region]:
-    """Group the origins that feed one another."""
+    """Group the origins that feed one another, or whose tensors could have been mistaken for one another."""
     origins = [step for step in walk.steps if step.is_origin]
     maker = {pair: number for number, step in enumerate(origins) for pair in step.segment.outputs}
     touching = nx.Graph()
     touching.add_nodes_from(range(len(origins)))
     for number, step in enumerate(origins):
         touching.add_edges_from((maker[pair], number) for pair in step.segment.inputs if pair in maker)
+    by_size: dict[int, int] = {}
+    for number, step in enumerate(origins):  # of two values swapped, either holds what the other should
+        for pair in step.pairs:
+            first = by_size.setdefault(int(np.prod(pair.shape)), number)
+            touching.add_edge(first, number)
     groups = sorted(sorted(group) for group in nx.connected_components(touching))
     return [_region(alignment, tuple(origins[n] for n in group), hidden) for group in groups]
 
@@ -304,5 +309,7 @@ def repeats_itself(run: Runner, walk: Walk) -> list[str]:
     """The faulty pairs' reference values that come out differently on a second run."""
     digests = {p.reference: p.digest for s in walk.steps for p in s.pairs if p.digest is not None}
     return [
-        name for name, tensor in run(digests) if zlib.crc32(np.ascontiguousarray(tensor.array)) != digests[name]
+        name
+        for name, tensor in run(digests)
+        if zlib.crc32(np.ascontiguousarray(tensor.array)) != digests[name]
     ]

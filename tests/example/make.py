@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 import onnx
 import yaml
+
 from tests.example.street import draw
 from tests.zoo.environments import python_of
 

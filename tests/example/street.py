@@ -29,13 +29,16 @@ def draw(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Picture, NDAr
 
 
 def _sky(image: Picture, horizon: int, rng: np.random.Generator) -> None:
-    top, bottom = rng.integers((180, 120, 70), (235, 170, 120)), rng.integers((225, 205, 190), (250, 240, 235))
+    top, bottom = (
+        rng.integers((180, 120, 70), (235, 170, 120)),
+        rng.integers((225, 205, 190), (250, 240, 235)),
+    )
     for row in range(horizon):
         image[row] = top + (bottom - top) * row // max(horizon, 1)
 
 
 def _buildings(image: Picture, label: Picture, horizon: int, rng: np.random.Generator) -> None:
-    height, width = label.shape[:2]
+    width = label.shape[1]
     left = int(-width * rng.uniform(0.0, 0.1))
     while left < width:
         right = left + int(width * rng.uniform(0.08, 0.24))

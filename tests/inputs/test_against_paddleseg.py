@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inputs.pictures import noise, save
 from segdiff.errors import InputError
 from segdiff.inputs import TRANSFORMS, DeployConfig, InputSpec, prepare, read_deploy_yaml
 from segdiff.inputs.transforms import RANDOM
+from tests.inputs.pictures import noise, save
 
 pytest.importorskip("paddleseg")
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from inputs.pictures import write
 from segdiff.errors import InputError
 from segdiff.inputs import read_deploy_yaml
+from tests.inputs.pictures import write
 
 DEPLOY = """
 Deploy:

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from inputs.pictures import noise, save
 from segdiff.errors import InputError
 from segdiff.inputs.headers import declared_size
 from segdiff.inputs.image import MAX_PIXELS, as_bgr, check_image, cut_off_note, read_image
+from tests.inputs.pictures import noise, save
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tiff"])

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from inputs.pictures import noise, save, write
 from segdiff.errors import InputError
 from segdiff.inputs import DeployConfig, InputSpec, Prepared, prepare, read_deploy_yaml
+from tests.inputs.pictures import noise, save, write
 
 FREE = InputSpec("x", (None, 3, -1, -1), "float32")
 FIXED = InputSpec("x", (1, 3, 64, 96), "float32")

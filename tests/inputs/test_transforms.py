@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from inputs.pictures import noise
 from segdiff.errors import InputError
 from segdiff.inputs import transforms as t
 from segdiff.inputs.transforms import RANDOM, TRANSFORMS, apply_transforms
+from tests.inputs.pictures import noise
 
 
 def picture(height: int, width: int, channels: int = 3) -> t.Picture:

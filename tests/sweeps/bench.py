@@ -113,4 +113,3 @@ class Bench:
 def short(error: BaseException) -> str:
     """An exception in one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-

@@ -16,9 +16,25 @@ from segdiff.graph import Array
 from tests.zoo.layout import MODELS, root
 
 FIRST = (
-    "SINet ESPNetV1 FCN-GhostNet LRASPP FCN-ShuffleNetV2 BiSeNetV2 PP-MobileSeg PPHumanSegLite U2Netp HarDNet "
-    "MobileSeg PortraitNet DeepLabV3P-ResNet18 STDCSeg DDRNet-23 UNet TopFormer SegFormer_B0"
-).split()
+    "SINet",
+    "ESPNetV1",
+    "FCN-GhostNet",
+    "LRASPP",
+    "FCN-ShuffleNetV2",
+    "BiSeNetV2",
+    "PP-MobileSeg",
+    "PPHumanSegLite",
+    "U2Netp",
+    "HarDNet",
+    "MobileSeg",
+    "PortraitNet",
+    "DeepLabV3P-ResNet18",
+    "STDCSeg",
+    "DDRNet-23",
+    "UNet",
+    "TopFormer",
+    "SegFormer_B0",
+)
 """Small and fast ones, to have numbers early."""
 
 REAL = {

@@ -58,9 +58,23 @@ def names_of(bench: Bench, file: Path, report: Report) -> Record:
             wrong += 1
             wrongs.append([r, c, paired])
     return {
-        "names": {"sound": len(same), "unsound": len(other), "right": right, "wrong": wrong, "unpaired": missing},
+        "names": {
+            "sound": len(same),
+            "unsound": len(other),
+            "right": right,
+            "wrong": wrong,
+            "unpaired": missing,
+        },
         "wrong_names": wrongs[:20],
     }
+
+
+def names_or_problem(bench: Bench, file: Path, report: Report) -> Record:
+    """As :func:`names_of`; a candidate that cannot run as a whole is a finding of its own."""
+    try:
+        return names_of(bench, file, report)
+    except SegdiffError as error:
+        return {"no_names": short(error)}
 
 
 def cases(bench: Bench, pair: Pair, log: Log, folder: Path) -> None:
@@ -80,7 +94,7 @@ def cases(bench: Bench, pair: Pair, log: Log, folder: Path) -> None:
             found, report = judged(bench, file)
             record |= found
             if name == ORIGINAL and report is not None:
-                record |= names_of(bench, file, report)
+                record |= names_or_problem(bench, file, report)
         log.add(record)
         print(line(log, record), flush=True)
 
@@ -112,7 +126,9 @@ def summary(log: Log) -> str:
         totals.update(record.get("names", {}))
     lines.append(f"names: {dict(totals)}")
     lines += [line(log, record) for record in log.records.values() if not good(log, record)]
-    lines += [f"{r['pair']} names: {r['wrong_names'][:4]}" for r in log.records.values() if r.get("wrong_names")]
+    lines += [
+        f"{r['pair']} names: {r['wrong_names'][:4]}" for r in log.records.values() if r.get("wrong_names")
+    ]
     return "\n".join(lines)
 
 
