@@ -206,7 +206,8 @@ def decide(
         return "inconclusive", words, tuple(remarks)
     if unknown:
         why = unknown[0].reason
-        words = f"{len(unknown)} of {len(pairs)} values could not be judged, first {unknown[0].candidate!r}: {why}"
+        count = f"{len(unknown)} of {len(pairs)} values"
+        words = f"{count} could not be judged, first {unknown[0].candidate!r}: {why}"
         return "inconclusive", words, tuple(remarks)
     return (
         "agrees",
@@ -242,7 +243,8 @@ def remarks_on(findings: Findings, pairs: list[PairInfo]) -> list[str]:
         ops = [graph.op(i) for step in drawing for i in step.segment.reference_ops]
         op = next(op for op in ops if kind_of(op) == "random")
         remarks.append(
-            f"The reference is random at inference: {op.type} {op.outputs[0]!r} draws new numbers on every run."
+            f"The reference is random at inference: {op.type} {op.outputs[0]!r} draws new numbers "
+            "on every run."
         )
     elif findings.random:
         remarks.append(f"The reference disagrees with itself on a second run, at {findings.random[0]!r}.")

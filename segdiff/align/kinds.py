@@ -136,7 +136,9 @@ def is_identity(op: Op) -> bool:
     if kind == "identity":
         return True
     if kind == "dropout":
-        return op.attributes.get("dropout_implementation", op.attributes.get("mode")) == "upscale_in_train"
+        return bool(
+            op.attributes.get("dropout_implementation", op.attributes.get("mode")) == "upscale_in_train"
+        )
     if kind == "scale" and "ScaleTensor" not in op.slots and len(op.inputs) == 1:
-        return op.attributes.get("scale", 1.0) == 1.0 and op.attributes.get("bias", 0.0) == 0.0
+        return bool(op.attributes.get("scale", 1.0) == 1.0 and op.attributes.get("bias", 0.0) == 0.0)
     return False

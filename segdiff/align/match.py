@@ -59,10 +59,28 @@ class Matcher:
         mine, other = self.reference.reads[ours.index], self.candidate.reads[theirs.index]
         if len(mine) == len(other) == 1:
             self.add(mine[0], other[0], why)
-        if self.does_the_same(ours, theirs):
+        if biased := self.bias_after(ours, theirs):
+            self.add(biased, theirs.outputs[0], why)
+        elif self.does_the_same(ours, theirs):
             for r, c in zip(ours.outputs, theirs.outputs, strict=False):
                 if r in self.reference.producer and c in self.candidate.producer:
                     self.add(r, c, why)
+
+    def bias_after(self, ours: Op, theirs: Op) -> str | None:
+        """The biased value behind a convolution whose bias the candidate adds nowhere, else None.
+
+        Paddle adds the bias in an op of its own; where the candidate has lost it, the operator to blame is
+        the one that should have had it.
+        """
+        if kind_of(ours) not in ("conv", "conv_transpose", "matmul") or kind_of(ours) != kind_of(theirs):
+            return None
+        if len(self.candidate.parameters_of[theirs.index]) > 1 or "activation" in theirs.attributes:
+            return None
+        behind = [op for name in ours.outputs for op in self.reference.readers.get(name, ())]
+        after = [op for name in theirs.outputs for op in self.candidate.readers.get(name, ())]
+        if len(behind) != 1 or any(adds_parameter(self.candidate, op) for op in after):
+            return None
+        return behind[0].outputs[0] if adds_parameter(self.reference, behind[0]) else None
 
     def does_the_same(self, ours: Op, theirs: Op) -> bool:
         """Kind and number of parameters agree: no bias, batch norm or activation is fused into either."""
@@ -74,6 +92,11 @@ class Matcher:
             return len(mine) == len(other)
         paired = {self.parameters[name].candidate for name in mine if name in self.parameters}
         return paired <= set(other)
+
+
+def adds_parameter(view: View, op: Op) -> bool:
+    """Whether an op adds a parameter to one value: a bias."""
+    return kind_of(op) == "add" and len(view.parameters_of[op.index]) == len(view.reads[op.index]) == 1
 
 
 def match(reference: View, candidate: View, parameters: Iterable[ParameterPair]) -> Matcher:
@@ -134,7 +157,7 @@ def _spread_down(matcher: Matcher, r: str, c: str) -> None:
     ours = _by_kind(matcher, matcher.reference, r, matcher.ops.keys())
     theirs = _by_kind(matcher, matcher.candidate, c, matcher.ops.values())
     for kind, mine in ours.items():
-        other = [op for op in theirs.get(kind, [])]
+        other = list(theirs.get(kind, []))
         for op in mine:
             fitting = [
                 o for o in other if _inputs_paired(matcher, op, o) and _parameters_allow(matcher, op, o)
@@ -152,6 +175,10 @@ def _by_kind(matcher: Matcher, view: View, name: str, taken: Iterable[int]) -> d
         if op.index not in done:
             found[kind_of(op)].append(op)
     return found
+
+
+def _may_be_same(matcher: Matcher, ours: Op, theirs: Op) -> bool:
+    return _inputs_paired(matcher, ours, theirs) and _parameters_allow(matcher, ours, theirs)
 
 
 def _inputs_paired(matcher: Matcher, ours: Op, theirs: Op) -> bool:
@@ -301,7 +328,7 @@ def _grouped(
     groups: dict[Label, list[str]] = defaultdict(list)
     for name in view.values:
         if name not in taken:
-            groups[(*seeds[name], *label(view, name))].append(name)
+            groups[seeds[name] + label(view, name)].append(name)
     return groups
 
 

@@ -105,7 +105,8 @@ def _alikeness(mine: list[Array], other: list[Array]) -> Array:
     ours = np.stack([_directions(array) for array in mine])
     theirs = np.stack([_directions(array) for array in other])
     channels = ours.shape[1]
-    return sum(np.abs(ours[:, k] @ theirs[:, k].T) for k in range(channels)) / channels
+    alike: Array = np.mean([np.abs(ours[:, k] @ theirs[:, k].T) for k in range(channels)], axis=0)
+    return alike
 
 
 def _directions(array: Array) -> Array:

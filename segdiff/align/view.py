@@ -1,7 +1,8 @@
 """What of a graph computes? The matcher looks at a :class:`View`, not at the whole graph.
 
 Left out: ops that hang on parameters alone (they are parameters themselves), arithmetic on shapes (one side
-may have folded it), ops that hand a tensor on unchanged, and ops that only gather tensors into a list. What remains are the *compute ops*.
+may have folded it), ops that hand a tensor on unchanged, and ops that only gather tensors into a list. What
+remains are the *compute ops*.
 """
 
 from __future__ import annotations

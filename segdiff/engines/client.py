@@ -92,7 +92,7 @@ class Engine:
         self.ready = False
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self.process, self.channel = spawn(self.owner, self.log)
-        self._send(Load(files.format, files.program, files.params, allowance, threads))
+        self._send(Load(files, allowance, threads))
 
     def stream(
         self, feeds: Mapping[str, Tensor], wanted: Iterable[str], ops: tuple[int, ...] | None = None

@@ -33,8 +33,8 @@ class OnnxRuntime:
     def __init__(self, message: Load) -> None:
         ort.set_default_logger_severity(4)
         G_LOGGER.severity = G_LOGGER.CRITICAL
-        self.model = load(message.program)
-        onnx.load_external_data_for_model(self.model, str(message.program.parent))
+        self.model = load(message.files.program)
+        onnx.load_external_data_for_model(self.model, str(message.files.program.parent))
         self.graph = gs.import_onnx(self.model)
         self.threads = message.threads
         self.sessions: OrderedDict[tuple[object, ...], ort.InferenceSession] = OrderedDict()
@@ -86,9 +86,7 @@ class OnnxRuntime:
         options.enable_cpu_mem_arena = False  # an arena per segment would only be filled once
         options.enable_mem_pattern = False
         options.intra_op_num_threads = self.threads
-        options.add_session_config_entry(
-            "session.intra_op.allow_spinning", "0"
-        )  # two engines share the cores
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.inter_op_num_threads = 1
         model = self.cut(ops, feeds, wanted)
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
@@ -110,7 +108,7 @@ class OnnxRuntime:
             opset=self.graph.opset,
             import_domains=self.graph.import_domains,
         )
-        model = gs.export_onnx(part, do_type_check=False)
+        model: onnx.ModelProto = gs.export_onnx(part, do_type_check=False)
         model.ir_version = self.model.ir_version
         return model
 
@@ -203,7 +201,7 @@ def captured(subgraph: gs.Graph, *, constants: bool) -> Iterable[str]:
 
 
 def forget_type(tensor: gs.Tensor) -> None:
-    """Drop what the file claims of a value's type and shape: a stale claim would make a cut refuse to load."""
+    """Drop what the file claims of a value's type and shape: a stale claim makes a cut refuse to load."""
     if isinstance(tensor, gs.Variable):
         tensor.dtype, tensor.shape = None, None
 

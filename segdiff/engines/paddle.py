@@ -18,7 +18,7 @@ from segdiff.engines.names import Namer, namer_for
 from segdiff.engines.protocol import Load
 from segdiff.engines.worker import Deliver
 from segdiff.graph import Array
-from segdiff.readers import ModelFiles, read
+from segdiff.readers import read
 
 NUMPY_NAMES = {
     paddle.float32: "float32", paddle.float64: "float64", paddle.float16: "float16",
@@ -32,14 +32,14 @@ class Paddle:
     """A loaded Paddle program."""
 
     def __init__(self, message: Load) -> None:
-        self.graph = read(ModelFiles(message.format, message.program, message.params, None))
-        config = inference.Config(str(message.program), str(message.params or ""))
+        self.graph = read(message.files)
+        config = inference.Config(str(message.files.program), str(message.files.params or ""))
         config.disable_gpu()
         config.disable_glog_info()
         config.switch_ir_optim(False)
         config.disable_mkldnn()
         config.set_cpu_math_library_num_threads(message.threads)
-        if message.format == "pdmodel":
+        if message.files.format == "pdmodel":
             config.enable_memory_optim()  # a PIR program frees as it goes, and refuses this
         else:
             # Level 1 still folds constants and turns pools to NHWC, whatever switch_ir_optim says.

@@ -15,10 +15,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from segdiff.engines.blocks import ArrayRef
 from segdiff.graph import Array
+from segdiff.readers import ModelFiles
 
 INLINE = 1 << 14
 """Bytes: below this a copy through the socket is cheaper than a block of its own."""
@@ -30,9 +30,7 @@ Payload = ArrayRef | Array
 class Load:
     """Load a model. ``allowance``: bytes that may be delivered before they are seen."""
 
-    format: str
-    program: Path
-    params: Path | None
+    files: ModelFiles
     allowance: int
     threads: int
 

@@ -101,7 +101,7 @@ class Session:
 
 def load(message: Load) -> Framework:
     """Import the framework that reads this format (here, so that each worker imports only its own)."""
-    if message.format == "onnx":
+    if message.files.format == "onnx":
         from segdiff.engines.onnxruntime import OnnxRuntime
 
         return OnnxRuntime(message)

@@ -80,8 +80,8 @@ def judge(
 
     ``disturb`` runs the segment on disturbed inputs and compares with the undisturbed run (None where it
     cannot). ``bounded`` says that the segment computes a function bounded by one (see
-    ``segdiff.align.kinds.BOUNDED``), whose implementations agree to some ulp of one; ``roundings`` is how many
-    float32 roundings it may differ by because it adds in another order (``segdiff.walk.rounding``).
+    ``segdiff.align.kinds.BOUNDED``), whose implementations agree to some ulp of one; ``roundings`` is how
+    many float32 roundings it may differ by because it adds in another order (``segdiff.walk.rounding``).
     """
     if comparison.mismatch:
         return Judgement(True, comparison.mismatch)
@@ -109,7 +109,7 @@ def judge(
 
 
 PATTERN = 65521
-"""Length of the random pattern of the disturbance: a prime, so that no axis of a tensor repeats it in step."""
+"""Length of the random pattern of the disturbance: a prime, so that no axis repeats it in step."""
 
 
 def disturbed(array: Array, seed: int) -> Array:

@@ -156,6 +156,11 @@ class Lockstep:
             self.candidate, self.graph, self.blocks, self.thresholds, feeds=self.feeds, forms=self.forms
         )
 
+    def siblings(self, c: str, d: str) -> bool:
+        """Whether two of the candidate's values are outputs of one op."""
+        op = self.graph.producer.get(c)
+        return op is not None and c != d and d in op.outputs
+
     def _step(self, segment: Segment) -> Step:
         try:
             step = self._measure(segment)
@@ -199,7 +204,7 @@ class Lockstep:
             bounded=any(kind_of(self.graph.op(index)) in BOUNDED for index in segment.ops),
             roundings=roundings(self.graph, segment.ops, self._input_shapes(segment), truth.shape),
         )
-        digest = zlib.crc32(np.ascontiguousarray(truth)) if judgement.fault else None
+        digest = digest_of(truth) if judgement.fault else None
         final = own is not None and c in self.graph_outputs
         changed = mask_changed(truth, own[c].array) if own is not None and final else None
         return PairResult(r, c, truth.shape, together, alone, judgement, digest, changed)
@@ -277,6 +282,11 @@ class Waiting:
             if not self.missing[number]:
                 done.append(number)
         return done
+
+
+def digest_of(array: Array) -> int:
+    """A checksum of an array's bytes."""
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def mask_changed(reference: Array, candidate: Array) -> float | None:

@@ -9,7 +9,7 @@ by what they hold. That also narrows a wide segment down to the operator.
 
 from __future__ import annotations
 
-import zlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -22,7 +22,7 @@ from segdiff.engines import Tensor
 from segdiff.errors import EngineError
 from segdiff.graph import Array
 from segdiff.metrics import compare_arrays
-from segdiff.walk.lockstep import Lockstep, Step, Walk
+from segdiff.walk.lockstep import Lockstep, Step, Walk, digest_of
 
 ROUNDS = 3
 """How often a region may be cut anew: wrong pairs in a row are settled front to back."""
@@ -49,7 +49,18 @@ class Region:
     @property
     def wide(self) -> bool:
         """Whether there is anything to be told apart inside."""
-        return len(self.steps) > 1 or len(self.candidate_values) > 1 or len(self.reference_values) > 1
+        return len(self.steps) > 1 or len(self.candidate_values) > 1
+
+    def lost_work(self) -> dict[str, frozenset[str]]:
+        """Candidate values of single ops that nothing else in the region reads -> the pairs' references.
+
+        Such a value may equal an inner value of the reference (a convolution that has lost its bias equals
+        the unbiased one). That is no reason to pair the two: the blame would move on to the next operator.
+        """
+        read = {c for step in self.steps for _, c in step.segment.inputs}
+        ends = frozenset(r for step in self.steps for r, _ in step.segment.outputs)
+        alone = [step.segment.outputs[0][1] for step in self.steps if len(step.segment.ops) == 1]
+        return {c: ends for c in alone if c not in read}
 
 
 Runner = Callable[[Iterable[str]], Iterator[tuple[str, Tensor]]]
@@ -166,6 +177,7 @@ def mend(
             del pairs[r]
             evidence.pop(r, None)
     _bridge(region, lockstep, truth, pairs, evidence, frozenset(proven))
+    _uncross(region, lockstep, truth, pairs, evidence)
 
 
 def _reference_tensors(region: Region, run: Runner) -> dict[str, Tensor]:
@@ -193,8 +205,11 @@ def _same_values(
     """Reference -> candidate values of the region that hold the same numbers; the closest wins."""
     backward = {c: r for r, c in pairs.items()}
     rated = []
+    only = region.lost_work()
     for place, c in enumerate(region.candidate_values):
         for r in region.reference_values:
+            if c in only and r not in only[c]:
+                continue
             if r not in truth or truth[r].array.size != got[c].array.size:
                 continue
             found = compare_arrays(truth[r].array.reshape(-1), got[c].array.reshape(-1))
@@ -245,6 +260,30 @@ def _bridge(
                     pairs[other] = c
                     evidence[other] = ("values behind it",)
                     break
+
+
+def _uncross(
+    region: Region,
+    lockstep: Lockstep,
+    truth: Mapping[str, Tensor],
+    pairs: dict[str, str],
+    evidence: dict[str, tuple[str, ...]],
+) -> None:
+    """Two readers of one op err, and agree with its outputs exchanged: then that op has exchanged them.
+
+    One fault explains more than two, so the pairs are crossed and the blame goes to the op that both read.
+    """
+    for step, other in itertools.combinations(region.steps, 2):
+        for (r, c), (q, d) in itertools.product(step.segment.inputs, other.segment.inputs):
+            siblings = r != q and lockstep.siblings(c, d) and pairs.get(r) == c and pairs.get(q) == d
+            if (
+                siblings
+                and _accepts(step.segment, lockstep, truth, pairs, (q, c))
+                and _accepts(other.segment, lockstep, truth, pairs, (r, d))
+            ):
+                pairs[r], pairs[q] = d, c
+                evidence[r] = evidence[q] = ("values behind it",)
+                return
 
 
 def _accepts(
@@ -308,8 +347,4 @@ def _with_cumulative(step: Step, before: Walk, lockstep: Lockstep, run: Runner) 
 def repeats_itself(run: Runner, walk: Walk) -> list[str]:
     """The faulty pairs' reference values that come out differently on a second run."""
     digests = {p.reference: p.digest for s in walk.steps for p in s.pairs if p.digest is not None}
-    return [
-        name
-        for name, tensor in run(digests)
-        if zlib.crc32(np.ascontiguousarray(tensor.array)) != digests[name]
-    ]
+    return [name for name, tensor in run(digests) if digest_of(tensor.array) != digests[name]]
