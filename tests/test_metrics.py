@@ -161,7 +161,9 @@ def test_the_rest_is_measured_around_values_that_are_nan_on_both_sides() -> None
     assert found.scale == 2.0
 
 
-@pytest.mark.parametrize("pair", [(math.nan, 1.0), (math.inf, 1.0), (math.inf, -math.inf), (math.nan, math.inf)])
+@pytest.mark.parametrize(
+    "pair", [(math.nan, 1.0), (math.inf, 1.0), (math.inf, -math.inf), (math.nan, math.inf)]
+)
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_value_that_is_not_finite_on_one_side_only_is_a_mismatch(
     pair: tuple[float, float], turned: bool
@@ -185,7 +187,8 @@ def test_the_inputs_are_left_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs"), [((), (1,)), ((1,), (1, 1, 1)), ((3, 1, 4), (3, 4)), ((1, 3), (3, 1)), ((0, 3), (0, 3))]
+    ("ours", "theirs"),
+    [((), (1,)), ((1,), (1, 1, 1)), ((3, 1, 4), (3, 4)), ((1, 3), (3, 1)), ((0, 3), (0, 3))],
 )
 def test_axes_of_length_one_do_not_count(ours: tuple[int, ...], theirs: tuple[int, ...]) -> None:
     values = noise(int(np.prod(ours)))

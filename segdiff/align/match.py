@@ -40,7 +40,9 @@ class Matcher:
 
     def add(self, r: str, c: str, *why: str) -> bool:
         """Pair two values unless one is taken or their shapes exclude it."""
-        if r in self.forward or c in self.backward or not self.compatible(r, c):
+        if r in self.forward or c in self.backward:
+            return False
+        if "parameters" not in why and not self.compatible(r, c):  # a fault may change a shape, not a weight
             return False
         self.forward[r], self.backward[c], self.evidence[r] = c, r, why
         self.fresh.append(r)
@@ -159,13 +161,22 @@ def _spread_down(matcher: Matcher, r: str, c: str) -> None:
     for kind, mine in ours.items():
         other = list(theirs.get(kind, []))
         for op in mine:
-            fitting = [
-                o for o in other if _inputs_paired(matcher, op, o) and _parameters_allow(matcher, op, o)
-            ]
-            rivals = [m for m in mine if fitting and _inputs_paired(matcher, m, fitting[0])]
-            if fitting and len(fitting) == max(1, len(rivals)):
-                other.remove(fitting[0])
-                matcher.add_ops(op, fitting[0], "topology")
+            partner = _partner(matcher, op, mine, other)
+            if partner is not None:
+                other.remove(partner)
+                matcher.add_ops(op, partner, "topology")
+
+
+def _partner(matcher: Matcher, op: Op, mine: list[Op], other: list[Op]) -> Op | None:
+    """The one op that can be ``op``. Of several with the same inputs the declared shapes decide, or else
+    nothing here: what lies below them (the cones) tells them apart better than their order in the file."""
+    fitting = [o for o in other if _inputs_paired(matcher, op, o) and _parameters_allow(matcher, op, o)]
+    rivals = [m for m in mine if fitting and _inputs_paired(matcher, m, fitting[0])]
+    if len(fitting) > 1 or len(rivals) > 1:
+        shape = matcher.reference.graph.value(op.outputs[0]).shape
+        rivals = [m for m in rivals if matcher.reference.graph.value(m.outputs[0]).shape == shape]
+        fitting = [o for o in fitting if shape and matcher.candidate.graph.value(o.outputs[0]).shape == shape]
+    return fitting[0] if len(fitting) == len(rivals) == 1 else None
 
 
 def _by_kind(matcher: Matcher, view: View, name: str, taken: Iterable[int]) -> dict[str, list[Op]]:

@@ -76,7 +76,7 @@ class OnnxRuntime:
     def _session(
         self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]
     ) -> ort.InferenceSession:
-        kinds = tuple((name, array.dtype.str, array.ndim) for name, array in feeds.items())
+        kinds = tuple((name, array.dtype.str, *declared(array)) for name, array in feeds.items())
         key = (ops, wanted, kinds)
         if key in self.sessions:
             self.sessions.move_to_end(key)
@@ -100,8 +100,7 @@ class OnnxRuntime:
         part = gs.Graph(
             nodes=self._with_constants(ops),
             inputs=[
-                gs.Variable(name, dtype=array.dtype, shape=[None] * array.ndim)
-                for name, array in feeds.items()
+                gs.Variable(name, dtype=array.dtype, shape=declared(array)) for name, array in feeds.items()
             ],
             outputs=[gs.Variable(name) for name in wanted],
             name="segment",
@@ -198,6 +197,14 @@ def captured(subgraph: gs.Graph, *, constants: bool) -> Iterable[str]:
     read = [name for node in subgraph.nodes for name in all_reads(node, constants=constants)]
     read += [tensor.name for tensor in subgraph.outputs if isinstance(tensor, gs.Variable)]
     return [name for name in read if name not in own]
+
+
+def declared(array: Array) -> list[int | None]:
+    """The shape a cut states for a feed: open, but for integers, which may themselves be a shape.
+
+    onnxruntime reads a shape vector of unknown length as an empty one.
+    """
+    return list(array.shape) if array.dtype.kind in "iu" else [None] * array.ndim
 
 
 def forget_type(tensor: gs.Tensor) -> None:

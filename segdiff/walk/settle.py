@@ -104,7 +104,8 @@ def drop_misfits(
     """Drop the pairs that only their place spoke for, once the tensors have turned out of another shape."""
     for step in walk.steps:
         for pair in step.pairs:
-            mismatch = pair.isolated is not None and pair.isolated.mismatch is not None
+            words = (pair.isolated.mismatch if pair.isolated else None) or ""
+            mismatch = words.startswith("shape")
             ours = alignment.reference.producer.get(pair.reference)
             theirs = alignment.candidate.producer.get(pair.candidate)
             if mismatch and ours and theirs and kind_of(ours) != kind_of(theirs):

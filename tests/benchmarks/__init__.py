@@ -1,0 +1,1 @@
+"""What does segdiff cost, beside running the two models and beside Polygraphy?"""

@@ -1,0 +1,115 @@
+"""What Paddle's output hook says -> the value of the graph."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segdiff.engines.names import InstructionNamer, VariableNamer, namer_for, undelivered
+from segdiff.graph import Graph
+from tests.models import hand_made
+
+ONE = np.ones(1, np.float32)
+
+
+def pdmodel() -> Graph:
+    """A variable written twice, and one that is a parameter before it is written."""
+    return hand_made(
+        [
+            ("conv2d", ["x", "w"], ["h"]),
+            ("batch_norm", ["h", "mean"], ["n", "mean@1"]),
+            ("relu", ["n"], ["n@1"]),
+            ("relu", ["n@1"], ["n@2"]),
+        ],
+        outputs=["n@2"],
+        parameters={"w": ONE, "mean": ONE},
+    )
+
+
+def pir() -> Graph:
+    """An op of several results, and a list that is split again."""
+    return hand_made(
+        [
+            ("conv2d", ["x", "w"], ["conv2d.0.0"]),
+            ("batch_norm", ["conv2d.0.0"], [f"batch_norm.0.{n}" for n in range(3)]),
+            ("relu", ["batch_norm.0.0"], ["relu.0.0"]),
+            ("split_with_num", ["relu.0.0"], ["split_with_num.0.0"]),
+            ("builtin.split", ["split_with_num.0.0"], ["split.0.0", "split.0.1"]),
+            ("builtin.combine", ["split.0.0", "split.0.1"], ["combine.0.0"]),
+            ("concat", ["combine.0.0"], ["concat.0.0"]),
+            ("argmax", ["concat.0.0"], ["argmax.0.0"]),
+        ],
+        outputs=["concat.0.0", "argmax.0.0"],
+        parameters={"w": ONE},
+        format="pir",
+    )
+
+
+def test_the_format_decides() -> None:
+    assert isinstance(namer_for(pdmodel()), VariableNamer)
+    assert isinstance(namer_for(pir()), InstructionNamer)
+
+
+# --- .pdmodel
+
+
+def test_a_variable_is_named_by_how_often_it_was_written() -> None:
+    namer = VariableNamer(pdmodel())
+    said = [("conv2d", "h"), ("batch_norm", "n"), ("batch_norm", "mean"), ("relu", "n"), ("relu", "n")]
+    assert [namer(*words) for words in said] == ["h", "n", "mean@1", "n@1", "n@2"]
+
+
+def test_a_graph_input_that_is_overwritten_is_its_second_version() -> None:
+    namer = VariableNamer(hand_made([("relu", ["x"], ["x@1"])], outputs=["x@1"]))
+    assert namer("relu", "x") == "x@1"
+
+
+def test_each_run_counts_anew() -> None:
+    assert [VariableNamer(pdmodel())("batch_norm", "n") for _ in range(2)] == ["n", "n"]
+
+
+# --- PIR
+
+
+def test_an_instruction_is_found_by_its_number() -> None:
+    namer = InstructionNamer(pir())
+    assert namer("pd_op.conv2d:0", "0x1_inner_var_7") == "conv2d.0.0"
+    assert namer("pd_op.relu:2", "0x1_inner_var_11") == "relu.0.0"
+
+
+def test_outputs_of_one_op_are_told_by_the_variables_number() -> None:
+    namer = InstructionNamer(pir())
+    namer("pd_op.conv2d:0", "0x1_inner_var_7")  # variable 7 is result 0 of the program
+    said = [namer("pd_op.batch_norm:1", f"0x1_inner_var_{number}") for number in (8, 9, 10, 11)]
+    assert said == ["batch_norm.0.0", "batch_norm.0.1", "batch_norm.0.2", None]
+
+
+def test_an_operator_that_works_in_place_has_another_type() -> None:
+    assert InstructionNamer(pir())("pd_op.relu_:2", "0x1_inner_var_11") == "relu.0.0"
+
+
+def test_splitting_a_list_is_no_instruction() -> None:
+    namer = InstructionNamer(pir())
+    assert namer("pd_op.split_with_num:3", "0x1_inner_var_12") == "split_with_num.0.0"
+    assert namer("builtin.combine:4", "0x1_inner_var_15") == "combine.0.0"
+    assert namer("pd_op.concat:5", "0x1_inner_var_16") == "concat.0.0"
+
+
+def test_outputs_of_the_model_are_named_by_their_column() -> None:
+    namer = InstructionNamer(pir())
+    assert namer("pd_op.concat:5", "fetch_name_0") == "concat.0.0"
+    assert namer("pd_op.argmax:6", "fetch_name_1") == "argmax.0.0"
+
+
+def test_what_cannot_be_told_is_not_guessed() -> None:
+    namer = InstructionNamer(pir())
+    assert namer("pd_op.relu:0", "0x1_inner_var_7") is None  # instruction 0 is a convolution
+    assert namer("pd_op.relu:99", "0x1_inner_var_7") is None
+    assert namer("pd_op.conv2d", "0x1_inner_var_7") is None
+    assert namer("pd_op.conv2d:0", "conv.w_0") is None
+    assert namer("pd_op.concat:5", "fetch_name_1") is None  # another op's column
+    assert namer("pd_op.concat:5", "fetch_name_7") is None
+
+
+def test_lists_and_their_parts_are_never_shown() -> None:
+    assert undelivered(pir()) == {"split_with_num.0.0", "split.0.0", "split.0.1", "combine.0.0"}
+    assert undelivered(pdmodel()) == frozenset()
