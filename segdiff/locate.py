@@ -141,6 +141,7 @@ def started(
     finally:
         reference.close()
         candidate.engine.close()
+        blocks.close()
 
 
 def default_memory() -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
@@ -232,6 +233,19 @@ def save(model: ModelProto, path: Path, external: bool = False) -> Path:
 def graph_of(model: ModelProto, folder: Path, name: str = "model") -> Graph:
     """The model as segdiff reads it."""
     return read(save(model, folder / f"{name}.onnx"))
+
+
+def tensors_of(model: ModelProto, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """Every value of the model's top level, the inputs included, by onnxruntime in this process."""
+    exposed = copied(model)
+    names = [name for node in model.graph.node for name in node.output if name]
+    del exposed.graph.output[:]
+    exposed.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(exposed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return dict(feeds) | dict(zip(names, session.run(names, dict(feeds)), strict=True))
 
 
 # --- graphs that no file need hold

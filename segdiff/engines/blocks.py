@@ -60,7 +60,7 @@ class Pool:
 
     def write(self, array: Array) -> ArrayRef:
         """Copy an array into a block and return where it lies."""
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")  # unlike ascontiguousarray, this leaves a scalar a scalar
         return self.write_from(array.ctypes.data, array.nbytes, array.dtype.str, array.shape)
 
     def write_from(self, address: int, nbytes: int, dtype: str, shape: tuple[int, ...]) -> ArrayRef:

@@ -59,6 +59,13 @@ class Blocks:
         self.descriptors[ref.owner, ref.block] = self.pool.blocks[ref.block].fd
         return Tensor(self.pool.view(ref), ref, Lease(lambda: self.pool.release(ref.block)))
 
+    def close(self) -> None:
+        """Close every descriptor; arrays still in use keep their memory."""
+        for descriptor in self.descriptors.values():
+            os.close(descriptor)
+        self.descriptors.clear()
+        self.mappings.memories.clear()
+
     def drop(self, owner: str) -> None:
         """Forget a worker's blocks; arrays still in use keep their memory."""
         for key in [key for key in self.descriptors if key[0] == owner]:
@@ -90,6 +97,7 @@ class Engine:
         self.known: set[tuple[str, int]] = set()
         self.unneeded: list[int] = []
         self.ready = False
+        self.serial = 0
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self.process, self.channel = spawn(self.owner, self.log)
         self._send(Load(files, allowance, threads))
@@ -104,9 +112,11 @@ class Engine:
         self.wait_until_ready()
         new = self._unknown(feeds.values())
         payloads = {name: payload_of(tensor) for name, tensor in feeds.items()}
-        self._send(Run(payloads, tuple(wanted), ops, tuple(new)), [self._descriptor(ref) for ref in new])
+        self.serial = serial = self.serial + 1
+        run = Run(serial, payloads, tuple(wanted), ops, tuple(new))
+        self._send(run, [self._descriptor(ref) for ref in new])
         while True:
-            message = self._receive()
+            message = self._receive(serial)
             if isinstance(message, Done):
                 return
             tensor = message.payload
@@ -169,16 +179,24 @@ class Engine:
         except (ChannelClosedError, OSError) as error:
             raise self._death() from error
 
-    def _receive(self) -> Any:
+    def _receive(self, serial: int = 0) -> Any:
+        """The next message of this run; what is left of a run that was given up is dropped."""
+        while (message := self._next()).serial != serial:
+            if isinstance(message, Delivered) and isinstance(message.payload, ArrayRef):
+                self.unneeded.append(message.payload.block)
+        if isinstance(message, Failed):
+            raise self._error(f"failed: {message.message}")
+        return message
+
+    def _next(self) -> Any:
         try:
             message, descriptors = self.channel.receive(self.timeout)
         except TimeoutError as error:
             self.process.kill()
+            self.process.wait()
             raise self._error(f"gave no answer for {self.timeout:g} s and was stopped") from error
         except (ChannelClosedError, OSError) as error:
             raise self._death() from error
-        if isinstance(message, Failed):
-            raise self._error(f"failed: {message.message}")
         if isinstance(message, Delivered) and isinstance(message.payload, ArrayRef) and message.new:
             self.blocks.add(message.payload, descriptors[0])
         return message

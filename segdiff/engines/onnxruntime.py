@@ -215,5 +215,5 @@ def forget_type(tensor: gs.Tensor) -> None:
 
 def _deliver(outputs: dict[str, ort.OrtValue], deliver: Deliver) -> None:
     for name, value in outputs.items():
-        array = np.ascontiguousarray(value.numpy())
+        array = np.asarray(value.numpy(), order="C")
         deliver(name, array.ctypes.data, array.nbytes, array.dtype.str, array.shape)

@@ -86,7 +86,7 @@ def deliver_tensor(name: str, tensor: paddle.Tensor, deliver: Deliver) -> None:
         return
     shape = tuple(tensor.shape)
     if not tensor.is_contiguous():
-        array = np.ascontiguousarray(tensor.numpy())
+        array = np.asarray(tensor.numpy(), order="C")
         deliver(name, array.ctypes.data, array.nbytes, dtype, shape)
         return
     nbytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize

@@ -39,9 +39,11 @@ class Load:
 class Run:
     """Run the model, or only ``ops`` of it (their indices), on ``feeds``; deliver the values ``wanted``.
 
-    ``new`` names the blocks whose descriptors come with this message.
+    ``new`` names the blocks whose descriptors come with this message. A run that comes while another is
+    under way replaces it: the reader has given that one up.
     """
 
+    serial: int
     feeds: dict[str, Payload]
     wanted: tuple[str, ...]
     ops: tuple[int, ...] | None = None
@@ -52,6 +54,7 @@ class Run:
 class Delivered:
     """One value; ``new`` says that the descriptor of its block comes with this message."""
 
+    serial: int
     value: str
     payload: Payload
     new: bool = False
@@ -75,14 +78,19 @@ class Release:
 class Ready:
     """The model is loaded."""
 
+    serial: int = 0
+
 
 @dataclass(frozen=True)
 class Done:
     """The run is over."""
+
+    serial: int
 
 
 @dataclass(frozen=True)
 class Failed:
     """The framework raised; ``message`` is its first useful line."""
 
+    serial: int
     message: str

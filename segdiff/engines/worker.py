@@ -21,6 +21,10 @@ Deliver = Callable[[str, int, int, str, tuple[int, ...]], None]
 """``deliver(value, address, nbytes, dtype, shape)``: hand over a tensor that lies at a raw address."""
 
 
+class GivenUpError(Exception):
+    """The reader has given this run up and asked for another."""
+
+
 class Framework(Protocol):
     """What a framework must be able to do: a model is loaded, it runs, it delivers values as they come."""
 
@@ -40,20 +44,25 @@ class Session:
     framework: Framework | None = None
     allowance: int = 0
     unseen: int = 0
+    serial: int = 0
+    next_run: tuple[object, list[int]] | None = None
     sent: set[int] = field(default_factory=set)
 
     def serve(self) -> None:
         """Answer until the parent hangs up."""
         while True:
-            message, descriptors = self.channel.receive()
+            message, descriptors = self.next_run or self.channel.receive()
+            self.next_run = None
             try:
                 self._answer(message, descriptors)
             except ChannelClosedError:
                 raise
+            except GivenUpError:
+                continue
             except MemoryError:
-                self.channel.send(Failed("out of memory"))
+                self.channel.send(Failed(self.serial, "out of memory"))
             except Exception as error:
-                self.channel.send(Failed(first_useful_line(error)))
+                self.channel.send(Failed(self.serial, first_useful_line(error)))
 
     def _answer(self, message: object, descriptors: list[int]) -> None:
         if isinstance(message, Load):
@@ -64,12 +73,12 @@ class Session:
             for ref, fd in zip(message.new, descriptors, strict=True):
                 self.mappings.add(ref.owner, ref.block, fd)
             assert self.framework is not None
-            self.unseen = 0
+            self.unseen, self.serial = 0, message.serial
             feeds = {name: self._array(payload) for name, payload in message.feeds.items()}
             self.framework.run(feeds, message.wanted, message.ops, self._deliver)
-            self.channel.send(Done())
+            self.channel.send(Done(message.serial))
         else:
-            self._note(message)
+            self._note(message, descriptors)
 
     def _array(self, payload: Payload) -> Array:
         if not isinstance(payload, ArrayRef):
@@ -78,25 +87,30 @@ class Session:
 
     def _deliver(self, value: str, address: int, nbytes: int, dtype: str, shape: tuple[int, ...]) -> None:
         while self.channel.ready() or self._must_wait(nbytes):
-            self._note(self.channel.receive()[0])
+            self._note(*self.channel.receive())
         if nbytes <= INLINE:
-            self.channel.send(Delivered(value, copy_small(address, nbytes, dtype, shape)))
+            self.channel.send(Delivered(self.serial, value, copy_small(address, nbytes, dtype, shape)))
             return
         ref = self.pool.write_from(address, nbytes, dtype, shape)
         new = ref.block not in self.sent
         self.sent.add(ref.block)
-        self.channel.send(Delivered(value, ref, new), [self.pool.blocks[ref.block].fd] if new else [])
+        self.channel.send(
+            Delivered(self.serial, value, ref, new), [self.pool.blocks[ref.block].fd] if new else []
+        )
         self.unseen += nbytes
 
     def _must_wait(self, nbytes: int) -> bool:
         return self.unseen > 0 and self.unseen + nbytes > self.allowance
 
-    def _note(self, message: object) -> None:
+    def _note(self, message: object, descriptors: list[int]) -> None:
         if isinstance(message, Seen):
             self.unseen -= message.nbytes
         elif isinstance(message, Release):
             for number in message.blocks:
                 self.pool.release(number)
+        elif isinstance(message, Run):
+            self.next_run = message, descriptors
+            raise GivenUpError
 
 
 def load(message: Load) -> Framework:

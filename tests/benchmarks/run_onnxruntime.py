@@ -1,4 +1,4 @@
-"""A plain run of an ONNX model by onnxruntime's defaults, a yardstick: ``run_onnxruntime.py ONNX INPUT.npy``."""
+"""A plain run of an ONNX model by onnxruntime's defaults: ``run_onnxruntime.py ONNX INPUT.npy``, a yardstick."""
 
 from __future__ import annotations
 

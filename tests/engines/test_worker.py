@@ -12,10 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 import psutil
 import pytest
-from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper
 
 from segdiff.engines import Blocks, Engine, Tensor
@@ -26,7 +24,6 @@ from segdiff.readers.onnx import read
 from tests import models
 from tests.models import Net
 
-Array = NDArray[np.float32]
 Start = Callable[..., Engine]
 
 SHAPE = (1, 4, 64, 64)
@@ -221,22 +218,10 @@ def test_types_and_shapes_arrive_as_they_are(
 # --- parts of a model
 
 
-def reference_values(model: ModelProto, feeds: dict[str, Array]) -> dict[str, Array]:
-    """Every value of the top level, from onnxruntime in this process."""
-    exposed = models.copied(model)
-    names = [name for node in model.graph.node for name in node.output]
-    del exposed.graph.output[:]
-    exposed.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(exposed.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return dict(zip(names, session.run(names, feeds), strict=True))
-
-
 def check_every_node_alone(engine: Engine, path: Path, model: ModelProto, blocks: Blocks) -> int:
     """Each op on the tensors that the whole run gives its inputs; how many ops there were."""
     graph = read(path)
-    values = {"x": models.image()} | reference_values(model, {"x": models.image()})
+    values = models.tensors_of(model, {"x": models.image()})
     for op in graph.ops:
         feeds = {name: blocks.tensor(values[name]) for name in op.inputs if name not in graph.parameters}
         got = engine.run(feeds, op.outputs, (op.index,))
