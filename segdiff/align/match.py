@@ -98,7 +98,7 @@ class Matcher:
 
 def adds_parameter(view: View, op: Op) -> bool:
     """Whether an op adds a parameter to one value: a bias."""
-    return kind_of(op) == "add" and len(view.parameters_of[op.index]) == len(view.reads[op.index]) == 1
+    return kind_of(op) == "add" and len(view.reads[op.index]) == 1 and bool(view.parameters_of[op.index])
 
 
 def match(reference: View, candidate: View, parameters: Iterable[ParameterPair]) -> Matcher:

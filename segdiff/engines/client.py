@@ -66,6 +66,9 @@ class Blocks:
         self.descriptors.clear()
         self.mappings.memories.clear()
 
+    def __del__(self) -> None:
+        self.close()
+
     def drop(self, owner: str) -> None:
         """Forget a worker's blocks; arrays still in use keep their memory."""
         for key in [key for key in self.descriptors if key[0] == owner]:

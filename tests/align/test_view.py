@@ -77,9 +77,7 @@ def test_ops_whose_result_nobody_reads_are_left_out() -> None:
 
 
 def test_random_numbers_are_no_constant() -> None:
-    view = view_of(
-        hand_made([("RandomUniform", [], ["r"]), ("Add", ["x", "r"], ["y"])], outputs=["y"])
-    )
+    view = view_of(hand_made([("RandomUniform", [], ["r"]), ("Add", ["x", "r"], ["y"])], outputs=["y"]))
     assert types(view) == ["RandomUniform", "Add"]
     assert view.reads[1] == ("x", "r")
 

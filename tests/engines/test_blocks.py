@@ -58,7 +58,7 @@ def test_idle_blocks_give_their_pages_back_and_still_work() -> None:
     refs = [pool.write(np.ones(half, np.uint8)) for _ in range(4)]
     for ref in refs:
         pool.release(ref.block)
-    resident = [os.stat(pool.blocks[ref.block].fd).st_blocks * 512 for ref in refs]
+    resident = [os.fstat(pool.blocks[ref.block].fd).st_blocks * 512 for ref in refs]
     assert sum(resident) <= IDLE_LIMIT
     assert resident[-1] >= half  # those idle for longest go first
     again = [pool.write(np.full(half, n, np.uint8)) for n in range(4)]

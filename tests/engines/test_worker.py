@@ -248,13 +248,11 @@ def test_an_if_runs_alone_with_what_its_branches_capture(
     path = models.save(model, folder / f"if_{constants}.onnx")
     engine = start(path)
     assert check_every_node_alone(engine, path, model, blocks) == 5
-    whole = {
-        name: t.array for name, t in engine.run({"x": blocks.tensor(models.image())}, values_of(path)).items()
-    }
-    for name, value in reference_values(model, {"x": models.image()}).items():
-        if name in whole:
-            np.testing.assert_array_equal(whole[name], value)
+    whole = engine.run({"x": blocks.tensor(models.image())}, values_of(path))
+    truth = models.tensors_of(model, {"x": models.image()})
     assert "chosen" in whole
+    for name, tensor in whole.items():
+        np.testing.assert_array_equal(tensor.array, truth[name], err_msg=name)
 
 
 def test_an_if_takes_the_branch_of_the_condition_it_is_fed(
@@ -407,6 +405,10 @@ def gone(pid: int, seconds: float = SECONDS) -> bool:
     return False
 
 
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def test_close_ends_the_process_and_closes_what_was_open(chain: Path) -> None:
     def once() -> int:
         blocks = Blocks()
@@ -417,10 +419,10 @@ def test_close_ends_the_process_and_closes_what_was_open(chain: Path) -> None:
 
     once()
     gc.collect()
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     assert all(gone(once()) for _ in range(2))
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_files() == before
 
 
 PARENT = """
