@@ -117,7 +117,7 @@ def state_of(findings: Findings, step: Step, pair: PairResult) -> tuple[State, s
 
 
 def crosses(thresholds: Thresholds, cumulative: Comparison | None) -> bool:
-    """Whether a cumulative error is one that the user would see."""
+    """Whether a cumulative error is one that the user would see; picking other elements is not one yet."""
     if cumulative is None:
         return False
     bounds = thresholds if thresholds.given else CROSSING
@@ -219,14 +219,12 @@ def decide(
 def blame(origins: tuple[Origin, ...]) -> str:
     """The sentence for a divergence."""
     first = origins[0]
-    node = first.candidate_nodes[-1] if first.candidate_nodes else None
-    op = first.reference_ops[-1] if first.reference_ops else None
-    what = f"{node.type} {first.pair.candidate!r}" if node else f"{first.pair.candidate!r}"
-    against = f", where the reference has {op.type}" if op else ""
-    if op and first.pair.reference != first.pair.candidate:
-        against += f" {first.pair.reference!r}"
+    pair = first.pair
+    against = f", where the reference has {pair.reference_op}"
+    if pair.reference != pair.candidate:
+        against += f" {pair.reference!r}"
     rest = f"; {len(origins) - 1} more further down" if len(origins) > 1 else ""
-    return f"The models diverge at {what}{against}{rest}."
+    return f"The models diverge at {pair.candidate_op} {pair.candidate!r}{against}{rest}."
 
 
 def found_so_far(origins: tuple[Origin, ...]) -> list[str]:

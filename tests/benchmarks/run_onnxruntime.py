@@ -1,4 +1,4 @@
-"""A plain run of an ONNX model by onnxruntime's defaults: ``run_onnxruntime.py ONNX INPUT.npy``, a yardstick."""
+"""A plain run of an ONNX model with onnxruntime's defaults: ``run_onnxruntime.py ONNX INPUT.npy``."""
 
 from __future__ import annotations
 

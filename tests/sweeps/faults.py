@@ -81,13 +81,13 @@ def case(planter: Planter, bench: Bench, kind: str, seed: int, folder: Path) -> 
     except SegdiffError as error:
         return {**record, "outcome": "error", "said": short(error)}
     truth = Truth(file)
-    places = truth.holders(fault, report.origins)
-    found = report.origins[places[0]] if places else None
+    place = truth.place(fault, report.origins)
+    found = report.origins[place] if place is not None else None
     return {
         **record,
-        "outcome": outcome(report, places, seen.level),
+        "outcome": outcome(report, place, seen.level),
         "held_by": truth.held_by(fault, found) if found else "",
-        "extra": [origin_facts(o) for n, o in enumerate(report.origins) if n not in places],
+        "extra": [origin_facts(o) for n, o in enumerate(report.origins) if n != place],
         "found": origin_facts(found) if found else None,
         "width": width(found) if found else None,
         "coverage": report.coverage,

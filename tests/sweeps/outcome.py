@@ -14,11 +14,6 @@ from tests.faults import Fault
 GOOD = ("hit", "quiet")
 """Outcomes that are as they should be; see :func:`outcome`."""
 
-BELOW = frozenset({"conv.bias", "split.order"})
-"""Kinds that leave the planted node right in itself. A forgotten bias is an addition that the reference makes
-behind the convolution, and a Split whose outputs changed names is a Split whose readers read the wrong ones:
-without the names nobody can tell. There the segments that start from the node's outputs are to blame."""
-
 
 class Truth:
     """Where planted nodes are in the candidate as segdiff reads it."""
@@ -27,7 +22,7 @@ class Truth:
         self.view = view_of(read(find(file)))
 
     def held_by(self, fault: Fault, origin: Origin) -> str:
-        """How an origin holds the planted node: ``node``, ``alias``, ``below``, or "" if it does not.
+        """How an origin holds the planted node: ``node``, ``alias``, or "" if it does not.
 
         A fault can turn a node into one that hands its input on (a ReLU into an Identity). It then counts as
         held where the segment starts from what it hands on, or ends in it.
@@ -37,20 +32,15 @@ class Truth:
         if made.intersection(fault.outputs):
             return "node"
         sources = {self.view.source(name) for name in fault.outputs} - set(fault.outputs)
-        if sources & (made | starts | {origin.pair.candidate}):
-            return "alias"
-        return "below" if fault.kind in BELOW and starts.intersection(fault.outputs) else ""
+        return "alias" if sources & (made | starts | {origin.pair.candidate}) else ""
 
-    def holders(self, fault: Fault, origins: Iterable[Origin]) -> list[int]:
-        """The origins that hold the node: one, or all that start from it (``below``)."""
+    def place(self, fault: Fault, origins: Iterable[Origin]) -> int | None:
+        """Which origin holds the node."""
         how = [self.held_by(fault, origin) for origin in origins]
-        for word in ("node", "alias"):
-            if word in how:
-                return [how.index(word)]
-        return [number for number, word in enumerate(how) if word]
+        return next((how.index(word) for word in ("node", "alias") if word in how), None)
 
 
-def outcome(report: Report, places: list[int], level: str) -> str:
+def outcome(report: Report, place: int | None, level: str) -> str:
     """One word for a diagnosis.
 
     ``hit``    the first origin holds the planted node (where the fault is visible, or seen all the same)
@@ -62,10 +52,10 @@ def outcome(report: Report, places: list[int], level: str) -> str:
     """
     if report.verdict == "inconclusive":
         return "unsure"
-    if places and places[0] == 0:
+    if place == 0:
         return "hit"
     if report.origins:
-        return "late" if places else "wrong"
+        return "late" if place is not None else "wrong"
     return "silent" if level == "visible" else "quiet"
 
 

@@ -21,7 +21,7 @@ from tests.faults import KINDS, Fault, Injector, NoEligibleNode, visible
 from tests.sweeps.bench import Bench, short
 from tests.sweeps.faults import healthy
 from tests.sweeps.log import Log, Record
-from tests.sweeps.outcome import BELOW, Truth, origin_facts
+from tests.sweeps.outcome import Truth, origin_facts
 from tests.sweeps.pairs import Pair, pairs
 
 POOL = 10
@@ -31,8 +31,8 @@ Planted = tuple[onnx.ModelProto, Fault]
 
 
 def pool(pair: Pair, model: onnx.ModelProto, injector: Injector) -> list[Planted]:
-    """Visible faults at different nodes that leave every shape alone and stand where they were planted."""
-    words = sorted(word for word, kind in KINDS.items() if kind.keeps_shape and word not in BELOW)
+    """Visible faults at different nodes that leave every shape alone."""
+    words = sorted(word for word, kind in KINDS.items() if kind.keeps_shape)
     image = {injector.view.inputs[0].name: pair.image}
     found: dict[int, Planted] = {}
     for seed, place in enumerate(np.random.default_rng(len(pair.name)).permutation(len(words))):
@@ -90,8 +90,8 @@ def case(bench: Bench, file: Path, key: str, faults: tuple[Fault, Fault]) -> Rec
     except SegdiffError as error:
         return {**record, "outcome": "error", "said": short(error)}
     truth = Truth(file)
-    places = [truth.holders(fault, report.origins) for fault in faults]
-    held = {place for found in places for place in found}
+    places = [truth.place(fault, report.origins) for fault in faults]
+    held = {place for place in places if place is not None}
     return {
         **record,
         "outcome": outcome(places),
@@ -103,12 +103,14 @@ def case(bench: Bench, file: Path, key: str, faults: tuple[Fault, Fault]) -> Rec
     }
 
 
-def outcome(places: list[list[int]]) -> str:
+def outcome(places: list[int | None]) -> str:
     """``both``, ``one origin for both``, ``only the first``, ``only the second`` or ``none``."""
     first, second = places
-    if first and second:
+    if first is not None and second is not None:
         return "both" if first != second else "one origin for both"
-    return "only the first" if first else "only the second" if second else "none"
+    if first is None and second is None:
+        return "none"
+    return "only the second" if first is None else "only the first"
 
 
 def sweep(pair: Pair, log: Log, count: int) -> None:
