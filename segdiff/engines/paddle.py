@@ -14,7 +14,7 @@ import paddle
 import paddle.inference as inference
 
 from segdiff.engines.channel import ChannelClosedError
-from segdiff.engines.names import Namer, namer_for
+from segdiff.engines.names import Namer, namer_for, splits
 from segdiff.engines.protocol import Load
 from segdiff.engines.worker import Deliver
 from segdiff.graph import Array
@@ -46,6 +46,7 @@ class Paddle:
             config.set_optimization_level(0)
         self.predictor = inference.create_predictor(config)
         self.predictor.register_output_hook(self._hook)
+        self.splits = splits(self.graph) if message.files.format == "pir" else ()
         self.namer: Namer = namer_for(self.graph)
         self.asked: frozenset[str] = frozenset()
         self.deliver: Deliver | None = None
@@ -62,6 +63,8 @@ class Paddle:
             handle.copy_from_cpu(np.ascontiguousarray(array))
         self.namer, self.asked = namer_for(self.graph), frozenset(wanted)
         self.deliver, self.failure = deliver, None
+        for name, array in feeds.items():
+            self._deliver_parts(name, array)
         self.predictor.run()
         if self.failure is not None:
             raise self.failure
@@ -73,10 +76,21 @@ class Paddle:
             name = self.namer(op, variable)
             if name in self.asked:  # an unwanted one may be uninitialised: reading it would crash
                 deliver_tensor(name, tensor, self.deliver)
+            if any(split.whole == name and self.asked.intersection(split.parts) for split in self.splits):
+                self._deliver_parts(name, tensor.numpy())
         except (ChannelClosedError, KeyboardInterrupt):
             os._exit(0)
         except BaseException as error:  # an exception must not cross Paddle's C++ frames
             self.failure = error
+
+    def _deliver_parts(self, name: str | None, array: Array) -> None:
+        """Paddle shows no part of a tensor list; each is cut from the tensor that was split."""
+        assert self.deliver is not None
+        for split in self.splits:
+            if split.whole == name and self.asked.intersection(split.parts):
+                for part, piece in zip(split.parts, split.cut(array), strict=False):
+                    if part in self.asked:
+                        self.deliver(part, piece.ctypes.data, piece.nbytes, piece.dtype.str, piece.shape)
 
 
 def deliver_tensor(name: str, tensor: paddle.Tensor, deliver: Deliver) -> None:
