@@ -15,10 +15,15 @@ from tests.models import graph_of, hand_made, if_network, segmenter
 
 def small() -> Graph:
     return hand_made(
-        [("Conv", ["x", "w"], ["h"]), ("Split", ["h"], ["a", "b"]), ("Mul", ["a", "a"], ["s"]), ("Add", ["s", "b"], ["y"])],
+        [
+            ("Conv", ["x", "w"], ["h"]),
+            ("Split", ["h"], ["a", "b"]),
+            ("Mul", ["a", "a"], ["s"]),
+            ("Add", ["s", "b"], ["y"]),
+        ],
         outputs=["y"],
         parameters={"w": np.zeros((2, 3), np.float32)},
-    )  # fmt: skip
+    )
 
 
 def test_every_value_has_one_producer_and_inputs_have_none() -> None:

@@ -12,8 +12,17 @@ import pytest
 
 from segdiff.metrics import EQUAL, INCOMPARABLE, Comparison
 from segdiff.result import (
-    EXIT_CODES, Cause, Effect, ModelInfo, OpInfo, Origin, OutputInfo, PairInfo, Report, plain,
-)  # fmt: skip
+    EXIT_CODES,
+    Cause,
+    Effect,
+    ModelInfo,
+    OpInfo,
+    Origin,
+    OutputInfo,
+    PairInfo,
+    Report,
+    plain,
+)
 
 BROKEN = Comparison(INCOMPARABLE, scale=math.nan, rms=math.nan, size=4, mismatch="shape [1] against [2]")
 FINE = Comparison(EQUAL, scale=1.0, rms=1.0, size=4)

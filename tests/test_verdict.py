@@ -62,7 +62,9 @@ def findings(
         if judgement is None:
             pair = PairResult(*end, (), None, None, None)
         steps.append(Step(segment, (pair,), None if judgement else "the segment failed"))
-    alignment = Alignment(view_of(ours), view_of(theirs), pairs, {n: ("topology",) for n in pairs}, segments)
+    alignment = Alignment(
+        view_of(ours), view_of(theirs), pairs, dict.fromkeys(pairs, ("topology",)), segments
+    )
     walk = Walk(tuple(steps), problem)
     return Findings((ours, theirs), alignment, walk, thresholds or Thresholds(), random, ("fed as is",))
 

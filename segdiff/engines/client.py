@@ -248,12 +248,12 @@ def how_it_ended(code: int) -> str:
 
 
 def last_words(log: IO[bytes]) -> str:
-    """The last line a worker printed, for the error message."""
+    """The last error that a worker printed, for the message."""
     log.seek(0, os.SEEK_END)
     log.seek(max(0, log.tell() - 4096))
     lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
     telling = [line for line in lines if "Error" in line]
-    return f": {(telling or lines)[-1][:300]}" if lines else ""
+    return f": {telling[-1][:300]}" if telling else ""
 
 
 def payload_of(tensor: Tensor) -> Payload:
