@@ -209,6 +209,10 @@ def decide(
         count = f"{len(unknown)} of {len(pairs)} values"
         words = f"{count} could not be judged, first {unknown[0].candidate!r}: {why}"
         return "inconclusive", words, tuple(remarks)
+    broken = next((step.problem for step in findings.walk.steps if step.problem), None)
+    if broken:
+        remarks.append(f"No operator errs on equal inputs ({len(pairs)} compared).")
+        return "inconclusive", f"The candidate could not be run from the image: {broken}", tuple(remarks)
     return (
         "agrees",
         f"The models agree: no operator errs on equal inputs ({len(pairs)} compared).",

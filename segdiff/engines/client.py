@@ -69,12 +69,6 @@ class Blocks:
     def __del__(self) -> None:
         self.close()
 
-    def drop(self, owner: str) -> None:
-        """Forget a worker's blocks; arrays still in use keep their memory."""
-        for key in [key for key in self.descriptors if key[0] == owner]:
-            os.close(self.descriptors.pop(key))
-            self.mappings.memories.pop(key, None)
-
 
 class Engine:
     """A framework with a model loaded, in a process of its own. Not thread-safe.
@@ -142,12 +136,11 @@ class Engine:
             self.ready = True
 
     def close(self) -> None:
-        """End the process."""
+        """End the process; its tensors stay readable, and can still be fed to another engine."""
         self.channel.close()
         self.process.kill()
         self.process.wait()
         self.log.close()
-        self.blocks.drop(self.owner)
 
     def __enter__(self) -> Engine:
         return self
