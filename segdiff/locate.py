@@ -191,7 +191,7 @@ def walked(
 ) -> tuple[Walk, Lockstep]:
     """Both models side by side, every segment measured on equal inputs."""
     graph, total = alignment.candidate.graph, len(alignment.segments)
-    lockstep = Lockstep(engines.candidate, graph, engines.blocks, thresholds)
+    lockstep = Lockstep(engines.candidate, alignment.reference.graph, graph, engines.blocks, thresholds)
     wanted = {r for s in alignment.segments for r, _ in (*s.inputs, *s.outputs) if r and r not in feeds[0]}
     stream = engines.reference.stream(feeds[0], wanted)
     walk = lockstep.walk(stream, alignment.segments, feeds, lambda done: progress("walk", done, total))

@@ -138,7 +138,6 @@ def test_rounding_that_looks_like_a_fault(locate: Locate) -> None:
     assert len(report.outputs) == 2
 
 
-@pytest.mark.xfail(strict=True, reason="only the candidate's kinds are asked whether they are bounded")
 def test_a_tiny_sigmoid_against_its_parts(locate: Locate) -> None:
     def network(plain: bool) -> ModelProto:
         net = Net()
@@ -291,7 +290,6 @@ def test_nan_on_both_sides_is_no_difference(locate: Locate) -> None:
     assert agrees(locate(network(), scrambled(network())))
 
 
-@pytest.mark.xfail(strict=True, reason="outputs whose declared shapes differ are not paired")
 def test_a_shape_that_differs_is_an_origin(locate: Locate) -> None:
     net, other = Net(), Net()
     ours = net.model(net.resize(net.conv("x", (3, 4)), 2.0))
@@ -360,9 +358,6 @@ def test_a_reference_that_stops_half_way_is_inconclusive_with_what_was_measured(
         assert any("errs on equal inputs all the same" in remark for remark in report.remarks)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the disturbed run draws new numbers too, so the segment counts as noisy"
-)
 def test_random_numbers_are_no_fault_and_no_agreement(locate: Locate) -> None:
     def network() -> ModelProto:
         net = Net()
@@ -387,7 +382,6 @@ def test_an_output_more_than_the_reference_has(locate: Locate) -> None:
         assert "mask" in report.sentence
 
 
-@pytest.mark.xfail(strict=True, reason="one segment swallows both models and counts as covered")
 def test_two_models_that_have_nothing_in_common_are_not_blamed_on_one_operator(locate: Locate) -> None:
     net = Net()
     other = net.model(net.node("Softmax", net.conv(net.node("Tanh", net.conv("x", (3, 9))), (9, 4)), axis=1))

@@ -41,9 +41,22 @@ def names_agree(reference: str, candidate: str) -> bool:
     return candidate in (reference, f"p2o.{reference}")
 
 
+SMALL_MODEL = 6
+"""Compute ops up to which one segment may hold a whole model."""
+
+
+def _swallows(segment: Segment, sizes: tuple[int, int]) -> bool:
+    ours, theirs = len(segment.reference_ops), len(segment.ops)
+    return 2 * ours > max(sizes[0], 2 * SMALL_MODEL) or 2 * theirs > max(sizes[1], 2 * SMALL_MODEL)
+
+
 def coverage(alignment: Alignment) -> tuple[float, float]:
-    """Share of each side's compute ops that lie in a segment with the same ends on both sides."""
-    whole = [segment for segment in alignment.segments if segment.same_ends]
+    """Share of each side's compute ops that lie in a segment with the same ends on both sides.
+
+    A segment that holds most of a model is no match: it only says that both have an input and an output.
+    """
+    sizes = len(alignment.reference.ops), len(alignment.candidate.ops)
+    whole = [segment for segment in alignment.segments if segment.same_ends and not _swallows(segment, sizes)]
     ours = {index for segment in whole for index in segment.reference_ops}
     theirs = {index for segment in whole for index in segment.ops}
     return (

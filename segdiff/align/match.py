@@ -24,6 +24,9 @@ from segdiff.graph import Op, Shape
 
 Label = tuple[object, ...]
 
+CERTAIN = frozenset({"parameters", "model input", "model output"})
+"""Arguments that hold whatever the shapes say: a fault may change a shape, but not what the weights are."""
+
 
 @dataclass
 class Matcher:
@@ -42,7 +45,7 @@ class Matcher:
         """Pair two values unless one is taken or their shapes exclude it."""
         if r in self.forward or c in self.backward:
             return False
-        if "parameters" not in why and not self.compatible(r, c):  # a fault may change a shape, not a weight
+        if not CERTAIN.intersection(why) and not self.compatible(r, c):
             return False
         self.forward[r], self.backward[c], self.evidence[r] = c, r, why
         self.fresh.append(r)

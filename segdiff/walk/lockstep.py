@@ -103,6 +103,7 @@ class Lockstep:
     """
 
     candidate: Candidate
+    reference: Graph
     graph: Graph
     blocks: Blocks
     thresholds: Thresholds
@@ -153,7 +154,13 @@ class Lockstep:
     def again(self) -> Lockstep:
         """A fresh walk with the same candidate, for a part of the segments."""
         return Lockstep(
-            self.candidate, self.graph, self.blocks, self.thresholds, feeds=self.feeds, forms=self.forms
+            self.candidate,
+            self.reference,
+            self.graph,
+            self.blocks,
+            self.thresholds,
+            feeds=self.feeds,
+            forms=self.forms,
         )
 
     def siblings(self, c: str, d: str) -> bool:
@@ -197,17 +204,23 @@ class Lockstep:
             together = compare_arrays(truth, own[c].array)
         if together is not None and together.metrics.max_abs == 0.0:
             self.exact.add(c)
+        kinds = self._kinds(segment)
         judgement = judge(
             alone,
             self.thresholds,
-            lambda: self._disturb(segment, c, isolated[c].array),
-            bounded=any(kind_of(self.graph.op(index)) in BOUNDED for index in segment.ops),
+            lambda: None if "random" in kinds else self._disturb(segment, c, isolated[c].array),
+            bounded=bool(kinds & BOUNDED),
             roundings=roundings(self.graph, segment.ops, self._input_shapes(segment), truth.shape),
         )
         digest = digest_of(truth) if judgement.fault else None
         final = own is not None and c in self.graph_outputs
         changed = mask_changed(truth, own[c].array) if own is not None and final else None
         return PairResult(r, c, truth.shape, together, alone, judgement, digest, changed)
+
+    def _kinds(self, segment: Segment) -> set[str]:
+        """Kinds of the segment's ops, of both sides."""
+        theirs = {kind_of(self.graph.op(index)) for index in segment.ops}
+        return theirs | {kind_of(self.reference.op(index)) for index in segment.reference_ops}
 
     def _input_shapes(self, segment: Segment) -> list[tuple[int, ...]]:
         return [self.reference_live[r].array.shape for r, _ in segment.inputs if r in self.reference_live]
