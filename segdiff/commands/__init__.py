@@ -1,0 +1,1 @@
+"""What can be asked of ``segdiff`` on a command line? One module a command."""

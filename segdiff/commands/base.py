@@ -1,0 +1,39 @@
+"""What do all commands share? A parser that answers in one line, a table row, the common options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from segdiff.report.console import complain, one_line
+
+COULD_NOT_TELL = 2
+
+Arguments = argparse.Namespace
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is, and exit with 2."""
+        complain(f"{one_line(message)} (see {self.prog} --help)")
+        raise SystemExit(COULD_NOT_TELL)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: what it is for, its arguments, and the function that runs it to an exit code."""
+
+    summary: str
+    usage: str
+    arguments: Callable[[Parser], None]
+    run: Callable[[Arguments, Parser], int]
+
+
+def common_arguments(parser: Parser) -> None:
+    """The options that every command has."""
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and what libraries print")
+    parser.add_argument("--no-progress", action="store_true", help="no progress bar")

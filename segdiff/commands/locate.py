@@ -1,0 +1,132 @@
+"""``segdiff locate``: find the operator that is to blame."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
+from segdiff.commands.values import bound, cosine, seconds, size, whole
+from segdiff.report.console import (
+    complain,
+    one_line,
+    print_report,
+    print_text,
+    quiet_stderr,
+    write_atomically,
+)
+
+if TYPE_CHECKING:
+    from segdiff.result import Report
+
+
+def locate_arguments(parser: Parser) -> None:
+    """The arguments of ``segdiff locate``."""
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="REFERENCE: a folder with a Paddle model, a .pdmodel, .json (PIR) or .onnx file; "
+        "CANDIDATE: an .onnx file (not with --convert); IMAGE: a picture, or ready tensors as .npy or .npz",
+    )
+    group = parser.add_argument_group("a candidate made on the spot")
+    group.add_argument("--convert", action="store_true", help="convert REFERENCE with paddle2onnx first")
+    group.add_argument("--opset", type=whole, metavar="N", help="ONNX opset of the conversion")
+    group = parser.add_argument_group(
+        "thresholds of your own", "By default a segment is judged against its own measured rounding."
+    )
+    group.add_argument("--cosine", type=cosine, metavar="X", help="lowest cosine that is no fault")
+    group.add_argument("--abs-error", type=bound, metavar="X", help="largest max_abs that is no fault")
+    group.add_argument("--rel-l2", type=bound, metavar="X", help="largest rel_l2 that is no fault")
+    group = parser.add_argument_group("resources")
+    group.add_argument("--memory", type=size, metavar="SIZE", help="for waiting tensors: 512M, 2G")
+    group.add_argument(
+        "--timeout", type=seconds, default=300.0, metavar="S", help="seconds an engine may be silent (300)"
+    )
+    group.add_argument("--threads", type=whole, metavar="N", help="threads of each engine (all cores)")
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--json", metavar="FILE", help="write the report as JSON too; - writes it to stdout, and nothing else"
+    )
+    group.add_argument("--all", action="store_true", help="list every pair of values")
+    common_arguments(parser)
+
+
+def run_locate(arguments: Arguments, parser: Parser) -> int:
+    """``segdiff locate``: find the operator that is to blame."""
+    _check_files(arguments, parser)
+    report = located(arguments)
+    delivered = deliver(report, arguments)
+    if report.verdict == "inconclusive":
+        complain(f"could not tell: {one_line(report.sentence)}")
+    return report.exit_code if delivered else COULD_NOT_TELL
+
+
+def _check_files(arguments: Arguments, parser: Parser) -> None:
+    count = len(arguments.files)
+    if arguments.opset is not None and not arguments.convert:
+        parser.error("--opset goes with --convert")
+    if arguments.convert and count != 2:
+        parser.error(f"--convert takes two files, REFERENCE and IMAGE, and got {count}")
+    if not arguments.convert and count == 2:
+        parser.error("give REFERENCE, CANDIDATE and IMAGE, or --convert to make the candidate")
+    if not arguments.convert and count != 3:
+        parser.error(f"give three files, REFERENCE, CANDIDATE and IMAGE; got {count}")
+
+
+def located(arguments: Arguments) -> Report:
+    """The report that these arguments ask for."""
+    import segdiff
+    from segdiff.report.progress import progress_bar
+
+    reference, *candidates, image = arguments.files
+    with ExitStack() as stack:
+        if not arguments.debug:
+            stack.enter_context(quiet_stderr())
+        progress = stack.enter_context(progress_bar(False if arguments.no_progress else None))
+        if arguments.convert:
+            progress("convert", 0, 0)
+            candidates = [_converted(reference, arguments.opset, stack)]
+        report = segdiff.locate(reference, candidates[0], image, progress=progress, **_options(arguments))
+    if not arguments.convert:
+        return report
+    opset = f" to opset {arguments.opset}" if arguments.opset else ""
+    note = f"The candidate was converted{opset} for this run and not kept."
+    return replace(report, remarks=(*report.remarks, note))
+
+
+def _converted(reference: str, opset: int | None, stack: ExitStack) -> Path:
+    from tempfile import TemporaryDirectory
+
+    import segdiff
+
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="segdiff-")))
+    return segdiff.convert(reference, folder / "model.onnx", opset=opset)
+
+
+def _options(arguments: Arguments) -> dict[str, Any]:
+    names = ("cosine", "abs_error", "rel_l2", "memory", "timeout", "threads")
+    return {name: getattr(arguments, name) for name in names}
+
+
+def deliver(report: Report, arguments: Arguments) -> bool:
+    """Write and print the report; whether all of it went where it should. No failure hides the rest."""
+    target, delivered = arguments.json, True
+    if target == "-":
+        return print_text(report.to_json() + "\n")
+    if target is not None:
+        try:
+            write_atomically(Path(target), report.to_json() + "\n")
+        except (OSError, ValueError, TypeError) as error:
+            reason = getattr(error, "strerror", None) or one_line(error)
+            complain(f"cannot write the JSON report to {target}: {reason}")
+            delivered = False
+    return print_report(report, all_pairs=arguments.all) and delivered
+
+
+USAGE = """segdiff locate REFERENCE CANDIDATE IMAGE [options]
+       segdiff locate --convert REFERENCE IMAGE [options]"""
+
+COMMAND = Command("Find the operator that is to blame for a difference.", USAGE, locate_arguments, run_locate)

@@ -1,0 +1,66 @@
+"""How are the values of options read? ``512M``, ``0.999``, ``12``: each with a clear word when it is none."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Mapping
+
+
+def bound(text: str) -> float:
+    """A number from 0 up."""
+    value = number(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is below 0")
+    return value
+
+
+def cosine(text: str) -> float:
+    """A number from -1 to 1."""
+    value = number(text)
+    if not -1 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between -1 and 1")
+    return value
+
+
+def seconds(text: str) -> float:
+    """A number above 0."""
+    value = number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
+    return value
+
+
+def number(text: str) -> float:
+    """A finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return value
+
+
+def whole(text: str) -> int:
+    """A whole number from 1 up."""
+    if not (text.isascii() and text.isdigit()) or len(text) > 9 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
+
+
+_UNITS: Mapping[str, int] = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def size(text: str) -> int:
+    """``512M``, ``2G``, ``1.5GiB``, or bytes."""
+    words = text.strip().upper()
+    number = words.removesuffix("B").removesuffix("I").rstrip("KMGT")
+    unit = words.removesuffix("B").removesuffix("I")[len(number) :]
+    try:
+        value = float(number) * _UNITS[unit]
+    except (KeyError, ValueError):
+        value = math.nan
+    if not math.isfinite(value) or value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 512M or 2G")
+    return int(value)
