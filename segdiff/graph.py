@@ -76,7 +76,8 @@ class Graph:
     """A model as a dataflow graph.
 
     ``format`` is ``pdmodel``, ``pir`` or ``onnx``; ``ops`` stand in program order; ``inputs`` and
-    ``outputs`` are the names the user feeds and receives, in the model's order.
+    ``outputs`` are the names the user feeds and receives, in the model's order; ``opset`` is that of ONNX's
+    default domain, 0 in the other formats.
     """
 
     format: str
@@ -86,6 +87,7 @@ class Graph:
     parameters: Mapping[str, Parameter]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    opset: int = 0
 
     @cached_property
     def _by_index(self) -> dict[int, Op]:

@@ -1,6 +1,6 @@
 """Where do the two models part? The method, from two files and an image to a report.
 
-read -> align -> walk both in lockstep -> put every origin to the proof -> report
+read -> align -> walk both in lockstep -> put every origin to the proof -> explain and weigh it -> report
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from segdiff.align import Alignment, align, cut
+from segdiff.align import Alignment, Segment, align, cut
+from segdiff.diagnose import explain, tensors_of
 from segdiff.engines import Blocks, Engine, Tensor
 from segdiff.engines.names import undelivered
 from segdiff.errors import EngineError, InputError
@@ -21,9 +22,10 @@ from segdiff.graph import Array, Graph, Shape
 from segdiff.inputs import InputSpec, Prepared, prepare, read_deploy_yaml
 from segdiff.memory import PeakMemory
 from segdiff.readers import ModelFiles, find, read
-from segdiff.result import Report
+from segdiff.result import Cause, Report
 from segdiff.verdict import Findings, conclude
-from segdiff.walk import Candidate, Lockstep, Thresholds, Walk, repeats_itself, settle
+from segdiff.walk import Candidate, Lockstep, Recall, Thresholds, Walk, repeats_itself, settle
+from segdiff.weigh import NOT_WEIGHED, Weights, weigh
 
 Progress = Callable[[str, int, int], None]
 """``progress(phase, done, total)``"""
@@ -79,9 +81,14 @@ def locate(
         feeds = engines.feeds(graphs, alignment, prepared)
         walk, lockstep = walked(engines, alignment, feeds, thresholds, report_progress)
         clock.lap("walk")
-        alignment, walk, random = proven(engines, alignment, walk, lockstep, feeds)
+        run = recall(engines, alignment, walk, feeds, memory)
+        alignment, walk, random = proven(engines, alignment, walk, lockstep, run)
         clock.lap("settle")
-    findings = Findings(graphs, alignment, walk, thresholds, random, prepared.how)
+        causes = explained(alignment, walk, lockstep, run, report_progress)
+        clock.lap("explain")
+        weights = weighed(alignment, walk, lockstep, run, causes)
+        clock.lap("weigh")
+    findings = Findings(graphs, alignment, walk, thresholds, random, prepared.how, causes, weights)
     report = conclude(findings)
     return replace(report, timing_s=clock.laps, peak_memory_mb=round(peak.bytes / 2**20, 1))
 
@@ -198,22 +205,31 @@ def walked(
     return walk, lockstep
 
 
-def proven(
+def recall(
     engines: Engines,
     alignment: Alignment,
     walk: Walk,
-    lockstep: Lockstep,
     feeds: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
+    memory: int | None,
+) -> Recall:
+    """A way to run the reference again, which keeps what the proofs of the origins will ask for."""
+
+    def stream(names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+        return engines.reference.stream(feeds[0], names)
+
+    run = Recall(stream, feeds[0], (memory or default_memory()) // 2)
+    for step in walk.steps:
+        run.keep(tensors_of(step) if step.is_origin else ())
+    run.keep(alignment.reference.outputs)
+    return run
+
+
+def proven(
+    engines: Engines, alignment: Alignment, walk: Walk, lockstep: Lockstep, run: Recall
 ) -> tuple[Alignment, Walk, tuple[str, ...]]:
     """Every origin put to the proof; also the values in which the reference contradicts itself."""
-    if walk.problem or not any(step.is_origin for step in walk.steps):
+    if walk.problem or not walk.diverges:
         return alignment, walk, ()
-
-    def run(wanted: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
-        names = set(wanted)
-        yield from ((name, tensor) for name, tensor in feeds[0].items() if name in names)
-        yield from engines.reference.stream(feeds[0], names - set(feeds[0]))
-
     try:
         random = repeats_itself(run, walk)
         hidden = engines.hidden(alignment.reference.graph)
@@ -221,6 +237,26 @@ def proven(
     except EngineError as error:
         return alignment, replace(walk, problem=str(error)), ()
     return alignment, walk, tuple(random)
+
+
+def explained(
+    alignment: Alignment, walk: Walk, lockstep: Lockstep, run: Recall, progress: Progress
+) -> dict[Segment, Cause]:
+    """The cause of every origin, as far as it can be found."""
+    steps = [step for step in walk.steps if step.is_origin]
+    if walk.problem or not steps:
+        return {}
+    return explain(alignment, steps, lockstep, run, lambda done: progress("explain", done, len(steps)))
+
+
+def weighed(
+    alignment: Alignment, walk: Walk, lockstep: Lockstep, run: Recall, causes: Mapping[Segment, Cause]
+) -> Weights:
+    """What repairing each origin gives back."""
+    ends = [(r, alignment.pairs[r]) for r in alignment.reference.outputs if r in alignment.pairs]
+    if walk.problem or not walk.diverges or not ends:
+        return NOT_WEIGHED
+    return weigh(walk.steps, causes, lockstep, ends, run)
 
 
 class Clock:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from segdiff.edit import Edit
 from segdiff.metrics import Comparison, Metrics
 
 Verdict = Literal["agrees", "diverges", "inconclusive"]
@@ -63,20 +64,30 @@ class PairInfo:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why an origin errs; ``proven`` when the change it stands for makes the isolated error vanish."""
+    """Why an origin errs; ``proven`` when the change it stands for makes the isolated error vanish.
+
+    ``residual`` is the isolated error after the change and ``before`` the one without it; ``edits`` are the
+    change itself, for the repair.
+    """
 
     kind: str
     text: str
     proven: bool
     residual: Metrics | None = None
+    before: Metrics | None = None
+    edits: tuple[Edit, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What an origin costs: the share of the final error, and of the changed mask pixels, it causes."""
+    """What repairing an origin gives back: the share of the final error, and of the changed mask pixels.
+
+    Negative where it makes things worse; ``mask_pixels_restored`` is None where no output is a map of classes
+    or none of its pixels changes.
+    """
 
     final_error_removed: float
-    mask_pixels_restored: float
+    mask_pixels_restored: float | None
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,8 @@ class Report:
     """The answer to "where do the two models part?".
 
     ``sentence`` says the verdict for a person; ``remarks`` what else one should know; ``input_findings``
-    what was fed and how. ``pairs`` stand in walk order, ``origins`` too.
+    what was fed and how. ``pairs`` stand in walk order, ``origins`` too. ``together`` is the effect of
+    repairing all origins at once.
     """
 
     verdict: Verdict
@@ -129,6 +141,7 @@ class Report:
     unmatched: tuple[tuple[str, ...], tuple[str, ...]]
     input_findings: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    together: Effect | None = None
     timing_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: float = 0.0
 
@@ -155,6 +168,7 @@ class Report:
             "outputs": [_output(output) for output in self.outputs],
             "first": _origin(self.first) if self.first else None,
             "origins": [_origin(origin) for origin in self.origins],
+            "together": _effect(self.together),
             "first_crossing": _crossing(self.first_crossing) if self.first_crossing else None,
             "pairs": [_pair(pair) for pair in self.pairs],
             "unmatched": {"reference": list(self.unmatched[0]), "candidate": list(self.unmatched[1])},
@@ -249,11 +263,16 @@ def _origin(origin: Origin) -> dict[str, Any]:
             "proven": cause.proven,
             "residual": cause.residual.to_dict() if cause.residual else None,
         },
-        "effect": effect
-        and {
-            "final_error_removed": effect.final_error_removed,
-            "mask_pixels_restored": effect.mask_pixels_restored,
-        },
+        "effect": _effect(effect),
+    }
+
+
+def _effect(effect: Effect | None) -> dict[str, float | None] | None:
+    if effect is None:
+        return None
+    return {
+        "final_error_removed": effect.final_error_removed,
+        "mask_pixels_restored": effect.mask_pixels_restored,
     }
 
 

@@ -6,16 +6,18 @@ reference. *diverges* needs an origin. Anything less is *inconclusive*.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from segdiff.align import Alignment, coverage
+from segdiff.align import Alignment, Segment, coverage
 from segdiff.align.kinds import kind_of
 from segdiff.align.view import View
 from segdiff.graph import Graph, Op
 from segdiff.metrics import Comparison
-from segdiff.result import ModelInfo, OpInfo, Origin, OutputInfo, PairInfo, Report, State, Verdict
+from segdiff.result import Cause, ModelInfo, OpInfo, Origin, OutputInfo, PairInfo, Report, State, Verdict
 from segdiff.walk import CROSSING, PairResult, Step, Thresholds, Walk
 from segdiff.walk.judge import NOISE_FACTOR
+from segdiff.weigh import NOT_WEIGHED, Weights
 
 LEAST_COVERAGE = 0.5
 """Below this share of ops in matched segments a blamed segment says too little to be a finding."""
@@ -23,7 +25,8 @@ LEAST_COVERAGE = 0.5
 
 @dataclass(frozen=True)
 class Findings:
-    """All that was measured: graphs, alignment, walk, and the values that the reference does not repeat."""
+    """All that was measured: graphs, alignment, walk, the values that the reference does not repeat, how the
+    input was made, and of each origin (by its segment) the cause and what repairing it gives back."""
 
     graphs: tuple[Graph, Graph]
     alignment: Alignment
@@ -31,6 +34,8 @@ class Findings:
     thresholds: Thresholds
     random: tuple[str, ...]
     how: tuple[str, ...]
+    causes: Mapping[Segment, Cause] = field(default_factory=dict)
+    weights: Weights = NOT_WEIGHED
 
 
 def conclude(findings: Findings) -> Report:
@@ -57,6 +62,7 @@ def conclude(findings: Findings) -> Report:
         },
         outputs=outputs,
         origins=origins,
+        together=findings.weights.together,
         first_crossing=crossing,
         pairs=tuple(pairs),
         unmatched=(
@@ -142,6 +148,8 @@ def origin_of(findings: Findings, step: Step, pairs: list[PairInfo]) -> Origin:
         candidate_nodes=tuple(op_info(theirs.op(index)) for index in step.segment.ops),
         inputs=step.segment.inputs,
         confirmed=confirmed(findings.walk, step),
+        cause=findings.causes.get(step.segment),
+        effect=findings.weights.alone.get(step.segment),
     )
 
 

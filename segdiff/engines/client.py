@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from segdiff.edit import Edit
 from segdiff.engines.blocks import ArrayRef, Lease, Mappings, Pool, Tensor
 from segdiff.engines.channel import Channel, ChannelClosedError
 from segdiff.engines.protocol import INLINE, Delivered, Done, Failed, Load, Payload, Release, Run, Seen
@@ -100,9 +101,15 @@ class Engine:
         self._send(Load(files, allowance, threads))
 
     def stream(
-        self, feeds: Mapping[str, Tensor], wanted: Iterable[str], ops: tuple[int, ...] | None = None
+        self,
+        feeds: Mapping[str, Tensor],
+        wanted: Iterable[str],
+        ops: tuple[int, ...] | None = None,
+        edits: tuple[Edit, ...] = (),
     ) -> Iterator[tuple[str, Tensor]]:
         """Run the model on ``feeds``, or only its ops ``ops``, and yield the values wanted as they come.
+
+        ``edits`` (of an ONNX model, with ``ops``) change nodes for this run alone.
 
         Raises :class:`segdiff.errors.EngineError`, which names the last value that arrived.
         """
@@ -110,7 +117,7 @@ class Engine:
         new = self._unknown(feeds.values())
         payloads = {name: payload_of(tensor) for name, tensor in feeds.items()}
         self.serial = serial = self.serial + 1
-        run = Run(serial, payloads, tuple(wanted), ops, tuple(new))
+        run = Run(serial, payloads, tuple(wanted), ops, tuple(new), edits)
         self._send(run, [self._descriptor(ref) for ref in new])
         while True:
             message = self._receive(serial)
@@ -124,10 +131,14 @@ class Engine:
                 self._send(Seen(nbytes_of(tensor)))
 
     def run(
-        self, feeds: Mapping[str, Tensor], wanted: Iterable[str], ops: tuple[int, ...] | None = None
+        self,
+        feeds: Mapping[str, Tensor],
+        wanted: Iterable[str],
+        ops: tuple[int, ...] | None = None,
+        edits: tuple[Edit, ...] = (),
     ) -> dict[str, Tensor]:
         """Run and return all the values wanted at once."""
-        return dict(self.stream(feeds, wanted, ops))
+        return dict(self.stream(feeds, wanted, ops, edits))
 
     def wait_until_ready(self) -> None:
         """Wait for the model to be loaded."""

@@ -15,6 +15,7 @@ import onnx_graphsurgeon as gs
 import onnxruntime as ort
 from onnx_graphsurgeon.logger import G_LOGGER
 
+from segdiff.edit import Edit, apply
 from segdiff.engines.protocol import Load
 from segdiff.engines.worker import Deliver
 from segdiff.graph import Array
@@ -45,11 +46,19 @@ class OnnxRuntime:
             forget_type(tensor)
 
     def run(
-        self, feeds: dict[str, Array], wanted: tuple[str, ...], ops: tuple[int, ...] | None, deliver: Deliver
+        self,
+        feeds: dict[str, Array],
+        wanted: tuple[str, ...],
+        ops: tuple[int, ...] | None,
+        edits: tuple[Edit, ...],
+        deliver: Deliver,
     ) -> None:
-        """Run the nodes ``ops`` (or all of them, cut after cut) and deliver ``wanted``."""
+        """Run the nodes ``ops`` (or all of them, cut after cut) and deliver ``wanted``.
+
+        ``edits`` go with ``ops``: they change those nodes for this one run.
+        """
         if ops is not None:
-            _deliver(self._run_nodes(ops, feeds, wanted), deliver)
+            _deliver(self._run_nodes(ops, feeds, wanted, edits), deliver)
             return
         for outputs in self._run_all(feeds, wanted):
             _deliver({name: value for name, value in outputs.items() if name in wanted}, deliver)
@@ -67,9 +76,18 @@ class OnnxRuntime:
                 live.pop(name, None)
 
     def _run_nodes(
-        self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]
+        self,
+        ops: tuple[int, ...],
+        feeds: dict[str, Array],
+        wanted: tuple[str, ...],
+        edits: tuple[Edit, ...] = (),
     ) -> dict[str, ort.OrtValue]:
-        session = self._session(ops, feeds, wanted)
+        if edits:
+            model = self.cut(ops, feeds, wanted)
+            apply(model, edits)
+            session = self._start(model)
+        else:
+            session = self._session(ops, feeds, wanted)
         values = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in feeds.items()}
         return dict(zip(wanted, session.run_with_ort_values(list(wanted), values), strict=True))
 
@@ -81,6 +99,13 @@ class OnnxRuntime:
         if key in self.sessions:
             self.sessions.move_to_end(key)
             return self.sessions[key]
+        session = self._start(self.cut(ops, feeds, wanted))
+        self.sessions[key] = session
+        while len(self.sessions) > KEPT_SESSIONS:
+            self.sessions.popitem(last=False)
+        return session
+
+    def _start(self, model: onnx.ModelProto) -> ort.InferenceSession:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.enable_cpu_mem_arena = False  # an arena per segment would only be filled once
@@ -88,12 +113,7 @@ class OnnxRuntime:
         options.intra_op_num_threads = self.threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.inter_op_num_threads = 1
-        model = self.cut(ops, feeds, wanted)
-        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        self.sessions[key] = session
-        while len(self.sessions) > KEPT_SESSIONS:
-            self.sessions.popitem(last=False)
-        return session
+        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
     def cut(self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]) -> onnx.ModelProto:
         """The nodes ``ops`` as a model of their own, from ``feeds`` to ``wanted``."""

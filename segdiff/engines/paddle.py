@@ -13,6 +13,7 @@ import numpy as np
 import paddle
 import paddle.inference as inference
 
+from segdiff.edit import Edit
 from segdiff.engines.channel import ChannelClosedError
 from segdiff.engines.names import Namer, namer_for, splits
 from segdiff.engines.protocol import Load
@@ -53,10 +54,15 @@ class Paddle:
         self.failure: BaseException | None = None
 
     def run(
-        self, feeds: dict[str, Array], wanted: tuple[str, ...], ops: tuple[int, ...] | None, deliver: Deliver
+        self,
+        feeds: dict[str, Array],
+        wanted: tuple[str, ...],
+        ops: tuple[int, ...] | None,
+        edits: tuple[Edit, ...],
+        deliver: Deliver,
     ) -> None:
-        """Run the program on ``feeds`` and deliver ``wanted``. A program runs whole: ``ops`` is None."""
-        assert ops is None
+        """Run the program on ``feeds`` and deliver ``wanted``. A program runs whole, and as it is."""
+        assert ops is None and not edits
         for name, array in feeds.items():
             handle = self.predictor.get_input_handle(name)
             handle.reshape(list(array.shape))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from segdiff.edit import Edit
 from segdiff.engines.blocks import ArrayRef
 from segdiff.graph import Array
 from segdiff.readers import ModelFiles
@@ -39,6 +40,7 @@ class Load:
 class Run:
     """Run the model, or only ``ops`` of it (their indices), on ``feeds``; deliver the values ``wanted``.
 
+    ``edits`` change the ONNX nodes first; the engine forgets them after the run.
     ``new`` names the blocks whose descriptors come with this message. A run that comes while another is
     under way replaces it: the reader has given that one up.
     """
@@ -48,6 +50,7 @@ class Run:
     wanted: tuple[str, ...]
     ops: tuple[int, ...] | None = None
     new: tuple[ArrayRef, ...] = ()
+    edits: tuple[Edit, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from segdiff.edit import Edit
 from segdiff.engines.blocks import ArrayRef, Mappings, Pool
 from segdiff.engines.channel import Channel, ChannelClosedError
 from segdiff.engines.protocol import INLINE, Delivered, Done, Failed, Load, Payload, Ready, Release, Run, Seen
@@ -29,7 +30,12 @@ class Framework(Protocol):
     """What a framework must be able to do: a model is loaded, it runs, it delivers values as they come."""
 
     def run(
-        self, feeds: dict[str, Array], wanted: tuple[str, ...], ops: tuple[int, ...] | None, deliver: Deliver
+        self,
+        feeds: dict[str, Array],
+        wanted: tuple[str, ...],
+        ops: tuple[int, ...] | None,
+        edits: tuple[Edit, ...],
+        deliver: Deliver,
     ) -> None:
         """Run on ``feeds`` and deliver every value of ``wanted``."""
 
@@ -75,7 +81,7 @@ class Session:
             assert self.framework is not None
             self.unseen, self.serial = 0, message.serial
             feeds = {name: self._array(payload) for name, payload in message.feeds.items()}
-            self.framework.run(feeds, message.wanted, message.ops, self._deliver)
+            self.framework.run(feeds, message.wanted, message.ops, message.edits, self._deliver)
             self.channel.send(Done(message.serial))
         else:
             self._note(message, descriptors)

@@ -66,7 +66,8 @@ def _graph(model: onnx.ModelProto, path: Path) -> Graph:
     known = onnx_shapes.values(model)
     names = (name for name in written if name not in parameters)
     values = {name: known.get(name) or Value(name) for name in sorted(names)}
-    return Graph("onnx", path, tuple(ops), values, parameters, inputs, outputs)
+    opset = max((item.version for item in model.opset_import if item.domain in _DEFAULT_DOMAIN), default=0)
+    return Graph("onnx", path, tuple(ops), values, parameters, inputs, outputs, opset)
 
 
 def _initializers(graph: onnx.GraphProto, path: Path) -> dict[str, Parameter]:

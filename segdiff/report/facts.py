@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from segdiff.report.clean import clean
-from segdiff.report.text import metrics_line, rel_l2, shape_text, share
+from segdiff.report.text import number, rel_l2, shape_text, share
 from segdiff.result import Cause, Effect, Origin, PairInfo, Report
 
 AROUND = 5
@@ -139,16 +139,23 @@ def cause_lines(report: Report, origin: Origin) -> Iterator[Line]:
 
 
 def _proof(cause: Cause) -> str:
+    if cause.residual is None:
+        return "not proven"
     words = "proven: with this changed the error vanishes" if cause.proven else "a guess, not proven"
-    return f"{words} (left: {metrics_line(cause.residual)})" if cause.residual else words
+    before = f"{number(cause.before.rel_l2)} before, " if cause.before else ""
+    return f"{words} (rel_l2 {before}{number(cause.residual.rel_l2)} after the change)"
 
 
 def effect_text(effect: Effect) -> str:
     """What an origin costs, in words."""
-    return (
-        f"removing it takes away {share(effect.final_error_removed)} of the final error and restores "
-        f"{share(effect.mask_pixels_restored)} of the changed mask pixels"
-    )
+    words = f"repairing it alone takes away {_part(effect.final_error_removed)} of the final error"
+    if effect.mask_pixels_restored is None:
+        return words
+    return f"{words} and restores {_part(effect.mask_pixels_restored)} of the changed mask pixels"
+
+
+def _part(fraction: float) -> str:
+    return share(fraction) if fraction >= 0 else f"nothing (it grows by {share(-fraction)})"
 
 
 def repair_command(report: Report) -> str:

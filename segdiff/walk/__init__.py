@@ -2,6 +2,7 @@
 
 from segdiff.walk.judge import CROSSING, Thresholds
 from segdiff.walk.lockstep import Candidate, Lockstep, PairResult, Step, Walk
+from segdiff.walk.recall import Recall
 from segdiff.walk.settle import repeats_itself, settle
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "Candidate",
     "Lockstep",
     "PairResult",
+    "Recall",
     "Step",
     "Thresholds",
     "Walk",

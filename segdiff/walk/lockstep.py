@@ -20,6 +20,7 @@ import numpy as np
 from segdiff.align import Segment
 from segdiff.align.kinds import BOUNDED, kind_of
 from segdiff.align.view import view_of
+from segdiff.edit import Edit
 from segdiff.engines import Engine, Tensor
 from segdiff.engines.client import Blocks
 from segdiff.errors import EngineError
@@ -70,7 +71,11 @@ class Walk:
 
     steps: tuple[Step, ...]
     problem: str | None = None
-    reference_seconds: float = 0.0
+
+    @property
+    def diverges(self) -> bool:
+        """Whether any segment errs on equal inputs."""
+        return any(step.is_origin for step in self.steps)
 
 
 @dataclass
@@ -82,11 +87,15 @@ class Candidate:
     restarts_left: int = 5
 
     def run(
-        self, feeds: Mapping[str, Tensor], wanted: Iterable[str], ops: tuple[int, ...]
+        self,
+        feeds: Mapping[str, Tensor],
+        wanted: Iterable[str],
+        ops: tuple[int, ...],
+        edits: tuple[Edit, ...] = (),
     ) -> dict[str, Tensor]:
         """Run some nodes. Raises EngineError; afterwards the next call works again if that is possible."""
         try:
-            return self.engine.run(feeds, wanted, ops)
+            return self.engine.run(feeds, wanted, ops, edits)
         except EngineError:
             if self.engine.process.poll() is not None and self.restarts_left:
                 self.restarts_left -= 1
@@ -163,6 +172,15 @@ class Lockstep:
             forms=self.forms,
         )
 
+    def fitting(self, c: str, tensor: Tensor) -> Tensor:
+        """A reference tensor in the dtype and shape that the candidate has in its place."""
+        declared = np.dtype(self.graph.value(c).dtype or tensor.array.dtype)
+        dtype, shape = self.forms.get(c) or (declared, tensor.array.shape)
+        if tensor.array.dtype == dtype and tensor.array.shape == shape:
+            return tensor
+        array: Array = np.asarray(tensor.array, dtype=dtype)
+        return self.blocks.tensor(array.reshape(shape) if array.size == int(np.prod(shape)) else array)
+
     def siblings(self, c: str, d: str) -> bool:
         """Whether two of the candidate's values are outputs of one op."""
         op = self.graph.producer.get(c)
@@ -204,7 +222,7 @@ class Lockstep:
             together = compare_arrays(truth, own[c].array)
         if together is not None and together.metrics.max_abs == 0.0:
             self.exact.add(c)
-        kinds = self._kinds(segment)
+        kinds = self.kinds(segment)
         judgement = judge(
             alone,
             self.thresholds,
@@ -217,7 +235,7 @@ class Lockstep:
         changed = mask_changed(truth, own[c].array) if own is not None and final else None
         return PairResult(r, c, truth.shape, together, alone, judgement, digest, changed)
 
-    def _kinds(self, segment: Segment) -> set[str]:
+    def kinds(self, segment: Segment) -> set[str]:
         """Kinds of the segment's ops, of both sides."""
         theirs = {kind_of(self.graph.op(index)) for index in segment.ops}
         return theirs | {kind_of(self.reference.op(index)) for index in segment.reference_ops}
@@ -243,14 +261,7 @@ class Lockstep:
             if c not in self.own_live:
                 raise EngineError(f"no tensor is known for {c!r}")
             return self.own_live[c]  # a model input that the reference does not have
-        dtype, shape = self.forms.get(c) or (
-            np.dtype(self.graph.value(c).dtype or tensor.array.dtype),
-            tensor.array.shape,
-        )
-        if tensor.array.dtype == dtype and tensor.array.shape == shape:
-            return tensor
-        array: Array = np.asarray(tensor.array, dtype=dtype)
-        return self.blocks.tensor(array.reshape(shape) if array.size == int(np.prod(shape)) else array)
+        return self.fitting(c, tensor)
 
     def _disturb(self, segment: Segment, c: str, undisturbed: Array) -> Comparison | None:
         feeds = {

@@ -20,7 +20,6 @@ from segdiff.align import Alignment, Segment, cut
 from segdiff.align.kinds import kind_of
 from segdiff.engines import Tensor
 from segdiff.errors import EngineError
-from segdiff.graph import Array
 from segdiff.metrics import compare_arrays
 from segdiff.walk.lockstep import Lockstep, Step, Walk, digest_of
 
@@ -166,7 +165,7 @@ def mend(
 ) -> None:
     """Pair the region's values by what they hold, and drop the pairs that this refutes, in place."""
     truth = _reference_tensors(region, run)
-    feeds = {c: _fitting(lockstep, c, truth[r]) for r, c in region.inputs if r in truth}
+    feeds = {c: lockstep.fitting(c, truth[r]) for r, c in region.inputs if r in truth}
     got = lockstep.candidate.run(feeds, region.candidate_values, region.nodes)
     proven = _same_values(region, truth, got, pairs)
     for r, c in proven.items():
@@ -191,13 +190,6 @@ def _reference_tensors(region: Region, run: Runner) -> dict[str, Tensor]:
         if total > LARGEST_REGION:
             raise EngineError("the region is too large to be held in memory")
     return held
-
-
-def _fitting(lockstep: Lockstep, c: str, tensor: Tensor) -> Tensor:
-    """A reference tensor in the form that the candidate has in its place."""
-    dtype, shape = lockstep.forms.get(c) or (tensor.array.dtype, tensor.array.shape)
-    array: Array = np.asarray(tensor.array, dtype=dtype)
-    return lockstep.blocks.tensor(array.reshape(shape) if array.size == int(np.prod(shape)) else array)
 
 
 def _same_values(
@@ -300,7 +292,7 @@ def _accepts(
         return False
     if any(r not in truth for r in partner.values()):
         return False
-    feeds = {c: _fitting(lockstep, c, truth[r]) for c, r in partner.items()}
+    feeds = {c: lockstep.fitting(c, truth[r]) for c, r in partner.items()}
     try:
         got = lockstep.candidate.run(feeds, [c for _, c in segment.outputs], segment.nodes)
     except EngineError:

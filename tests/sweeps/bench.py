@@ -16,7 +16,17 @@ from segdiff.align.view import view_of
 from segdiff.engines import Blocks, Engine
 from segdiff.engines.protocol import Load
 from segdiff.inputs import prepare
-from segdiff.locate import Engines, default_memory, input_specs, observable, proven, walked
+from segdiff.locate import (
+    Engines,
+    default_memory,
+    explained,
+    input_specs,
+    observable,
+    proven,
+    recall,
+    walked,
+    weighed,
+)
 from segdiff.metrics import compare_arrays
 from segdiff.readers import ModelFiles, find, read
 from segdiff.result import Report
@@ -64,9 +74,12 @@ class Bench:
         alignment = observable(align(*graphs), engines.hidden(graphs[0]))
         feeds = engines.feeds(graphs, alignment, prepared)
         walk, lockstep = walked(engines, alignment, feeds, thresholds, lambda phase, done, total: None)
-        alignment, walk, random = proven(engines, alignment, walk, lockstep, feeds)
+        run = recall(engines, alignment, walk, feeds, None)
+        alignment, walk, random = proven(engines, alignment, walk, lockstep, run)
+        causes = explained(alignment, walk, lockstep, run, lambda phase, done, total: None)
+        weights = weighed(alignment, walk, lockstep, run, causes)
         self.candidate = engines.candidate.engine  # another one where it had to be started again
-        return conclude(Findings(graphs, alignment, walk, thresholds, random, prepared.how))
+        return conclude(Findings(graphs, alignment, walk, thresholds, random, prepared.how, causes, weights))
 
     def shared_names(self, file: Path) -> tuple[dict[str, str], dict[str, str]]:
         """The names that both sides have, reference -> candidate: those of equal tensors, and the others."""

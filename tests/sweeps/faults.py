@@ -9,6 +9,7 @@ To plant one of the cases again::
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import sys
 import tempfile
 import time
@@ -30,8 +31,9 @@ from tests.sweeps.pairs import Pair, pairs
 class Planter:
     """Plants faults in one candidate: every kind once before any comes twice, those seen least first."""
 
-    def __init__(self, pair: Pair, log: Log) -> None:
+    def __init__(self, pair: Pair, log: Log, kinds: tuple[str, ...] = ("*",)) -> None:
         self.pair = pair
+        self.kinds = [kind for kind in KINDS if any(fnmatch.fnmatch(kind, wanted) for wanted in kinds)]
         self.log = log
         self.model = onnx.load(pair.candidate)
         self.injector = Injector(self.model, {"": pair.image.shape})
@@ -49,7 +51,7 @@ class Planter:
     def _rarest(self) -> str | None:
         here = Counter(r["kind"] for r in self.log.of(pair=self.pair.name, sweep="fault"))
         everywhere = Counter(r["kind"] for r in self.log.of(sweep="fault"))
-        fitting = [kind for kind in KINDS if kind not in self.barren]
+        fitting = [kind for kind in self.kinds if kind not in self.barren]
         shuffled = sorted(fitting, key=lambda kind: zlib.crc32(f"{self.pair.name} {kind}".encode()))
         return min(shuffled, key=lambda kind: (here[kind], everywhere[kind]), default=None)
 
@@ -111,12 +113,12 @@ def healthy(bench: Bench, pair: Pair, log: Log) -> bool:
     return bool(log.records[key]["outcome"] == "agrees")
 
 
-def sweep(pair: Pair, log: Log, count: int) -> None:
+def sweep(pair: Pair, log: Log, count: int, kinds: tuple[str, ...] = ("*",)) -> None:
     """All the faults of one pair."""
     with Bench(pair) as bench, tempfile.TemporaryDirectory() as folder:
         if not healthy(bench, pair, log):
             return
-        planter = Planter(pair, log)
+        planter = Planter(pair, log, kinds)
         for kind, seed in planter.cases(count):
             try:
                 record = case(planter, bench, kind, seed, Path(folder))
@@ -138,7 +140,26 @@ def line(record: Record) -> str:
     mark = "LOOK" if needs_a_look(record) else "ok  "
     extra = f", {len(record['extra'])} more" if record.get("extra") else ""
     words = f"{mark} {record['outcome']}{extra}: {record['pair']} {record['kind']} {record['seed']}"
-    return f"{words} ({record['level']}, {record.get('seconds', 0)} s) {record.get('said', '')[:110]}"
+    found = record.get("found") or {}
+    cause = (
+        f"{found.get('cause')}{'' if found.get('proven') else '?'}: {found.get('because')}" if found else ""
+    )
+    said = cause or record.get("said", "")
+    return f"{words} ({record['level']}, {record.get('seconds', 0)} s) {said[:150]}"
+
+
+def causes(records: list[Record]) -> list[str]:
+    """How often the planted kind was named and proven, and what was said instead."""
+    told = [r for r in records if r["level"] == "visible" and r.get("found") and "cause" in r["found"]]
+    named = sum(r["found"]["cause"] == r["kind"] for r in told)
+    proven = sum(r["found"]["proven"] for r in told)
+    wrong = sum(r["found"]["proven"] and r["found"]["cause"] != r["kind"] for r in told)
+    lines = [f"causes of {len(told)} visible faults: named {named}, proven {proven}, proven another {wrong}"]
+    rows = Counter((r["kind"], f"{r['found']['cause']}{'' if r['found']['proven'] else '?'}") for r in told)
+    lines += [
+        f"    {kind} -> {cause}: {count}" for (kind, cause), count in sorted(rows.items()) if kind != cause
+    ]
+    return lines
 
 
 def summary(log: Log) -> str:
@@ -157,6 +178,7 @@ def summary(log: Log) -> str:
     for side, name in enumerate(("reference", "candidate")):
         widths = [r["width"][side] for r in records if r["level"] == "visible" and r.get("width")]
         lines.append(f"{name} ops blamed: median {percentile(widths, 0.5)}, p95 {percentile(widths, 0.95)}")
+    lines += causes(records)
     bad = [r for r in records if needs_a_look(r)]
     by_kind = Counter(r["kind"] for r in bad)
     for kind, number in by_kind.most_common():
@@ -171,13 +193,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("patterns", nargs="*")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=12, help="faults in each pair")
+    parser.add_argument("--kinds", nargs="+", default=["*"], help="only kinds that fit one of these patterns")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no pair after that time")
     args = parser.parse_args(argv)
     log, end = Log(args.out), time.monotonic() + 60 * args.minutes
     for pair in pairs(args.patterns):
         if time.monotonic() < end:
             try:
-                sweep(pair, log, args.count)
+                sweep(pair, log, args.count, tuple(args.kinds))
             except SegdiffError as error:
                 print(f"{pair.name}: {short(error)}", flush=True)
     print(summary(log))

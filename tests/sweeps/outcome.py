@@ -71,6 +71,10 @@ def origin_facts(origin: Origin) -> dict[str, Any]:
         "reason": origin.pair.reason,
         "rel_l2": isolated.metrics.rel_l2 if isolated else None,
         "confirmed": origin.confirmed,
+        "cause": origin.cause.kind if origin.cause else None,
+        "because": origin.cause.text if origin.cause else None,
+        "proven": bool(origin.cause and origin.cause.proven),
+        "effect": origin.effect.final_error_removed if origin.effect else None,
     }
 
 
