@@ -12,8 +12,11 @@ from segdiff.errors import AlignmentError, EngineError, InputError, ModelError, 
 
 if TYPE_CHECKING:
     from segdiff.convert import convert
+    from segdiff.evaluate import evaluate
     from segdiff.locate import locate
+    from segdiff.repair import Repaired, repair
     from segdiff.result import Report
+    from segdiff.score import score
 
 __version__ = "0.1.0"
 
@@ -23,13 +26,25 @@ __all__ = [
     "InputError",
     "ModelError",
     "RepairError",
+    "Repaired",
     "Report",
     "SegdiffError",
     "convert",
+    "evaluate",
     "locate",
+    "repair",
+    "score",
 ]
 
-_HOMES = {"Report": "segdiff.result", "convert": "segdiff.convert", "locate": "segdiff.locate"}
+_HOMES = {
+    "Repaired": "segdiff.repair",
+    "Report": "segdiff.result",
+    "convert": "segdiff.convert",
+    "evaluate": "segdiff.evaluate",
+    "locate": "segdiff.locate",
+    "repair": "segdiff.repair",
+    "score": "segdiff.score",
+}
 """Names that are imported when they are first used, so that ``segdiff --help`` comes at once."""
 
 

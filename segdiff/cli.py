@@ -13,14 +13,20 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from segdiff import __version__
-from segdiff.commands import demo, locate
+from segdiff.commands import demo, evaluate, locate, repair, score
 from segdiff.commands.base import COULD_NOT_TELL, Command, Parser
 from segdiff.errors import SegdiffError
 from segdiff.report.console import complain, flush, one_line, prepare_streams, print_text
 
 INTERRUPTED = 130
 
-COMMANDS: Mapping[str, Command] = {"locate": locate.COMMAND, "demo": demo.COMMAND}
+COMMANDS: Mapping[str, Command] = {
+    "locate": locate.COMMAND,
+    "repair": repair.COMMAND,
+    "score": score.COMMAND,
+    "evaluate": evaluate.COMMAND,
+    "demo": demo.COMMAND,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

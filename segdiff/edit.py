@@ -136,7 +136,19 @@ def _attributes(op_type: str, domain: str, values: Mapping[str, Any]) -> Iterabl
             continue
         plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
         known: Any = schema.attributes.get(name) if schema else None
-        yield helper.make_attribute(name, plain, attr_type=known.type.value if known else None)
+        kind = known.type.value if known else None
+        yield helper.make_attribute(name, _as(kind, plain), attr_type=kind)
+
+
+def _as(kind: int | None, value: Any) -> Any:
+    """A number, or a list of them, as the kind of attribute wants it."""
+    from onnx import AttributeProto
+
+    if kind in (AttributeProto.FLOAT, AttributeProto.FLOATS):
+        return [float(item) for item in value] if isinstance(value, list | tuple) else float(value)
+    if kind in (AttributeProto.INT, AttributeProto.INTS):
+        return [int(item) for item in value] if isinstance(value, list | tuple) else int(value)
+    return value
 
 
 class _Constants:

@@ -18,6 +18,7 @@ from segdiff.diagnose import explain, tensors_of
 from segdiff.engines import Blocks, Engine, Tensor
 from segdiff.engines.names import undelivered
 from segdiff.errors import EngineError, InputError
+from segdiff.evidence import Evidence, collect
 from segdiff.graph import Array, Graph, Shape
 from segdiff.inputs import InputSpec, Prepared, prepare, read_deploy_yaml
 from segdiff.memory import PeakMemory
@@ -88,9 +89,16 @@ def locate(
         clock.lap("explain")
         weights = weighed(alignment, walk, lockstep, run, causes)
         clock.lap("weigh")
+        evidence = collected(files, alignment, walk, lockstep, run)
     findings = Findings(graphs, alignment, walk, thresholds, random, prepared.how, causes, weights)
     report = conclude(findings)
-    return replace(report, timing_s=clock.laps, peak_memory_mb=round(peak.bytes / 2**20, 1))
+    return replace(
+        report,
+        timing_s=clock.laps,
+        peak_memory_mb=round(peak.bytes / 2**20, 1),
+        image=str(image) if isinstance(image, str | Path) else None,
+        evidence=evidence,
+    )
 
 
 @dataclass
@@ -253,10 +261,31 @@ def weighed(
     alignment: Alignment, walk: Walk, lockstep: Lockstep, run: Recall, causes: Mapping[Segment, Cause]
 ) -> Weights:
     """What repairing each origin gives back."""
-    ends = [(r, alignment.pairs[r]) for r in alignment.reference.outputs if r in alignment.pairs]
+    ends = paired_outputs(alignment)
     if walk.problem or not walk.diverges or not ends:
         return NOT_WEIGHED
     return weigh(walk.steps, causes, lockstep, ends, run)
+
+
+def collected(
+    files: tuple[ModelFiles, ModelFiles],
+    alignment: Alignment,
+    walk: Walk,
+    lockstep: Lockstep,
+    run: Recall,
+) -> Evidence | None:
+    """The tensors that a repair and a repro will need."""
+    if walk.problem or not walk.diverges:
+        return None
+    try:
+        return collect(files, walk.steps, lockstep, paired_outputs(alignment), run)
+    except EngineError:
+        return None
+
+
+def paired_outputs(alignment: Alignment) -> list[tuple[str, str]]:
+    """The model outputs that have a partner, (reference, candidate)."""
+    return [(r, alignment.pairs[r]) for r in alignment.reference.outputs if r in alignment.pairs]
 
 
 class Clock:

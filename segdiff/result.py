@@ -9,12 +9,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from segdiff.edit import Edit
 from segdiff.metrics import Comparison, Metrics
+
+if TYPE_CHECKING:
+    from segdiff.evidence import Evidence
+    from segdiff.repair import Repaired
 
 Verdict = Literal["agrees", "diverges", "inconclusive"]
 State = Literal["clean", "origin", "inherited", "unknown"]
@@ -125,7 +129,8 @@ class Report:
 
     ``sentence`` says the verdict for a person; ``remarks`` what else one should know; ``input_findings``
     what was fed and how. ``pairs`` stand in walk order, ``origins`` too. ``together`` is the effect of
-    repairing all origins at once.
+    repairing all origins at once. ``image`` is its path, where it was given as
+    one; ``evidence`` keeps the tensors that a repair and a repro need.
     """
 
     verdict: Verdict
@@ -144,6 +149,8 @@ class Report:
     together: Effect | None = None
     timing_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: float = 0.0
+    image: str | None = None
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)
 
     @property
     def first(self) -> Origin | None:
@@ -154,6 +161,18 @@ class Report:
     def exit_code(self) -> int:
         """0 agrees, 1 diverges, 2 could not tell."""
         return EXIT_CODES[self.verdict]
+
+    def repair(self, path: str | Path) -> Repaired:
+        """Write a copy of the candidate with every proven cause mended, and run it; see segdiff.repair."""
+        from segdiff.repair import repair
+
+        return repair(self, path)
+
+    def repro(self, folder: str | Path, *, origin: int = 0) -> Path:
+        """Write one origin down for a bug report: its nodes, its tensors, a script; see segdiff.repro."""
+        from segdiff.repro import repro
+
+        return repro(self, folder, origin=origin)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON contract, schema version 1; plain types only."""

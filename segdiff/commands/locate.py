@@ -34,6 +34,18 @@ def locate_arguments(parser: Parser) -> None:
     group = parser.add_argument_group("a candidate made on the spot")
     group.add_argument("--convert", action="store_true", help="convert REFERENCE with paddle2onnx first")
     group.add_argument("--opset", type=whole, metavar="N", help="ONNX opset of the conversion")
+    locate_options(parser)
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--json", metavar="FILE", help="write the report as JSON too; - writes it to stdout, and nothing else"
+    )
+    group.add_argument("--all", action="store_true", help="list every pair of values")
+    group.add_argument("--repro", metavar="DIR", help="write the first origin down for a bug report")
+    common_arguments(parser)
+
+
+def locate_options(parser: Parser) -> None:
+    """The options of the walk, which other commands share."""
     group = parser.add_argument_group(
         "thresholds of your own", "By default a segment is judged against its own measured rounding."
     )
@@ -46,12 +58,6 @@ def locate_arguments(parser: Parser) -> None:
         "--timeout", type=seconds, default=300.0, metavar="S", help="seconds an engine may be silent (300)"
     )
     group.add_argument("--threads", type=whole, metavar="N", help="threads of each engine (all cores)")
-    group = parser.add_argument_group("output")
-    group.add_argument(
-        "--json", metavar="FILE", help="write the report as JSON too; - writes it to stdout, and nothing else"
-    )
-    group.add_argument("--all", action="store_true", help="list every pair of values")
-    common_arguments(parser)
 
 
 def run_locate(arguments: Arguments, parser: Parser) -> int:
@@ -59,6 +65,8 @@ def run_locate(arguments: Arguments, parser: Parser) -> int:
     _check_files(arguments, parser)
     report = located(arguments)
     delivered = deliver(report, arguments)
+    if arguments.repro and report.origins:
+        report.repro(arguments.repro)
     if report.verdict == "inconclusive":
         complain(f"could not tell: {one_line(report.sentence)}")
     return report.exit_code if delivered else COULD_NOT_TELL

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from segdiff.report.clean import clean
 
@@ -59,15 +59,20 @@ def complain(message: str) -> None:
 
 def print_report(report: Report, *, all_pairs: bool = False) -> bool:
     """Print the report on stdout; see :func:`print_text` for the result."""
-    from rich.console import Console
-
     from segdiff.report.terminal import render
+
+    return print_renderable(render(report, all_pairs=all_pairs))
+
+
+def print_renderable(renderable: Any) -> bool:
+    """Print anything that rich can show on stdout; see :func:`print_text` for the result."""
+    from rich.console import Console
 
     if sys.stdout is None:
         return True
     sheet = _Sheet(sys.stdout)
     console = Console(file=sheet, width=None if sheet.isatty() else PIPE_WIDTH)
-    console.print(render(report, all_pairs=all_pairs))
+    console.print(renderable)
     text = sheet.getvalue()
     if not console.is_terminal:
         text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())

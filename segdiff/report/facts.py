@@ -131,7 +131,8 @@ def cause_lines(report: Report, origin: Origin) -> Iterator[Line]:
     """Cause, what is left of the error once it is removed, its effect, and how to repair it."""
     if origin.cause:
         yield "cause", f"{clean(origin.cause.text)} [{clean(origin.cause.kind)}]"
-        yield "", _proof(origin.cause)
+        if origin.cause.kind != "unknown":
+            yield "", _proof(origin.cause)
     if origin.effect:
         yield "effect", effect_text(origin.effect)
     if origin.cause and origin.cause.proven:
@@ -139,9 +140,9 @@ def cause_lines(report: Report, origin: Origin) -> Iterator[Line]:
 
 
 def _proof(cause: Cause) -> str:
-    if cause.residual is None:
-        return "not proven"
     words = "proven: with this changed the error vanishes" if cause.proven else "a guess, not proven"
+    if cause.residual is None:
+        return words
     before = f"{number(cause.before.rel_l2)} before, " if cause.before else ""
     return f"{words} (rel_l2 {before}{number(cause.residual.rel_l2)} after the change)"
 
@@ -160,8 +161,13 @@ def _part(fraction: float) -> str:
 
 def repair_command(report: Report) -> str:
     """The command that repairs the candidate."""
-    paths = (shlex.quote(clean(model.path)) for model in (report.reference, report.candidate))
-    return f"segdiff repair {' '.join(paths)} IMAGE"
+    words = [clean(report.reference.path), clean(report.candidate.path), clean(report.image or "IMAGE")]
+    return f"segdiff repair {' '.join(map(shlex.quote, words))} -o fixed.onnx"
+
+
+def by_weight(origins: tuple[Origin, ...]) -> tuple[Origin, ...]:
+    """Origins by what repairing each gives back, the most first; those not weighed last, in walk order."""
+    return tuple(sorted(origins, key=lambda o: -o.effect.final_error_removed if o.effect else float("inf")))
 
 
 def closing_lines(report: Report) -> Iterator[Line]:
@@ -216,4 +222,6 @@ def other_origin(origin: Origin) -> tuple[str, str]:
     right = f"rel_l2 {rel_l2(pair.isolated)}"
     if origin.cause:
         right += f"; {clean(origin.cause.kind)}{'' if origin.cause.proven else ' (not proven)'}"
+    if origin.effect:
+        right += f"; {_part(origin.effect.final_error_removed)} of the final error"
     return left, right

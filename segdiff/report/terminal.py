@@ -25,6 +25,7 @@ from segdiff.report.facts import (
     MEANINGS,
     VERDICT_MARKS,
     Line,
+    by_weight,
     cause_lines,
     closing_lines,
     crossing,
@@ -188,9 +189,9 @@ def _numbers(comparison: Comparison | None) -> tuple[str, str, str]:
 def _others(origins: tuple[Origin, ...], all_pairs: bool) -> Iterator[RenderableType]:
     if not origins:
         return
-    yield _heading("The other origins: independent faults, each wrong on equal inputs")
+    yield _heading("The other origins: independent faults, each wrong on equal inputs, by their weight")
     table = Table.grid(padding=(0, 2), expand=False)
-    shown = origins if all_pairs else origins[:ORIGINS_SHOWN]
+    shown = by_weight(origins) if all_pairs else by_weight(origins)[:ORIGINS_SHOWN]
     for left, right in map(other_origin, shown):
         table.add_row(Text("✗", "red"), Middle(left), Text(right))
     yield Padding(table, (0, 0, 0, 2))

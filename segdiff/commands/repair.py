@@ -1,0 +1,44 @@
+"""``segdiff repair``: locate, then write the candidate with every proven cause mended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
+from segdiff.commands.locate import locate_options, located
+from segdiff.report.console import complain, one_line, print_renderable, print_report
+
+
+def repair_arguments(parser: Parser) -> None:
+    """The arguments of ``segdiff repair``."""
+    parser.add_argument("reference", metavar="REFERENCE", help="a folder with a Paddle model, or its file")
+    parser.add_argument("candidate", metavar="CANDIDATE", help="the .onnx file that is to be repaired")
+    parser.add_argument("image", metavar="IMAGE", help="a picture, or ready tensors as .npy or .npz")
+    parser.add_argument("-o", "--output", metavar="FILE", required=True, help="where the repaired model goes")
+    parser.add_argument("--repro", metavar="DIR", help="write the first origin down for a bug report, too")
+    locate_options(parser)
+    common_arguments(parser)
+
+
+def run_repair(arguments: Arguments, parser: Parser) -> int:
+    """``segdiff repair``: 0 the repaired file agrees, 1 it still differs, 2 could not tell."""
+    if Path(arguments.output).exists() and Path(arguments.output).samefile(Path(arguments.candidate)):
+        parser.error(f"{arguments.output} is the candidate itself; name another file")
+    arguments.files = [arguments.reference, arguments.candidate, arguments.image]
+    arguments.convert, arguments.opset = False, None
+    report = located(arguments)
+    if report.verdict == "inconclusive":
+        complain(f"could not tell: {one_line(report.sentence)}")
+        return COULD_NOT_TELL
+    if report.verdict == "agrees":
+        print_report(report)
+        return 0
+    if arguments.repro:
+        report.repro(arguments.repro)
+    repaired = report.repair(arguments.output)
+    return repaired.exit_code if print_renderable(repaired) else COULD_NOT_TELL
+
+
+USAGE = "segdiff repair REFERENCE CANDIDATE IMAGE -o FILE [options]"
+
+COMMAND = Command("Mend what is proven to be wrong, in a copy.", USAGE, repair_arguments, run_repair)

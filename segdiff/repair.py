@@ -1,0 +1,210 @@
+"""What works? A copy of the ONNX file with the proven changes, and nothing else changed; then it is run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segdiff.edit import Edit, apply, merged
+from segdiff.engines import Blocks, Engine
+from segdiff.errors import InputError, RepairError
+from segdiff.evidence import Evidence
+from segdiff.graph import Array
+from segdiff.metrics import Comparison, compare_arrays
+from segdiff.readers import find
+from segdiff.result import Cause, OutputInfo
+from segdiff.walk import CROSSING
+from segdiff.walk.lockstep import mask_changed
+
+if TYPE_CHECKING:
+    from segdiff.result import Report
+
+TIMEOUT = 300.0
+"""Seconds that the repaired model may be silent."""
+
+
+@dataclass(frozen=True)
+class RepairedOutput:
+    """One output before and after; ``mask_changed`` as in OutputInfo."""
+
+    before: OutputInfo
+    after: Comparison
+    mask_changed: float | None
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """A repaired file at ``path``, what was changed in it, and the origins for which there was no proof.
+
+    ``remarks`` say what else happened to the file.
+    """
+
+    path: Path
+    changes: tuple[Cause, ...]
+    left: tuple[str, ...]
+    outputs: tuple[RepairedOutput, ...]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every origin was repaired and no output shows a difference any more."""
+        seen = [output.after for output in self.outputs]
+        return not self.left and not any(after.mismatch or CROSSING.crossed(after) for after in seen)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when the models agree now, 1 when they still differ."""
+        return 0 if self.agrees else 1
+
+    def __rich__(self) -> Any:
+        from segdiff.report.repaired import render
+
+        return render(self)
+
+    def __repr__(self) -> str:
+        return f"<segdiff.Repaired {self.path}: {len(self.changes)} changes, {len(self.left)} origins left>"
+
+
+def repair(report: Report, path: str | Path) -> Repaired:
+    """Write the candidate with every proven cause mended to ``path``, and run it from the report's image.
+
+    Raises InputError where ``path`` cannot be written (the candidate itself never is), RepairError where no
+    cause is proven or the changed model fails ONNX's checker, EngineError where it does not run; then nothing
+    is written.
+    """
+    evidence, target = _evidence(report), Path(path)
+    proven = {id(o): o.cause for o in report.origins if o.cause and o.cause.proven and o.cause.edits}
+    if not proven:
+        raise RepairError(
+            "no cause is proven, so there is nothing that could be repaired with certainty; "
+            "report.repro() writes the operator down for a bug report"
+        )
+    source = evidence.files[1].program
+    _check_target(source, target)
+    edits = merged(edit for cause in proven.values() for edit in cause.edits)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".segdiff-") as folder:
+        draft = Path(folder) / "model.onnx"
+        remarks = _write(source, draft, edits)
+        outputs = _outputs(report, evidence, draft)
+        _move_external_data(source, draft, target)
+        draft.replace(target)
+    left = tuple(o.pair.candidate for o in report.origins if id(o) not in proven)
+    return Repaired(target, tuple(proven.values()), left, outputs, remarks)
+
+
+def _evidence(report: Report) -> Evidence:
+    if report.evidence is None:
+        raise InputError(
+            f"there is nothing to repair: the verdict is '{report.verdict}'"
+            if report.verdict != "diverges"
+            else "this report has lost the tensors of its run; locate again"
+        )
+    return report.evidence
+
+
+def _check_target(source: Path, target: Path) -> None:
+    if target.exists() and target.samefile(source):
+        raise InputError(f"{target}: is the candidate itself; name another file for the repaired one")
+    if target.is_dir():
+        raise InputError(f"{target}: is a folder; name a file for the repaired model")
+    if not target.parent.is_dir():
+        raise InputError(f"{target.parent}: there is no such folder")
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"{target.parent}: cannot be written to")
+
+
+def _write(source: Path, draft: Path, edits: tuple[Edit, ...]) -> tuple[str, ...]:
+    """The changed model at ``draft``, external data beside it; returns remarks. Raises RepairError."""
+    import onnx
+
+    from segdiff.readers.onnx import load
+
+    model = load(source)
+    original = onnx.ModelProto()
+    original.CopyFrom(model)
+    apply(model, edits)
+    _forget_shapes(model.graph, edits)
+    _link_external_data(model, source, draft)
+    draft.write_bytes(model.SerializeToString())
+    try:
+        onnx.checker.check_model(str(draft))
+    except Exception as error:  # the checker raises half a dozen types
+        words = " ".join(str(error).split())[:300]
+        try:
+            onnx.checker.check_model(original)
+        except Exception:
+            return (f"The ONNX checker objects to the candidate, and to the repaired file: {words}",)
+        raise RepairError(f"{source}: the repaired model fails the ONNX checker: {words}") from error
+    return ()
+
+
+def _forget_shapes(graph: Any, edits: Iterable[Edit]) -> None:
+    """Drop what the file says of the shapes behind a change: a repair may change them."""
+    changed = {edit.output for edit in edits}
+    for node in graph.node:  # in topological order
+        if changed.intersection(node.input) or changed.intersection(node.output):
+            changed.update(node.output)
+    kept = [info for info in graph.value_info if info.name not in changed]
+    del graph.value_info[:]
+    graph.value_info.extend(kept)
+
+
+def external_files(model: Any) -> list[str]:
+    """The locations of a model's external data, relative to its folder."""
+    found = dict.fromkeys(
+        entry.value
+        for tensor in model.graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    )
+    return list(found)
+
+
+def _link_external_data(model: Any, source: Path, draft: Path) -> None:
+    for location in external_files(model):
+        beside = draft.parent / location
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source.parent / location, beside)
+        except OSError:  # another file system
+            shutil.copyfile(source.parent / location, beside)
+
+
+def _move_external_data(source: Path, draft: Path, target: Path) -> None:
+    """Put external data beside the repaired file; where it shares the candidate's folder it is there."""
+    if target.parent.resolve() == source.parent.resolve():
+        return
+    for file in sorted(p for p in draft.parent.rglob("*") if p.is_file() and p != draft):
+        place = target.parent / file.relative_to(draft.parent)
+        if place.exists():
+            raise InputError(
+                f"{place}: is in the way of the model's external data; choose another folder for {target}"
+            )
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(file, place)
+
+
+def _outputs(report: Report, evidence: Evidence, draft: Path) -> tuple[RepairedOutput, ...]:
+    """The repaired model's outputs from the image, beside those of before."""
+    got = _run(draft, evidence.feeds, evidence.outputs)
+    found = []
+    for before in report.outputs:
+        if before.candidate in got:
+            truth, array = evidence.outputs[before.candidate], got[before.candidate]
+            found.append(RepairedOutput(before, compare_arrays(truth, array), mask_changed(truth, array)))
+    return tuple(found)
+
+
+def _run(model: Path, feeds: Mapping[str, Array], wanted: Iterable[str]) -> dict[str, Array]:
+    blocks = Blocks()
+    try:
+        with Engine(find(model), blocks, timeout=TIMEOUT, threads=os.cpu_count() or 1) as engine:
+            tensors = {name: blocks.tensor(array) for name, array in feeds.items()}
+            return {name: t.array.copy() for name, t in engine.stream(tensors, wanted)}
+    finally:
+        blocks.close()
