@@ -95,6 +95,7 @@ _SYNONYMS = {
     "greater": "greater_than Greater",
     "less": "less_than Less",
     "where": "where Where",
+    "branch": "If if select_input",
     "cumsum": "cumsum CumSum",
     "einsum": "einsum Einsum",
     "depth_to_space": "pixel_shuffle DepthToSpace",

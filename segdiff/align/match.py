@@ -262,6 +262,20 @@ def readers(view: View, name: str) -> Label:
     return ("read by", *kinds, name in view.outputs)
 
 
+WRITTEN_OUT = (("layer_norm", {"reduce_mean", "sub"}), ("swish", {"sigmoid", "mul"}))
+"""Operators that converters write out in several, and the kinds of those that read the operator's input."""
+
+
+def purposes(view: View, name: str) -> Label:
+    """What reads a value, an operator that is written out counting as the whole."""
+    kinds = Counter(kind_of(op) for op in view.readers.get(name, ()))
+    for whole, parts in WRITTEN_OUT:
+        while all(kinds[part] > 0 for part in parts):
+            kinds.subtract(parts)
+            kinds[whole] += 1
+    return ("read for", *sorted(kinds.elements()), name in view.outputs)
+
+
 def writer(view: View, name: str) -> Label:
     """What writes a value, and as which of its outputs."""
     op = view.producer.get(name)
@@ -276,6 +290,7 @@ def anything(view: View, name: str) -> Label:
 RULES: tuple[tuple[Rule, bool], ...] = (
     (both_neighbours, False),
     (readers, False),
+    (purposes, False),
     (both_neighbours, True),
     (writer, False),
     (anything, False),

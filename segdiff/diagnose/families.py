@@ -1,5 +1,41 @@
 """Which operators are there hypotheses for? Importing a family registers it."""
 
-from segdiff.diagnose import resize, softmax
+from segdiff.diagnose import (
+    activation,
+    axes,
+    conv,
+    discrete,
+    elementwise,
+    grid_sample,
+    layout,
+    lost,
+    matmul,
+    norm,
+    pad,
+    parameters,
+    places,
+    pool,
+    resize,
+    softmax,
+    window,
+)
 
-__all__ = ["resize", "softmax"]
+__all__ = [
+    "activation",
+    "axes",
+    "conv",
+    "discrete",
+    "elementwise",
+    "grid_sample",
+    "layout",
+    "lost",
+    "matmul",
+    "norm",
+    "pad",
+    "parameters",
+    "places",
+    "pool",
+    "resize",
+    "softmax",
+    "window",
+]

@@ -2,9 +2,13 @@
 
 prepare(image, specs, config) -> Prepared      the tensors, and in plain words how they came about
 read_deploy_yaml(path) -> DeployConfig         the transforms PaddleSeg exported next to the model
+read_candidate_input(given, image) -> Fed      what the candidate was fed, perhaps by the user's own script
+compare_inputs(reference, candidate) -> InputComparison      whether that is the same, and why it is not
 """
 
+from segdiff.inputs.compare import InputComparison, InputFinding, compare_inputs, picture_input
 from segdiff.inputs.config import DeployConfig, read_deploy_yaml
+from segdiff.inputs.fed import CandidateInput, Fed, read_candidate_input
 from segdiff.inputs.image import read_image
 from segdiff.inputs.prepare import Prepared, prepare
 from segdiff.inputs.spec import InputSpec
@@ -13,12 +17,19 @@ from segdiff.inputs.transforms import TRANSFORMS, Applied, Transform, apply_tran
 __all__ = [
     "TRANSFORMS",
     "Applied",
+    "CandidateInput",
     "DeployConfig",
+    "Fed",
+    "InputComparison",
+    "InputFinding",
     "InputSpec",
     "Prepared",
     "Transform",
     "apply_transforms",
+    "compare_inputs",
+    "picture_input",
     "prepare",
+    "read_candidate_input",
     "read_deploy_yaml",
     "read_image",
 ]

@@ -52,12 +52,14 @@ class Prepared:
 
     ``tensors`` has one C-contiguous array for each input, in the model's order; ``how`` plain sentences on
     what was read, applied and assumed; ``image`` the picture before any transform, (H, W, 3) uint8 BGR (a
-    grey one repeated three times), or None where ready tensors were given.
+    grey one repeated three times), or None where ready tensors were given; ``steps`` the transforms that were
+    applied to the picture, PaddleSeg's defaults where no config states any, or None like ``image``.
     """
 
     tensors: dict[str, Array]
     how: tuple[str, ...]
     image: Pixels | None
+    steps: tuple[Transform, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ def _from_picture(
         value = _derived(derived, picture.pixels.shape, applied.content)
         tensors[derived.name], _ = check_tensor(value, derived, "PaddleDetection's rule")
         how.append(f"Set '{derived.name}' to {value[0].tolist()} (height, width), as PaddleDetection does.")
-    return Prepared({s.name: tensors[s.name] for s in specs}, tuple(how), as_bgr(picture.pixels))
+    return Prepared({s.name: tensors[s.name] for s in specs}, tuple(how), as_bgr(picture.pixels), steps)
 
 
 def _picture_spec(specs: tuple[InputSpec, ...]) -> InputSpec:

@@ -1,0 +1,177 @@
+"""What was the candidate really fed? An array, a ``.npy`` file, or what the user's own script makes.
+
+read_candidate_input("onnx_infer.py:preprocess", "street.jpg") -> Fed(tensor, how)
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segdiff.errors import InputError
+from segdiff.inputs.call import Function, called, checked
+from segdiff.inputs.image import check_file
+from segdiff.inputs.spec import show_shape
+from segdiff.inputs.tensors import read_npy
+
+Array = NDArray[Any]
+CandidateInput = Array | str | PathLike[str] | Callable[[str], Any]
+
+TIMEOUT = 300.0
+"""Seconds for the user's script, as for an engine: importing a framework can take a minute."""
+ROOT = Path(__file__).resolve().parents[2]
+# The current folder comes in front of the module path only after segdiff is imported: it may hold a cv2.py.
+CHILD = "import sys; sys.path.pop(0); from segdiff.inputs.call import main; main()"
+LOG_TAIL = 4096
+
+
+@dataclass(frozen=True)
+class Fed:
+    """The tensor as the candidate got it, any shape and dtype of real numbers, and in words where from."""
+
+    tensor: Array
+    how: tuple[str, ...]
+
+
+def read_candidate_input(given: CandidateInput, image: object = None, *, timeout: float = TIMEOUT) -> Fed:
+    """The tensor that the candidate was fed for ``image``.
+
+    ``given`` is one of
+
+    - an array, or the path of an ``.npy`` file;
+    - ``"module:function"`` or ``"path/to/script.py:function"``: your own preprocessing, from an image's path
+    to
+      the tensor. It runs in a process of its own, modules are looked for in the current folder first, and
+      what it prints is dropped. It is your own code and does whatever it does: never name a file that you do
+      not trust;
+    - a Python callable, the same way, but in this process.
+
+    ``image`` is the path that a callable is given. A tensor of PyTorch or Paddle and a dict with one entry
+    are taken as well.
+
+    Raises InputError where the file or the function does not exist, where it raises, exits, crashes or takes
+    longer than ``timeout`` seconds (a callable then goes on in the background: Python cannot stop it), and
+    where it returns anything but one tensor of real numbers.
+    """
+    if isinstance(given, np.ndarray):
+        return _fed(checked(given, "The candidate input"), "the given array")
+    if callable(given):
+        name = getattr(given, "__qualname__", type(given).__name__)
+        return _fed(_in_thread(given, _image_path(image), name, timeout), f"{name}({image})")
+    if not isinstance(given, str | PathLike):
+        raise InputError(
+            f"The candidate input is a {type(given).__name__}; give an array, a .npy file, module:function "
+            "or a callable."
+        )
+    text = os.fspath(given)
+    if text.lower().endswith(".npy"):
+        return _fed(checked(read_npy(text), f"The candidate input {text}"), text)
+    module, _, function = text.rpartition(":")
+    if not module or not function or "/" in function:
+        raise InputError(
+            f"The candidate input '{text}' is neither a .npy file nor a function, written module:function or "
+            "path/to/script.py:function."
+        )
+    if module.endswith(".py"):
+        check_file(module, "candidate input's script")
+    return _fed(_in_process(text, _image_path(image), timeout), f"{text} called with {image}")
+
+
+def _fed(tensor: Array, source: str) -> Fed:
+    what = f"{show_shape(tensor.shape)} {tensor.dtype.name}"
+    return Fed(tensor, (f"The candidate was fed {what}, from {source}.",))
+
+
+def _image_path(image: object) -> str:
+    if not isinstance(image, str | PathLike):
+        raise InputError(
+            "The candidate input is a function from an image's path to a tensor, but no path was given as "
+            "the image. Give the image as a file, or the tensor itself as an array or a .npy file."
+        )
+    return str(check_file(os.fspath(image), "image"))
+
+
+def _in_process(name: str, image: str, timeout: float) -> Array:
+    """What a named function returns, in a process that may crash or hang."""
+    environment = dict(os.environ)
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
+    with TemporaryDirectory(prefix="segdiff-") as folder:
+        out, log = Path(folder, "tensor.npy"), Path(folder, "log")
+        with log.open("wb") as sink:
+            process = subprocess.Popen(
+                [sys.executable, "-c", CHILD, name, image, str(out)],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                env=environment,
+                start_new_session=True,
+            )
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise InputError(_too_long(name, image, timeout)) from None
+        finally:
+            if process.poll() is None:
+                _stop(process)
+        error = Path(f"{out}.error")
+        if error.is_file():
+            raise InputError(error.read_text(encoding="utf-8"))
+        if code != 0 or not out.is_file():
+            raise InputError(f"The candidate input '{name}' {_how_it_ended(code)}{_last_words(log)}.")
+        return read_npy(out)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the script's process and what it started."""
+    with suppress(ProcessLookupError, PermissionError):  # it and its children may be gone
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _how_it_ended(code: int) -> str:
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code} and no tensor"
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_bytes()[-LOG_TAIL:].decode(errors="replace").split("\n")
+    telling = [" ".join(line.split()) for line in lines if "rror" in line]
+    return f": {telling[-1].rstrip('.')[:300]}" if telling else ""
+
+
+def _in_thread(function: Function, image: str, name: str, timeout: float) -> Array:
+    """What a callable returns, waited for no longer than ``timeout``."""
+    results: list[Array | BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(called(function, image, name))
+        except BaseException as error:
+            results.append(error)
+
+    thread = threading.Thread(target=run, daemon=True, name=f"segdiff candidate input {name}")
+    thread.start()
+    thread.join(timeout)
+    if not results:
+        raise InputError(_too_long(name, image, timeout))
+    if isinstance(results[0], BaseException):
+        raise results[0]
+    return results[0]
+
+
+def _too_long(name: str, image: str, timeout: float) -> str:
+    return f"The candidate input '{name}' did not return within {timeout:g} s for {image}."
