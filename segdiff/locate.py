@@ -20,12 +20,24 @@ from segdiff.engines.names import undelivered
 from segdiff.errors import EngineError, InputError
 from segdiff.evidence import Evidence, collect
 from segdiff.graph import Array, Graph, Shape
-from segdiff.inputs import InputSpec, Prepared, prepare, read_deploy_yaml
+from segdiff.inputs import (
+    CandidateInput,
+    InputComparison,
+    InputSpec,
+    Prepared,
+    compare_inputs,
+    picture_input,
+    prepare,
+    read_candidate_input,
+    read_deploy_yaml,
+)
 from segdiff.memory import PeakMemory
+from segdiff.metrics import compare_arrays
 from segdiff.readers import ModelFiles, find, read
-from segdiff.result import Cause, Report
+from segdiff.result import AsFed, Cause, OutputInfo, Report
 from segdiff.verdict import Findings, conclude
 from segdiff.walk import Candidate, Lockstep, Recall, Thresholds, Walk, repeats_itself, settle
+from segdiff.walk.lockstep import mask_changed
 from segdiff.weigh import NOT_WEIGHED, Weights, weigh
 
 Progress = Callable[[str, int, int], None]
@@ -42,6 +54,7 @@ def locate(
     candidate: str | Path,
     image: Image,
     *,
+    candidate_input: CandidateInput | None = None,
     cosine: float | None = None,
     abs_error: float | None = None,
     rel_l2: float | None = None,
@@ -55,6 +68,10 @@ def locate(
     reference, candidate   a folder with a Paddle model, or a ``.pdmodel``, ``.json`` (PIR) or ``.onnx`` file
     image                  a picture, a ``.npy`` or ``.npz`` file; an HWC uint8 array (BGR, as OpenCV reads
                            it); a ready float32 NCHW array; or a dict of input names to arrays
+    candidate_input        what the candidate is really fed: a tensor (an array or a ``.npy`` file), or your
+                           own function from image path to tensor (``module:function``,
+                           ``script.py:function`` or a callable); it is judged first, and the walk runs on
+                           the reference's input
     cosine, abs_error, rel_l2   thresholds of your own for a segment's isolated error; by default an error
                            counts when it is many times the segment's own float32 rounding
     memory                 bytes of tensors that may wait between the two engines
@@ -73,8 +90,11 @@ def locate(
         peak = stack.enter_context(PeakMemory())
         engines = stack.enter_context(started(files, memory, timeout, threads))
         graphs = read(files[0]), read(files[1])
-        prepared = prepare(image, input_specs(graphs), deploy_config(files))
+        config = deploy_config(files)
+        prepared = prepare(image, input_specs(graphs), config)
         clock.lap("read")
+        fed = fed_input(candidate_input, image, prepared, config, timeout)
+        clock.lap("input")
         engines.wait_until_ready()
         clock.lap("start")
         alignment = observable(align(*graphs), engines.hidden(graphs[0]))
@@ -90,7 +110,9 @@ def locate(
         weights = weighed(alignment, walk, lockstep, run, causes)
         clock.lap("weigh")
         evidence = collected(files, alignment, walk, lockstep, run)
-    findings = Findings(graphs, alignment, walk, thresholds, random, prepared.how, causes, weights)
+        as_fed = run_as_fed(alignment, lockstep, run, prepared, fed)
+    how = prepared.how + (fed.how if fed else ())
+    findings = Findings(graphs, alignment, walk, thresholds, random, how, causes, weights, as_fed)
     report = conclude(findings)
     return replace(
         report,
@@ -99,6 +121,25 @@ def locate(
         image=str(image) if isinstance(image, str | Path) else None,
         evidence=evidence,
     )
+
+
+@dataclass(frozen=True)
+class FedInput:
+    """What the candidate is really fed, how it was made, and how it compares with the reference's input."""
+
+    tensor: Array
+    how: tuple[str, ...]
+    comparison: InputComparison
+
+
+def fed_input(
+    given: CandidateInput | None, image: Image, prepared: Prepared, config: Any, timeout: float
+) -> FedInput | None:
+    """Judge the candidate's own input, where there is one."""
+    if given is None:
+        return None
+    fed = read_candidate_input(given, image, timeout=timeout)
+    return FedInput(fed.tensor, fed.how, compare_inputs(prepared, fed.tensor, config))
 
 
 @dataclass
@@ -265,6 +306,27 @@ def weighed(
     if walk.problem or not walk.diverges or not ends:
         return NOT_WEIGHED
     return weigh(walk.steps, causes, lockstep, ends, run)
+
+
+def run_as_fed(
+    alignment: Alignment, lockstep: Lockstep, run: Recall, prepared: Prepared, fed: FedInput | None
+) -> AsFed | None:
+    """The candidate run from its own input, against the reference from its own: what the user sees."""
+    if fed is None:
+        return None
+    name = alignment.pairs.get(picture_input(prepared))
+    ends = paired_outputs(alignment)
+    if fed.comparison.same or name is None:
+        return AsFed(fed.comparison, ())
+    feeds = {**lockstep.feeds, name: lockstep.blocks.tensor(fed.tensor)}
+    try:
+        got = lockstep.candidate.engine.run(feeds, [c for _, c in ends])
+        truth = dict(run([r for r, _ in ends]))
+    except EngineError as error:
+        return AsFed(fed.comparison, (), str(error))
+    pairs = [(r, c, truth[r].array, got[c].array) for r, c in ends if r in truth and c in got]
+    outputs = [OutputInfo(r, c, compare_arrays(a, b), mask_changed(a, b)) for r, c, a, b in pairs]
+    return AsFed(fed.comparison, tuple(outputs))
 
 
 def collected(

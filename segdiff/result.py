@@ -18,6 +18,7 @@ from segdiff.metrics import Comparison, Metrics
 
 if TYPE_CHECKING:
     from segdiff.evidence import Evidence
+    from segdiff.inputs import InputComparison
     from segdiff.repair import Repaired
 
 Verdict = Literal["agrees", "diverges", "inconclusive"]
@@ -124,12 +125,26 @@ class OutputInfo:
 
 
 @dataclass(frozen=True)
+class AsFed:
+    """The candidate with the input that its user feeds it.
+
+    ``outputs`` compare the candidate on that input with the reference on its own; they are empty where the
+    two inputs are the same, or where the candidate does not take it (``problem`` says why).
+    """
+
+    comparison: InputComparison
+    outputs: tuple[OutputInfo, ...]
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
 class Report:
     """The answer to "where do the two models part?".
 
     ``sentence`` says the verdict for a person; ``remarks`` what else one should know; ``input_findings``
     what was fed and how. ``pairs`` stand in walk order, ``origins`` too. ``together`` is the effect of
-    repairing all origins at once. ``image`` is its path, where it was given as
+    repairing all origins at once. ``as_fed`` is what the candidate's
+    own input does, where it was given. ``image`` is the image's path, where it was given as
     one; ``evidence`` keeps the tensors that a repair and a repro need.
     """
 
@@ -147,6 +162,7 @@ class Report:
     input_findings: tuple[str, ...]
     remarks: tuple[str, ...] = ()
     together: Effect | None = None
+    as_fed: AsFed | None = None
     timing_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: float = 0.0
     image: str | None = None
@@ -156,6 +172,12 @@ class Report:
     def first(self) -> Origin | None:
         """The first origin in walk order."""
         return self.origins[0] if self.origins else None
+
+    @property
+    def homes(self) -> tuple[str, ...]:
+        """Where the error lives: ``input``, ``network``, both, or nowhere that was looked at."""
+        fed = self.as_fed is not None and not self.as_fed.comparison.same
+        return (*(("input",) if fed else ()), *(("network",) if self.origins else ()))
 
     @property
     def exit_code(self) -> int:
@@ -191,7 +213,7 @@ class Report:
             "first_crossing": _crossing(self.first_crossing) if self.first_crossing else None,
             "pairs": [_pair(pair) for pair in self.pairs],
             "unmatched": {"reference": list(self.unmatched[0]), "candidate": list(self.unmatched[1])},
-            "input": {"same": True, "findings": list(self.input_findings)},
+            "input": _input(self),
             "remarks": list(self.remarks),
             "timing_s": dict(self.timing_s),
             "peak_memory_mb": self.peak_memory_mb,
@@ -283,6 +305,27 @@ def _origin(origin: Origin) -> dict[str, Any]:
             "residual": cause.residual.to_dict() if cause.residual else None,
         },
         "effect": _effect(effect),
+    }
+
+
+def _input(report: Report) -> dict[str, Any]:
+    if report.as_fed is None:
+        return {"same": True, "findings": list(report.input_findings)}
+    found = report.as_fed.comparison
+    return {
+        "same": found.same,
+        "findings": [*report.input_findings, *(finding.text for finding in found.findings)],
+        "metrics": found.metrics.to_dict(),
+        "causes": [
+            {
+                "kind": finding.kind,
+                "text": finding.text,
+                "proven": finding.proven,
+                "residual": finding.residual.to_dict() if finding.residual else None,
+            }
+            for finding in found.findings
+        ],
+        "outputs": [_output(output) for output in report.as_fed.outputs],
     }
 
 

@@ -14,7 +14,18 @@ from segdiff.align.kinds import kind_of
 from segdiff.align.view import View
 from segdiff.graph import Graph, Op
 from segdiff.metrics import Comparison
-from segdiff.result import Cause, ModelInfo, OpInfo, Origin, OutputInfo, PairInfo, Report, State, Verdict
+from segdiff.result import (
+    AsFed,
+    Cause,
+    ModelInfo,
+    OpInfo,
+    Origin,
+    OutputInfo,
+    PairInfo,
+    Report,
+    State,
+    Verdict,
+)
 from segdiff.walk import CROSSING, PairResult, Step, Thresholds, Walk
 from segdiff.walk.judge import NOISE_FACTOR
 from segdiff.weigh import NOT_WEIGHED, Weights
@@ -36,6 +47,7 @@ class Findings:
     how: tuple[str, ...]
     causes: Mapping[Segment, Cause] = field(default_factory=dict)
     weights: Weights = NOT_WEIGHED
+    as_fed: AsFed | None = None
 
 
 def conclude(findings: Findings) -> Report:
@@ -47,6 +59,7 @@ def conclude(findings: Findings) -> Report:
     share = coverage(alignment)
     outputs = output_infos(findings)
     verdict, sentence, remarks = decide(findings, origins, share, pairs)
+    verdict, sentence = with_input(findings.as_fed, verdict, sentence)
     ours, theirs = alignment.reference, alignment.candidate
     return Report(
         verdict=verdict,
@@ -63,6 +76,7 @@ def conclude(findings: Findings) -> Report:
         outputs=outputs,
         origins=origins,
         together=findings.weights.together,
+        as_fed=findings.as_fed,
         first_crossing=crossing,
         pairs=tuple(pairs),
         unmatched=(
@@ -226,6 +240,19 @@ def decide(
         f"The models agree: no operator errs on equal inputs ({len(pairs)} compared).",
         tuple(remarks),
     )
+
+
+def with_input(as_fed: AsFed | None, verdict: Verdict, sentence: str) -> tuple[Verdict, str]:
+    """Verdict and sentence once the candidate's own input is looked at, too."""
+    if as_fed is None or as_fed.comparison.same:
+        return verdict, sentence
+    found = as_fed.comparison.findings
+    proven = "" if as_fed.comparison.proven else " (perhaps)"
+    what = ", ".join(dict.fromkeys(finding.kind for finding in found)) or "input.unexplained"
+    told = f"The candidate is fed another input than the reference: {what}{proven}."
+    if verdict == "agrees":
+        return "diverges", f"{told} The network agrees on equal inputs."
+    return verdict, f"{told} {sentence}"
 
 
 def blame(origins: tuple[Origin, ...]) -> str:

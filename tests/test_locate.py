@@ -482,3 +482,39 @@ def test_the_json_of_an_agreement(healthy: Report) -> None:
     assert set(found) == TOP | ADDED
     assert (found["first"], found["origins"], found["first_crossing"]) == (None, [], None)
     assert all(math.isfinite(value) for pair in found["pairs"] for value in pair["isolated"].values())
+
+
+# --- the candidate's own input
+
+
+def test_the_same_input_is_said_to_be_the_same(locate: Locate) -> None:
+    report = locate(segmenter(), segmenter(), candidate_input=models.image().astype(np.float64))
+    assert report.as_fed is not None and report.as_fed.comparison.same
+    assert (report.verdict, report.homes) == ("agrees", ())
+
+
+def test_another_input_is_a_divergence_of_its_own(locate: Locate) -> None:
+    report = locate(segmenter(), segmenter(), candidate_input=models.image()[:, ::-1].copy())
+    assert (report.verdict, report.homes) == ("diverges", ("input",))
+    assert report.as_fed is not None
+    assert [finding.kind for finding in report.as_fed.comparison.findings] == ["input.channel_order"]
+    assert report.as_fed.comparison.proven
+    assert report.as_fed.outputs[0].cumulative is not None
+    assert report.as_fed.outputs[0].cumulative.metrics.rel_l2 > 1e-3
+    found = report.to_dict()["input"]
+    assert found["same"] is False
+    assert found["causes"][0]["kind"] == "input.channel_order"
+
+
+def test_a_fault_of_the_input_and_one_of_the_network(locate: Locate) -> None:
+    faulty = with_attribute(segmenter(), "LeakyRelu", alpha=0.3)
+    report = locate(segmenter(), faulty, candidate_input=models.image() / 255)
+    assert report.homes == ("input", "network")
+    assert [origin.cause.kind for origin in report.origins if origin.cause] == ["leaky_relu.slope"]
+    assert "input.scale" in report.sentence and "LeakyRelu" in report.sentence
+
+
+def test_an_input_that_the_candidate_does_not_take(locate: Locate) -> None:
+    report = locate(segmenter(), segmenter(), candidate_input=models.image()[0])
+    assert report.homes == ("input",)
+    assert report.as_fed is not None and report.as_fed.problem

@@ -46,6 +46,12 @@ def locate_arguments(parser: Parser) -> None:
 
 def locate_options(parser: Parser) -> None:
     """The options of the walk, which other commands share."""
+    parser.add_argument(
+        "--candidate-input",
+        metavar="WHAT",
+        help="what the candidate is really fed: a .npy file, or your own function from image path to tensor, "
+        "module:function or script.py:function",
+    )
     group = parser.add_argument_group(
         "thresholds of your own", "By default a segment is judged against its own measured rounding."
     )
@@ -115,7 +121,7 @@ def _converted(reference: str, opset: int | None, stack: ExitStack) -> Path:
 
 
 def _options(arguments: Arguments) -> dict[str, Any]:
-    names = ("cosine", "abs_error", "rel_l2", "memory", "timeout", "threads")
+    names = ("candidate_input", "cosine", "abs_error", "rel_l2", "memory", "timeout", "threads")
     return {name: getattr(arguments, name) for name in names}
 
 

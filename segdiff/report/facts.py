@@ -170,6 +170,27 @@ def by_weight(origins: tuple[Origin, ...]) -> tuple[Origin, ...]:
     return tuple(sorted(origins, key=lambda o: -o.effect.final_error_removed if o.effect else float("inf")))
 
 
+def input_lines(report: Report) -> Iterator[Line]:
+    """What the candidate's own input does otherwise, and what that costs."""
+    if report.as_fed is None:
+        return
+    found = report.as_fed.comparison
+    if found.same:
+        yield "its input", "the candidate is fed the same as the reference, within rounding"
+        return
+    yield "its input", f"differs from the reference's: rel_l2 {number(found.metrics.rel_l2)}"
+    for finding in found.findings:
+        mark = "proven" if finding.proven else "perhaps"
+        yield "", f"{clean(finding.text)} [{clean(finding.kind)}, {mark}]"
+    if report.as_fed.problem:
+        yield "", f"the candidate does not run on it: {clean(report.as_fed.problem)}"
+    for output in report.as_fed.outputs:
+        if output.mask_changed is not None:
+            yield "", f"{share(output.mask_changed)} of the mask's pixels change when it is fed that"
+        elif output.cumulative:
+            yield "", f"{clean(output.candidate)} then errs by rel_l2 {rel_l2(output.cumulative)}"
+
+
 def closing_lines(report: Report) -> Iterator[Line]:
     """Input, coverage, thresholds, remarks, time and memory, a line each."""
     for index, finding in enumerate(report.input_findings):

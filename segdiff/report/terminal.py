@@ -29,6 +29,7 @@ from segdiff.report.facts import (
     cause_lines,
     closing_lines,
     crossing,
+    input_lines,
     other_origin,
     shown_pairs,
     surroundings,
@@ -61,6 +62,10 @@ def _sections(report: Report, all_pairs: bool) -> Iterator[RenderableType]:
     yield _headline(report)
     yield Text()
     yield _lines([("reference", _model(report.reference)), ("candidate", _model(report.candidate))])
+    fed = list(input_lines(report))
+    if fed:
+        yield Text()
+        yield _lines(fed)
     if report.first:
         yield from _first(report, report.first)
         yield from _others(report.origins[1:], all_pairs)
