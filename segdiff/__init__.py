@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from segdiff.convert import convert
     from segdiff.evaluate import evaluate
     from segdiff.locate import locate
+    from segdiff.masks.report import ScoreReport
     from segdiff.repair import Repaired, repair
     from segdiff.result import Report
     from segdiff.score import score
@@ -28,6 +29,7 @@ __all__ = [
     "RepairError",
     "Repaired",
     "Report",
+    "ScoreReport",
     "SegdiffError",
     "convert",
     "evaluate",
@@ -39,6 +41,7 @@ __all__ = [
 _HOMES = {
     "Repaired": "segdiff.repair",
     "Report": "segdiff.result",
+    "ScoreReport": "segdiff.masks.report",
     "convert": "segdiff.convert",
     "evaluate": "segdiff.evaluate",
     "locate": "segdiff.locate",

@@ -104,8 +104,13 @@ def judge(
     allowed_max = NOISE_FACTOR * max(noise.metrics.max_abs, least * comparison.scale)
     if metrics.rel_l2 <= allowed_l2 and metrics.max_abs <= allowed_max:
         return Judgement(False, "within the segment's own rounding", noise)
-    times = max(metrics.rel_l2 / allowed_l2, metrics.max_abs / allowed_max) * NOISE_FACTOR
+    times = max(ratio(metrics.rel_l2, allowed_l2), ratio(metrics.max_abs, allowed_max)) * NOISE_FACTOR
     return Judgement(True, f"{times:.3g} times the segment's own rounding", noise)
+
+
+def ratio(error: float, allowed: float) -> float:
+    """How many times as large; nothing is allowed where the reference is all zero, and nothing moves it."""
+    return error / allowed if allowed else np.inf * error if error else 0.0
 
 
 PATTERN = 65521

@@ -181,11 +181,6 @@ class Lockstep:
         array: Array = np.asarray(tensor.array, dtype=dtype)
         return self.blocks.tensor(array.reshape(shape) if array.size == int(np.prod(shape)) else array)
 
-    def siblings(self, c: str, d: str) -> bool:
-        """Whether two of the candidate's values are outputs of one op."""
-        op = self.graph.producer.get(c)
-        return op is not None and c != d and d in op.outputs
-
     def _step(self, segment: Segment) -> Step:
         try:
             step = self._measure(segment)

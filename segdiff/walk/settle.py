@@ -20,6 +20,7 @@ from segdiff.align import Alignment, Segment, cut
 from segdiff.align.kinds import kind_of
 from segdiff.engines import Tensor
 from segdiff.errors import EngineError
+from segdiff.graph import Graph
 from segdiff.metrics import compare_arrays
 from segdiff.walk.lockstep import Lockstep, Step, Walk, digest_of
 
@@ -50,13 +51,17 @@ class Region:
         """Whether there is anything to be told apart inside."""
         return len(self.steps) > 1 or len(self.candidate_values) > 1
 
+    def read(self) -> frozenset[str]:
+        """Candidate values that an erring segment of the region starts from."""
+        return frozenset(c for step in self.steps for _, c in step.segment.inputs)
+
     def lost_work(self) -> dict[str, frozenset[str]]:
         """Candidate values of single ops that nothing else in the region reads -> the pairs' references.
 
         Such a value may equal an inner value of the reference (a convolution that has lost its bias equals
         the unbiased one). That is no reason to pair the two: the blame would move on to the next operator.
         """
-        read = {c for step in self.steps for _, c in step.segment.inputs}
+        read = self.read()
         ends = frozenset(r for step in self.steps for r, _ in step.segment.outputs)
         alone = [step.segment.outputs[0][1] for step in self.steps if len(step.segment.ops) == 1]
         return {c: ends for c in alone if c not in read}
@@ -167,7 +172,7 @@ def mend(
     truth = _reference_tensors(region, run)
     feeds = {c: lockstep.fitting(c, truth[r]) for r, c in region.inputs if r in truth}
     got = lockstep.candidate.run(feeds, region.candidate_values, region.nodes)
-    proven = _same_values(region, truth, got, pairs)
+    proven = _same_values(region, truth, got, pairs, lockstep.reference)
     for r, c in proven.items():
         _unpair(pairs, evidence, r, c)
         pairs[r] = c
@@ -193,17 +198,27 @@ def _reference_tensors(region: Region, run: Runner) -> dict[str, Tensor]:
 
 
 def _same_values(
-    region: Region, truth: Mapping[str, Tensor], got: Mapping[str, Tensor], pairs: Mapping[str, str]
+    region: Region,
+    truth: Mapping[str, Tensor],
+    got: Mapping[str, Tensor],
+    pairs: Mapping[str, str],
+    reference: Graph,
 ) -> dict[str, str]:
-    """Reference -> candidate values of the region that hold the same numbers; the closest wins."""
+    """Reference -> candidate values of the region that hold the same numbers; the closest wins.
+
+    Outputs of one op are not exchanged for that where all that read them agree as they are: then the op has
+    exchanged them, and is to blame.
+    """
     backward = {c: r for r, c in pairs.items()}
     rated = []
-    only = region.lost_work()
+    only, read = region.lost_work(), region.read()
     for place, c in enumerate(region.candidate_values):
         for r in region.reference_values:
             if c in only and r not in only[c]:
                 continue
             if r not in truth or truth[r].array.size != got[c].array.size:
+                continue
+            if c not in read and siblings(reference, r, backward.get(c, r)):
                 continue
             found = compare_arrays(truth[r].array.reshape(-1), got[c].array.reshape(-1))
             metrics = found.metrics
@@ -214,6 +229,12 @@ def _same_values(
         if r not in proven and c not in proven.values():
             proven[r] = c
     return proven
+
+
+def siblings(graph: Graph, one: str, other: str) -> bool:
+    """Whether two values are different outputs of one op."""
+    op = graph.producer.get(one)
+    return op is not None and one != other and other in op.outputs
 
 
 def _unpair(pairs: dict[str, str], evidence: dict[str, tuple[str, ...]], r: str, c: str) -> None:
@@ -268,9 +289,9 @@ def _uncross(
     """
     for step, other in itertools.combinations(region.steps, 2):
         for (r, c), (q, d) in itertools.product(step.segment.inputs, other.segment.inputs):
-            siblings = r != q and lockstep.siblings(c, d) and pairs.get(r) == c and pairs.get(q) == d
+            exchanged = r != q and siblings(lockstep.graph, c, d) and pairs.get(r) == c and pairs.get(q) == d
             if (
-                siblings
+                exchanged
                 and _accepts(step.segment, lockstep, truth, pairs, (q, c))
                 and _accepts(other.segment, lockstep, truth, pairs, (r, d))
             ):

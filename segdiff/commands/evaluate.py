@@ -1,0 +1,68 @@
+"""``segdiff evaluate``: what both models score on a data set, and on which images they differ most."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from segdiff.commands.base import Arguments, Command, Parser, common_arguments
+from segdiff.commands.score import ENCODINGS, chosen, finish, output_arguments, protocol_arguments
+from segdiff.commands.values import seconds, whole
+from segdiff.report.console import quiet_stderr
+
+
+def evaluate_arguments(parser: Parser) -> None:
+    """The arguments of ``segdiff evaluate``."""
+    parser.add_argument(
+        "reference", metavar="REFERENCE", help="a folder with a Paddle model, or a model file"
+    )
+    parser.add_argument("candidate", metavar="CANDIDATE", help="an .onnx file")
+    parser.add_argument(
+        "dataset",
+        metavar="DATASET",
+        help="a list with 'image label' a line, a folder of images, or one image",
+    )
+    group = parser.add_argument_group("the data set")
+    group.add_argument("--labels", metavar="DIR", help="the labels that go with a folder of images")
+    group.add_argument("--root", metavar="DIR", help="where a list's paths start (the list's folder)")
+    group.add_argument(
+        "--separator", default=" ", metavar="S", help="between image and label in a list (space)"
+    )
+    group.add_argument("--label-encoding", choices=ENCODINGS, help="values of the labels; they show it")
+    group.add_argument(
+        "--num-classes", type=whole, metavar="N", help="by default, as the output has channels"
+    )
+    group.add_argument(
+        "--candidate-input",
+        metavar="MODULE:FUNCTION",
+        help="your own preprocessing, from an image's path to the candidate's tensor",
+    )
+    protocol_arguments(parser, candidate="dataset")
+    group = parser.add_argument_group("resources")
+    group.add_argument(
+        "--timeout", type=seconds, default=300.0, metavar="S", help="seconds an engine may be silent (300)"
+    )
+    group.add_argument("--threads", type=whole, metavar="N", help="threads of each engine (all cores)")
+    group = output_arguments(parser)
+    group.add_argument(
+        "--out", metavar="FILE", help="keep the report as JSON, and each image's result beside it as it comes"
+    )
+    group.add_argument("--locate-worst", action="store_true", help="locate the fault on the worst image")
+    common_arguments(parser)
+
+
+def run_evaluate(arguments: Arguments, parser: Parser) -> int:
+    """``segdiff evaluate``: both models on a data set."""
+    import segdiff
+    from segdiff.report.progress import progress_bar
+
+    with ExitStack() as stack:
+        if not arguments.debug:
+            stack.enter_context(quiet_stderr())
+        progress = stack.enter_context(progress_bar(False if arguments.no_progress else None))
+        report = segdiff.evaluate(progress=progress, **chosen(arguments))
+    return finish(report, arguments)
+
+
+USAGE = "segdiff evaluate REFERENCE CANDIDATE DATASET [options]"
+
+COMMAND = Command("Score both models on a data set.", USAGE, evaluate_arguments, run_evaluate)

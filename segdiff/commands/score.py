@@ -1,0 +1,143 @@
+"""``segdiff score``: what two folders of saved masks score, and where the points between them go."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
+from segdiff.commands.values import bound, whole
+from segdiff.report.console import (
+    complain,
+    one_line,
+    print_renderable,
+    print_report,
+    print_text,
+    quiet_stderr,
+    write_atomically,
+)
+
+if TYPE_CHECKING:
+    from segdiff.masks.report import ScoreReport
+
+ENCODINGS = ("index", "binary", "paddleseg", "voc")
+RESIZES = ("linear", "nearest", "nearest_exact", "area", "cubic")
+
+
+def score_arguments(parser: Parser) -> None:
+    """The arguments of ``segdiff score``."""
+    parser.add_argument("--labels", required=True, metavar="DIR", help="the labels")
+    parser.add_argument("--reference-masks", required=True, metavar="DIR", help="masks of the reference")
+    parser.add_argument("--candidate-masks", required=True, metavar="DIR", help="masks of the candidate")
+    parser.add_argument("--images", metavar="DIR", help="the original images, for the pictures")
+    protocol_arguments(parser, candidate="image")
+    group = parser.add_argument_group("the printed scores", "In percent, or as fractions.")
+    group.add_argument("--reference-score", type=bound, metavar="X", help="mIoU printed for the reference")
+    group.add_argument("--candidate-score", type=bound, metavar="X", help="mIoU printed for the candidate")
+    group = parser.add_argument_group("what the files mean", "By default the files show it.")
+    for side in ("label", "reference", "candidate"):
+        group.add_argument(f"--{side}-encoding", choices=ENCODINGS, help=f"values of the {side} files")
+    group.add_argument(
+        "--num-classes", type=whole, metavar="N", help="by default, as many as the labels have"
+    )
+    output_arguments(parser)
+    common_arguments(parser)
+
+
+def protocol_arguments(parser: Parser, candidate: str) -> None:
+    """The options that say how a score is computed."""
+    group = parser.add_argument_group(
+        "how a score is computed",
+        "dataset: areas summed over the data set at the label's size, as PaddleSeg does; "
+        "image: mean of per-image IoU at the mask's size.",
+    )
+    protocols = ("dataset", "image")
+    group.add_argument("--reference-protocol", choices=protocols, default="dataset", help="(dataset)")
+    group.add_argument("--candidate-protocol", choices=protocols, default=candidate, help=f"({candidate})")
+    group.add_argument(
+        "--label-resize",
+        choices=RESIZES,
+        default="linear",
+        help="how image brings labels to the mask's size (linear)",
+    )
+    group.add_argument(
+        "--ignore-index",
+        type=index_or_none,
+        default=255,
+        metavar="N",
+        help="label that does not count, or none (255)",
+    )
+
+
+def index_or_none(text: str) -> int | None:
+    """A class number from 0 up, or ``none``."""
+    if text.lower() == "none":
+        return None
+    return 0 if text == "0" else whole(text)
+
+
+def output_arguments(parser: Parser) -> argparse._ArgumentGroup:
+    """The options on what is shown and written."""
+    group = parser.add_argument_group("output")
+    group.add_argument("--names", metavar="NAMES", help="class names: a,b,c or a file with one a line")
+    group.add_argument("--pictures", metavar="DIR", help="write pictures of the worst images to this folder")
+    group.add_argument("--worst", type=whole, default=8, metavar="N", help="how many images that is (8)")
+    group.add_argument(
+        "--json", metavar="FILE", help="write the report as JSON too; - writes it to stdout, and nothing else"
+    )
+    group.add_argument("--all", action="store_true", help="list every class and every skipped image")
+    return group
+
+
+def run_score(arguments: Arguments, parser: Parser) -> int:
+    """``segdiff score``: scores from saved masks."""
+    import segdiff
+    from segdiff.report.progress import progress_bar
+
+    with ExitStack() as stack:
+        if not arguments.debug:
+            stack.enter_context(quiet_stderr())
+        progress = stack.enter_context(progress_bar(False if arguments.no_progress else None))
+        report = segdiff.score(progress=progress, **chosen(arguments))
+    return finish(report, arguments)
+
+
+def chosen(arguments: Arguments) -> dict[str, Any]:
+    """What the Python function takes: all options but those that say how the answer is shown."""
+    own = ("debug", "no_progress", "json", "all")
+    return {name: value for name, value in vars(arguments).items() if name not in own}
+
+
+def finish(report: ScoreReport, arguments: Arguments) -> int:
+    """Write and print the report; the exit code."""
+    delivered = deliver(report, arguments)
+    if report.skipped:
+        more = "; --all lists them" if report.skipped > 1 else ""
+        first = f": {one_line(report.problems[0])}" if report.problems else ""
+        complain(f"{report.skipped} image{'s' if report.skipped > 1 else ''} skipped{first}{more}")
+    return report.exit_code if delivered else COULD_NOT_TELL
+
+
+def deliver(report: ScoreReport, arguments: Arguments) -> bool:
+    """Write and print the report; whether all of it went where it should. No failure hides the rest."""
+    from segdiff.report.score import render
+
+    if arguments.json == "-":
+        return print_text(report.to_json() + "\n")
+    delivered = True
+    if arguments.json is not None:
+        try:
+            write_atomically(Path(arguments.json), report.to_json() + "\n")
+        except (OSError, ValueError, TypeError) as error:
+            reason = getattr(error, "strerror", None) or one_line(error)
+            complain(f"cannot write the JSON report to {arguments.json}: {reason}")
+            delivered = False
+    delivered &= print_renderable(render(report, all_rows=arguments.all))
+    return delivered and (report.located is None or print_report(report.located))
+
+
+USAGE = "segdiff score --labels DIR --reference-masks DIR --candidate-masks DIR [options]"
+
+COMMAND = Command("Split the gap between two scores, from saved masks.", USAGE, score_arguments, run_score)
