@@ -137,6 +137,7 @@ def test_the_files_and_options_reach_the_api(answer: Answer) -> None:
         "memory": 3 * 2**29,
         "timeout": 9.0,
         "threads": 2,
+        "candidate_input": None,
     }
 
 

@@ -2,5 +2,6 @@
 
 from segdiff.engines.blocks import Tensor
 from segdiff.engines.client import Blocks, Engine
+from segdiff.engines.protocol import Deployed
 
-__all__ = ["Blocks", "Engine", "Tensor"]
+__all__ = ["Blocks", "Deployed", "Engine", "Tensor"]

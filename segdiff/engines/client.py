@@ -24,7 +24,18 @@ from typing import IO, Any
 from segdiff.edit import Edit
 from segdiff.engines.blocks import ArrayRef, Lease, Mappings, Pool, Tensor
 from segdiff.engines.channel import Channel, ChannelClosedError
-from segdiff.engines.protocol import INLINE, Delivered, Done, Failed, Load, Payload, Release, Run, Seen
+from segdiff.engines.protocol import (
+    INLINE,
+    Delivered,
+    Deployed,
+    Done,
+    Failed,
+    Load,
+    Payload,
+    Release,
+    Run,
+    Seen,
+)
 from segdiff.errors import EngineError
 from segdiff.graph import Array
 from segdiff.readers import ModelFiles
@@ -113,11 +124,27 @@ class Engine:
 
         Raises :class:`segdiff.errors.EngineError`, which names the last value that arrived.
         """
+        return self._answers(feeds, tuple(wanted), ops, edits)
+
+    def run_deployed(
+        self, feeds: Mapping[str, Tensor], outputs: Iterable[str], how: Deployed
+    ) -> dict[str, Tensor]:
+        """Run the model as its user does, and return its outputs."""
+        return dict(self._answers(feeds, tuple(outputs), deployed=how))
+
+    def _answers(
+        self,
+        feeds: Mapping[str, Tensor],
+        wanted: tuple[str, ...],
+        ops: tuple[int, ...] | None = None,
+        edits: tuple[Edit, ...] = (),
+        deployed: Deployed | None = None,
+    ) -> Iterator[tuple[str, Tensor]]:
         self.wait_until_ready()
         new = self._unknown(feeds.values())
         payloads = {name: payload_of(tensor) for name, tensor in feeds.items()}
         self.serial = serial = self.serial + 1
-        run = Run(serial, payloads, tuple(wanted), ops, tuple(new), edits)
+        run = Run(serial, payloads, wanted, ops, tuple(new), edits, deployed)
         self._send(run, [self._descriptor(ref) for ref in new])
         while True:
             message = self._receive(serial)

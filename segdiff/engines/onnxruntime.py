@@ -16,7 +16,7 @@ import onnxruntime as ort
 from onnx_graphsurgeon.logger import G_LOGGER
 
 from segdiff.edit import Edit, apply
-from segdiff.engines.protocol import Load
+from segdiff.engines.protocol import Deployed, Load
 from segdiff.engines.worker import Deliver
 from segdiff.graph import Array
 from segdiff.readers.onnx import load
@@ -28,13 +28,25 @@ KEPT_SESSIONS = 4
 """Sessions kept for a second run: a segment runs on the candidate's tensors, then on the reference's."""
 
 
+LEVELS = {
+    "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "layout": getattr(  # since 1.22; before, "all" was the next one
+        ort.GraphOptimizationLevel, "ORT_ENABLE_LAYOUT", ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    ),
+    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+
+
 class OnnxRuntime:
     """A loaded ONNX model from which any set of nodes can be run."""
 
     def __init__(self, message: Load) -> None:
         ort.set_default_logger_severity(4)
         G_LOGGER.severity = G_LOGGER.CRITICAL
-        self.model = load(message.files.program)
+        self.program = message.files.program
+        self.model = load(self.program)
         onnx.load_external_data_for_model(self.model, str(message.files.program.parent))
         self.graph = gs.import_onnx(self.model)
         self.threads = message.threads
@@ -62,6 +74,27 @@ class OnnxRuntime:
             return
         for outputs in self._run_all(feeds, wanted):
             _deliver({name: value for name, value in outputs.items() if name in wanted}, deliver)
+
+    def run_deployed(
+        self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
+    ) -> None:
+        """Run the file itself, optimised; its session is not kept."""
+        options = ort.SessionOptions()
+        options.graph_optimization_level = LEVELS[how.level]
+        options.intra_op_num_threads = self.threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if how.save:
+            options.optimized_model_filepath = how.save
+        session = ort.InferenceSession(
+            str(self.program),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=list(how.without) or None,
+        )
+        given = {each.name: feeds[each.name] for each in session.get_inputs() if each.name in feeds}
+        values = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in given.items()}
+        found = session.run_with_ort_values(list(wanted), values)
+        _deliver(dict(zip(wanted, found, strict=True)), deliver)
 
     def _run_all(self, feeds: dict[str, Array], wanted: tuple[str, ...]) -> Iterator[dict[str, ort.OrtValue]]:
         live = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in feeds.items()}

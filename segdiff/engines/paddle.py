@@ -16,7 +16,7 @@ import paddle.inference as inference
 from segdiff.edit import Edit
 from segdiff.engines.channel import ChannelClosedError
 from segdiff.engines.names import Namer, namer_for, splits
-from segdiff.engines.protocol import Load
+from segdiff.engines.protocol import Deployed, Load
 from segdiff.engines.worker import Deliver
 from segdiff.graph import Array
 from segdiff.readers import read
@@ -33,6 +33,7 @@ class Paddle:
     """A loaded Paddle program."""
 
     def __init__(self, message: Load) -> None:
+        self.files, self.threads = message.files, message.threads
         self.graph = read(message.files)
         config = inference.Config(str(message.files.program), str(message.files.params or ""))
         config.disable_gpu()
@@ -74,6 +75,31 @@ class Paddle:
         self.predictor.run()
         if self.failure is not None:
             raise self.failure
+
+    def run_deployed(
+        self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
+    ) -> None:
+        """Run with IR optimisation on (level ``all``) or off, and no hook; the predictor is not kept."""
+        config = inference.Config(str(self.files.program), str(self.files.params or ""))
+        config.disable_gpu()
+        config.disable_glog_info()
+        config.switch_ir_optim(how.level != "none")
+        config.disable_mkldnn()  # another set of kernels, not a rewriting of the program
+        if self.files.format == "pir" and how.level == "none":
+            config.set_optimization_level(0)
+        for name in how.without:
+            config.delete_pass(name)
+        config.set_cpu_math_library_num_threads(self.threads)
+        predictor = inference.create_predictor(config)
+        for name, array in feeds.items():
+            handle = predictor.get_input_handle(name)
+            handle.reshape(list(array.shape))
+            handle.copy_from_cpu(np.ascontiguousarray(array))
+        predictor.run()
+        for name, source in zip(self.graph.outputs, predictor.get_output_names(), strict=True):
+            if name in wanted:
+                array = np.asarray(predictor.get_output_handle(source).copy_to_cpu(), order="C")
+                deliver(name, array.ctypes.data, array.nbytes, array.dtype.str, array.shape)
 
     def _hook(self, op: str, variable: str, tensor: paddle.Tensor) -> None:
         if self.failure is not None or self.deliver is None:

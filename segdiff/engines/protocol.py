@@ -37,10 +37,25 @@ class Load:
 
 
 @dataclass(frozen=True)
+class Deployed:
+    """How a user runs the model: whole, optimised, nothing shown but its outputs.
+
+    ``level`` of onnxruntime's optimisation (``none``, ``basic``, ``extended``, ``layout``, ``all``; Paddle
+    knows ``none`` and ``all``: IR optimisation off and on); ``without`` optimisers, or Paddle's passes, by
+    name; ``save`` a file for onnxruntime's optimised graph.
+    """
+
+    level: str = "all"
+    without: tuple[str, ...] = ()
+    save: str | None = None
+
+
+@dataclass(frozen=True)
 class Run:
     """Run the model, or only ``ops`` of it (their indices), on ``feeds``; deliver the values ``wanted``.
 
-    ``edits`` change the ONNX nodes first; the engine forgets them after the run.
+    ``edits`` change the ONNX nodes first; the engine forgets them after the run. With ``deployed`` the model
+    runs as its user runs it.
     ``new`` names the blocks whose descriptors come with this message. A run that comes while another is
     under way replaces it: the reader has given that one up.
     """
@@ -51,6 +66,7 @@ class Run:
     ops: tuple[int, ...] | None = None
     new: tuple[ArrayRef, ...] = ()
     edits: tuple[Edit, ...] = ()
+    deployed: Deployed | None = None
 
 
 @dataclass(frozen=True)

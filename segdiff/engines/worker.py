@@ -15,7 +15,19 @@ from typing import Protocol
 from segdiff.edit import Edit
 from segdiff.engines.blocks import ArrayRef, Mappings, Pool
 from segdiff.engines.channel import Channel, ChannelClosedError
-from segdiff.engines.protocol import INLINE, Delivered, Done, Failed, Load, Payload, Ready, Release, Run, Seen
+from segdiff.engines.protocol import (
+    INLINE,
+    Delivered,
+    Deployed,
+    Done,
+    Failed,
+    Load,
+    Payload,
+    Ready,
+    Release,
+    Run,
+    Seen,
+)
 from segdiff.graph import Array
 
 Deliver = Callable[[str, int, int, str, tuple[int, ...]], None]
@@ -38,6 +50,11 @@ class Framework(Protocol):
         deliver: Deliver,
     ) -> None:
         """Run on ``feeds`` and deliver every value of ``wanted``."""
+
+    def run_deployed(
+        self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
+    ) -> None:
+        """Run as a user does, and deliver the outputs ``wanted``."""
 
 
 @dataclass
@@ -81,7 +98,10 @@ class Session:
             assert self.framework is not None
             self.unseen, self.serial = 0, message.serial
             feeds = {name: self._array(payload) for name, payload in message.feeds.items()}
-            self.framework.run(feeds, message.wanted, message.ops, message.edits, self._deliver)
+            if message.deployed:
+                self.framework.run_deployed(feeds, message.wanted, message.deployed, self._deliver)
+            else:
+                self.framework.run(feeds, message.wanted, message.ops, message.edits, self._deliver)
             self.channel.send(Done(message.serial))
         else:
             self._note(message, descriptors)
