@@ -31,7 +31,7 @@ from segdiff.inputs import (
     read_candidate_input,
     read_deploy_yaml,
 )
-from segdiff.memory import PeakMemory
+from segdiff.memory import PeakMemory, give_back
 from segdiff.metrics import compare_arrays
 from segdiff.readers import ModelFiles, find, read
 from segdiff.result import AsFed, Cause, OutputInfo, Report
@@ -98,6 +98,7 @@ def locate(
         engines.wait_until_ready()
         clock.lap("start")
         alignment = observable(align(*graphs), engines.hidden(graphs[0]))
+        give_back()
         clock.lap("align")
         feeds = engines.feeds(graphs, alignment, prepared)
         walk, lockstep = walked(engines, alignment, feeds, thresholds, report_progress)

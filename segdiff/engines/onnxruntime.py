@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -19,10 +20,13 @@ from segdiff.edit import Edit, apply
 from segdiff.engines.protocol import Deployed, Load
 from segdiff.engines.worker import Deliver
 from segdiff.graph import Array
-from segdiff.readers.onnx import load
+from segdiff.readers.onnx import load_light
+from segdiff.readers.onnx_tensors import external_bytes
 
 EXPOSED_AT_ONCE = 8
-"""Values exposed by one cut of a whole run: onnxruntime holds every output until its run ends."""
+EXPOSED_BYTES = 32 << 20
+"""Values exposed by one cut of a whole run, and about how many bytes of them: onnxruntime holds every output
+until its run ends."""
 
 KEPT_SESSIONS = 4
 """Sessions kept for a second run: a segment runs on the candidate's tensors, then on the reference's."""
@@ -46,8 +50,7 @@ class OnnxRuntime:
         ort.set_default_logger_severity(4)
         G_LOGGER.severity = G_LOGGER.CRITICAL
         self.program = message.files.program
-        self.model = load(self.program)
-        onnx.load_external_data_for_model(self.model, str(message.files.program.parent))
+        self.model = load_light(self.program)
         self.graph = gs.import_onnx(self.model)
         self.threads = message.threads
         self.sessions: OrderedDict[tuple[object, ...], ort.InferenceSession] = OrderedDict()
@@ -72,8 +75,7 @@ class OnnxRuntime:
         if ops is not None:
             _deliver(self._run_nodes(ops, feeds, wanted, edits), deliver)
             return
-        for outputs in self._run_all(feeds, wanted):
-            _deliver({name: value for name, value in outputs.items() if name in wanted}, deliver)
+        self._run_all(feeds, frozenset(wanted), deliver)
 
     def run_deployed(
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
@@ -96,17 +98,30 @@ class OnnxRuntime:
         found = session.run_with_ort_values(list(wanted), values)
         _deliver(dict(zip(wanted, found, strict=True)), deliver)
 
-    def _run_all(self, feeds: dict[str, Array], wanted: tuple[str, ...]) -> Iterator[dict[str, ort.OrtValue]]:
+    def _run_all(self, feeds: dict[str, Array], wanted: frozenset[str], deliver: Deliver) -> None:
         live = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in feeds.items()}
-        yield {name: value for name, value in live.items() if name in wanted}
-        for cut in cuts(self.graph, frozenset(wanted)):
-            given = {name: live[name].numpy() for name in cut.reads}  # views: ``live`` owns the memory
-            outputs = self._run_nodes(cut.ops, given, cut.gives)
-            self.sessions.clear()
-            yield outputs
-            live.update(outputs)
+        _deliver({name: value for name, value in live.items() if name in wanted}, deliver)
+        room = Room()
+        for cut in cuts(self.graph, wanted, room):
+            live.update(self._run_cut(cut, live, wanted, deliver, room))
             for name in cut.last_reads:
                 live.pop(name, None)
+
+    def _run_cut(
+        self,
+        cut: Cut,
+        live: dict[str, ort.OrtValue],
+        wanted: frozenset[str],
+        deliver: Deliver,
+        room: Room,
+    ) -> dict[str, ort.OrtValue]:
+        """Run one cut, deliver what is wanted of it and return what a later cut reads."""
+        given = {name: live[name].numpy() for name in cut.reads}  # views: ``live`` owns the memory
+        outputs = self._run_nodes(cut.ops, given, cut.gives)
+        self.sessions.clear()
+        room.learn(outputs.values())
+        _deliver({name: value for name, value in outputs.items() if name in wanted}, deliver)
+        return {name: value for name, value in outputs.items() if name not in cut.last_reads}
 
     def _run_nodes(
         self,
@@ -146,6 +161,7 @@ class OnnxRuntime:
         options.intra_op_num_threads = self.threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.inter_op_num_threads = 1
+        fetch_weights(model, self.program)
         return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
     def cut(self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]) -> onnx.ModelProto:
@@ -184,12 +200,24 @@ class Cut:
     last_reads: tuple[str, ...]
 
 
-def cuts(graph: gs.Graph, wanted: frozenset[str]) -> Iterator[Cut]:
-    """Cut the nodes, in file order, so that each cut exposes at most ``EXPOSED_AT_ONCE`` wanted values."""
+@dataclass
+class Room:
+    """How many values the next cut may expose: as many as fit if all are like the last cut's largest."""
+
+    values: int = 1
+
+    def learn(self, outputs: Iterable[ort.OrtValue]) -> None:
+        """Look at the outputs of a cut."""
+        largest = max((value.numpy().nbytes for value in outputs if value.is_tensor()), default=0)
+        self.values = max(1, min(EXPOSED_AT_ONCE, EXPOSED_BYTES // max(1, largest)))
+
+
+def cuts(graph: gs.Graph, wanted: frozenset[str], room: Room) -> Iterator[Cut]:
+    """Cut the nodes, in file order, so that a cut exposes no more wanted values than there is room for."""
     reads = [reads_of(node) for node in graph.nodes]
     last = {name: index for index, names in enumerate(reads) for name in names}
     finals = {tensor.name for tensor in graph.outputs}
-    for ops in grouped(graph, wanted):
+    for ops in grouped(graph, wanted, room):
         made = [tensor.name for index in ops for tensor in graph.nodes[index].outputs if tensor.name]
         outside = dict.fromkeys(name for index in ops for name in reads[index] if name not in set(made))
         gives = [name for name in made if name in wanted or name in finals or last.get(name, -1) > ops[-1]]
@@ -199,7 +227,7 @@ def cuts(graph: gs.Graph, wanted: frozenset[str]) -> Iterator[Cut]:
         )
 
 
-def grouped(graph: gs.Graph, wanted: frozenset[str]) -> Iterator[tuple[int, ...]]:
+def grouped(graph: gs.Graph, wanted: frozenset[str], room: Room) -> Iterator[tuple[int, ...]]:
     """Node indices in file order, a new group whenever enough wanted values have gathered."""
     group: list[int] = []
     exposed = 0
@@ -208,7 +236,7 @@ def grouped(graph: gs.Graph, wanted: frozenset[str]) -> Iterator[tuple[int, ...]
             continue  # each cut takes the constants it reads
         group.append(index)
         exposed += sum(tensor.name in wanted for tensor in node.outputs)
-        if exposed >= EXPOSED_AT_ONCE:
+        if exposed >= room.values:
             yield tuple(group)
             group, exposed = [], 0
     if group:
@@ -250,6 +278,17 @@ def captured(subgraph: gs.Graph, *, constants: bool) -> Iterable[str]:
     read = [name for node in subgraph.nodes for name in all_reads(node, constants=constants)]
     read += [tensor.name for tensor in subgraph.outputs if isinstance(tensor, gs.Variable)]
     return [name for name in read if name not in own]
+
+
+def fetch_weights(model: onnx.ModelProto, path: Path) -> None:
+    """Put the tensors that a cut left in the file, or beside it, into the cut."""
+    tensors = list(model.graph.initializer)
+    tensors += [attr.t for node in model.graph.node for attr in node.attribute if attr.HasField("t")]
+    for tensor in tensors:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            tensor.raw_data = external_bytes(tensor, path).tobytes()
+            tensor.ClearField("data_location")
+            tensor.ClearField("external_data")
 
 
 def declared(array: Array) -> list[int | None]:

@@ -29,6 +29,7 @@ from segdiff.engines.protocol import (
     Seen,
 )
 from segdiff.graph import Array
+from segdiff.memory import give_back
 
 Deliver = Callable[[str, int, int, str, tuple[int, ...]], None]
 """``deliver(value, address, nbytes, dtype, shape)``: hand over a tensor that lies at a raw address."""
@@ -91,6 +92,7 @@ class Session:
         if isinstance(message, Load):
             self.allowance = message.allowance
             self.framework = load(message)
+            give_back()
             self.channel.send(Ready())
         elif isinstance(message, Run):
             for ref, fd in zip(message.new, descriptors, strict=True):

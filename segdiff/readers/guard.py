@@ -54,6 +54,13 @@ def _one_line(text: str) -> str:
 
 def read_bytes(path: Path, limit: int = PROTOBUF_LIMIT) -> bytes:
     """The whole file, after a look at its size: missing, empty and oversized files are refused."""
+    readable_size(path, limit)
+    with guard(path, "the file"):
+        return path.read_bytes()
+
+
+def readable_size(path: Path, limit: int = PROTOBUF_LIMIT) -> int:
+    """Bytes of a file that can be a program; ModelError where it is missing, empty or too large."""
     with guard(path, "the file"):
         if not path.is_file():
             raise ModelError(f"{path}: no such file")
@@ -62,4 +69,4 @@ def read_bytes(path: Path, limit: int = PROTOBUF_LIMIT) -> bytes:
             raise ModelError(f"{path}: the file is empty; export the model again")
         if size > limit:
             raise ModelError(f"{path}: {size} bytes is more than a program can have ({limit})")
-        return path.read_bytes()
+        return size

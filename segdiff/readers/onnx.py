@@ -21,6 +21,7 @@ from segdiff.graph import Array, Graph, Op, Parameter, Value
 from segdiff.readers import onnx_shapes
 from segdiff.readers.guard import guard, read_bytes
 from segdiff.readers.onnx_functions import inlined
+from segdiff.readers.onnx_light import light_bytes
 from segdiff.readers.onnx_tensors import array_parameter, parameter, sparse_parameter
 
 _DEFAULT_DOMAIN = ("", "ai.onnx")
@@ -28,7 +29,7 @@ _DEFAULT_DOMAIN = ("", "ai.onnx")
 
 def read(path: Path) -> Graph:
     """Read an ONNX file; ModelError where it is missing, damaged, cyclic, or its external data is."""
-    model = load(path)
+    model = load_light(path)
     with guard(path, "the ONNX graph"):
         return _graph(model, path)
 
@@ -36,9 +37,20 @@ def read(path: Path) -> Graph:
 def load(path: Path) -> onnx.ModelProto:
     """The file's message with local functions inlined and external data left outside.
 
-    This is what ``Op.index`` counts in, so engines cut this message.
+    This is what ``Op.index`` counts in, so repairs change this message.
     """
-    data = read_bytes(path)
+    return _message(read_bytes(path), path)
+
+
+def load_light(path: Path) -> onnx.ModelProto:
+    """The same message with the large tensors left in the file too: engines cut this one.
+
+    It cannot be saved as a model: only segdiff finds its tensors (:mod:`segdiff.readers.onnx_light`).
+    """
+    return _message(light_bytes(path), path)
+
+
+def _message(data: bytes, path: Path) -> onnx.ModelProto:
     with guard(path, "the ONNX file"):
         model = onnx.ModelProto()
         model.ParseFromString(data)

@@ -19,6 +19,7 @@ from segdiff.errors import ModelError
 from segdiff.graph import Array, Parameter
 from segdiff.readers.dtypes import numpy_dtype
 from segdiff.readers.guard import guard
+from segdiff.readers.onnx_light import ITSELF
 
 _MAX_DENSE = 1 << 30
 """Bytes a sparse tensor may take once it is dense; its file says nothing about that size."""
@@ -70,11 +71,15 @@ def parameter(name: str, tensor: onnx.TensorProto, model: Path) -> Parameter:
             name, shape, dtype, partial(_load_external, name, tensor, dtype, file, offset, length)
         )
     if tensor.HasField("raw_data") and len(tensor.raw_data) != _bytes(dtype, shape):
-        raise ModelError(
-            f"{model}: tensor {name} of shape {list(shape)} needs {_bytes(dtype, shape)} bytes, "
-            f"the file has {len(tensor.raw_data)}; export the model again"
-        )
+        raise ModelError(_wrong_size(name, model, shape, _bytes(dtype, shape), len(tensor.raw_data)))
     return Parameter(name, shape, dtype, partial(_load, name, tensor, dtype, model))
+
+
+def _wrong_size(name: str, model: Path, shape: tuple[int, ...], needed: int, present: int) -> str:
+    return (
+        f"{model}: tensor {name} of shape {list(shape)} needs {needed} bytes, "
+        f"the file has {present}; export the model again"
+    )
 
 
 def sparse_parameter(name: str, tensor: onnx.SparseTensorProto, model: Path) -> Parameter:
@@ -113,8 +118,9 @@ def _external(
     """(file, offset, bytes) of external data, all three checked."""
     entries: Mapping[str, str] = {entry.key: entry.value for entry in tensor.external_data}
     folder = model.parent.resolve()
-    file = folder / entries.get("location", "")
-    if not entries.get("location") or not file.resolve().is_relative_to(folder):
+    itself = entries.get("location") == ITSELF
+    file = model if itself else folder / entries.get("location", "")
+    if not itself and (not entries.get("location") or not file.resolve().is_relative_to(folder)):
         raise ModelError(
             f"{model}: the data of tensor {name} lies at {entries.get('location', '')!r}, "
             "outside of the model's folder; segdiff reads only files beside the model"
@@ -126,6 +132,8 @@ def _external(
     size = file.stat().st_size
     offset, needed = int(entries.get("offset") or 0), _bytes(dtype, shape)
     length = int(entries.get("length") or needed)
+    if itself and length != needed:
+        raise ModelError(_wrong_size(name, model, shape, needed, length))
     if offset < 0 or length != needed or offset + length > size:
         raise ModelError(
             f"{file}: tensor {name} needs {needed} bytes at {offset} (declared: {length}), "
@@ -157,13 +165,26 @@ def _load_external(
     name: str, tensor: onnx.TensorProto, dtype: str, file: Path, offset: int, length: int
 ) -> Array:
     with guard(file, f"tensor {name}"):
-        raw = np.fromfile(file, dtype=np.uint8, count=length, offset=offset)
-        if raw.size != length:
-            raise ModelError(f"{file}: tensor {name}: the file has become shorter since it was opened")
+        raw = _read(name, file, offset, length)
         if dtype not in _BITS and dtype != "object":
             return raw.view(numpy_dtype(dtype)).reshape(tuple(tensor.dims))
         inline = onnx.TensorProto(data_type=tensor.data_type, dims=tensor.dims, raw_data=raw.tobytes())
         return _load(name, inline, dtype, file)
+
+
+def external_bytes(tensor: onnx.TensorProto, model: Path) -> Array:
+    """The bytes of a tensor's external data, as ``raw_data`` would have them, uint8. Raises ModelError."""
+    name = tensor.name or "(of an attribute)"
+    with guard(model, f"tensor {name}"):
+        dtype, shape = _header(name, tensor.data_type, tensor.dims, model)
+        return _read(name, *_external(name, tensor, dtype, shape, model))
+
+
+def _read(name: str, file: Path, offset: int, length: int) -> Array:
+    raw = np.fromfile(file, dtype=np.uint8, count=length, offset=offset)
+    if raw.size != length:
+        raise ModelError(f"{file}: tensor {name}: the file has become shorter since it was opened")
+    return raw
 
 
 def _load_sparse(

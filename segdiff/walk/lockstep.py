@@ -199,6 +199,7 @@ class Lockstep:
                 self.forms.update({c: (own[c].array.dtype, own[c].array.shape) for c in wanted})
             except EngineError as error:
                 problem = str(error)
+            self._let_own_inputs_go(segment)
         if own is not None and all(c in self.exact for _, c in segment.inputs):
             isolated = own
         else:
@@ -217,6 +218,7 @@ class Lockstep:
             together = compare_arrays(truth, own[c].array)
         if together is not None and together.metrics.max_abs == 0.0:
             self.exact.add(c)
+            self._hold_once(r, c)
         kinds = self.kinds(segment)
         judgement = judge(
             alone,
@@ -267,6 +269,21 @@ class Lockstep:
             return compare_arrays(undisturbed, self._run(segment, feeds, [c])[c].array)
         except EngineError:
             return None
+
+    def _let_own_inputs_go(self, segment: Segment) -> None:
+        """Let go of the candidate's tensors that nothing reads after its own run of the segment.
+
+        One that the reference lacks stays: the isolated run needs it too.
+        """
+        for c in {c for r, c in segment.inputs if r in self.reference_live}:
+            if self.own_needs[c] <= 1:
+                self.own_live.pop(c, None)
+
+    def _hold_once(self, r: str, c: str) -> None:
+        """Of two equal tensors hold the reference's alone."""
+        ours, theirs = self.reference_live[r], self.own_live.get(c)
+        if theirs and (ours.array.dtype, ours.array.shape) == (theirs.array.dtype, theirs.array.shape):
+            self.own_live[c] = ours
 
     def _let_go(self, segment: Segment) -> None:
         for r in {r for r, _ in (*segment.inputs, *segment.outputs)}:
