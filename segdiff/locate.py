@@ -1,42 +1,40 @@
 """Where do the two models part? The method, from two files and an image to a report.
 
-read -> align -> walk both in lockstep -> put every origin to the proof -> explain and weigh it -> report
+read -> align -> walk both in lockstep -> put every origin to the proof -> explain and weigh it -> run both as
+deployed -> report
 """
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from segdiff.align import Alignment, Segment, align, cut
+from segdiff.deployed import NOT_DEPLOYED, as_deployed
 from segdiff.diagnose import explain, tensors_of
-from segdiff.engines import Blocks, Engine, Tensor
-from segdiff.engines.names import undelivered
-from segdiff.errors import EngineError, InputError
+from segdiff.engines import Tensor
+from segdiff.errors import EngineError
 from segdiff.evidence import Evidence, collect
-from segdiff.graph import Array, Graph, Shape
+from segdiff.graph import Array
 from segdiff.inputs import (
     CandidateInput,
     InputComparison,
-    InputSpec,
     Prepared,
     compare_inputs,
     picture_input,
     prepare,
     read_candidate_input,
-    read_deploy_yaml,
 )
 from segdiff.memory import PeakMemory, give_back
 from segdiff.metrics import compare_arrays
 from segdiff.readers import ModelFiles, find, read
 from segdiff.result import AsFed, Cause, OutputInfo, Report
+from segdiff.session import Clock, Engines, default_memory, deploy_config, input_specs, started
 from segdiff.verdict import Findings, conclude
-from segdiff.walk import Candidate, Lockstep, Recall, Thresholds, Walk, repeats_itself, settle
+from segdiff.walk import Lockstep, Recall, Thresholds, Walk, repeats_itself, settle
 from segdiff.walk.lockstep import mask_changed
 from segdiff.weigh import NOT_WEIGHED, Weights, weigh
 
@@ -44,9 +42,6 @@ Progress = Callable[[str, int, int], None]
 """``progress(phase, done, total)``"""
 
 Image = str | Path | Array | Mapping[str, Array]
-
-SHARE_OF_MEMORY = 32
-"""The default budget is the machine's memory divided by this (768 MB of 24 GB)."""
 
 
 def locate(
@@ -58,6 +53,7 @@ def locate(
     cosine: float | None = None,
     abs_error: float | None = None,
     rel_l2: float | None = None,
+    deployed: bool = True,
     memory: int | None = None,
     timeout: float = 300.0,
     threads: int | None = None,
@@ -74,6 +70,8 @@ def locate(
                            the reference's input
     cosine, abs_error, rel_l2   thresholds of your own for a segment's isolated error; by default an error
                            counts when it is many times the segment's own float32 rounding
+    deployed               whether both models also run as their users run them, whole and optimised: an
+                           optimiser's fault vanishes while it is watched
     memory                 bytes of tensors that may wait between the two engines
     timeout                seconds an engine may stay silent before it is stopped
     threads                threads of each engine; by default one for Paddle, every core for onnxruntime
@@ -112,8 +110,12 @@ def locate(
         clock.lap("weigh")
         evidence = collected(files, alignment, walk, lockstep, run)
         as_fed = run_as_fed(alignment, lockstep, run, prepared, fed)
+        optimised = NOT_DEPLOYED
+        if deployed:
+            optimised = as_deployed(engines, alignment, walk, lockstep, feeds, thresholds)
+            clock.lap("deployed")
     how = prepared.how + (fed.how if fed else ())
-    findings = Findings(graphs, alignment, walk, thresholds, random, how, causes, weights, as_fed)
+    findings = Findings(graphs, alignment, walk, thresholds, random, how, causes, weights, as_fed, optimised)
     report = conclude(findings)
     return replace(
         report,
@@ -141,93 +143,6 @@ def fed_input(
         return None
     fed = read_candidate_input(given, image, timeout=timeout)
     return FedInput(fed.tensor, fed.how, compare_inputs(prepared, fed.tensor, config))
-
-
-@dataclass
-class Engines:
-    """Both models in their worker processes."""
-
-    blocks: Blocks
-    reference: Engine
-    candidate: Candidate
-
-    def wait_until_ready(self) -> None:
-        """Wait for both models to be loaded."""
-        self.reference.wait_until_ready()
-        self.candidate.engine.wait_until_ready()
-
-    def hidden(self, graph: Graph) -> frozenset[str]:
-        """Reference values that its engine cannot show."""
-        return undelivered(graph)
-
-    def feeds(
-        self, graphs: tuple[Graph, Graph], alignment: Alignment, prepared: Prepared
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The prepared tensors, under each side's input names."""
-        ours = {name: self.blocks.tensor(prepared.tensors[name]) for name in graphs[0].inputs}
-        partner = {c: r for r, c in alignment.pairs.items()}
-        missing = [name for name in graphs[1].inputs if name not in partner]
-        if missing:
-            raise InputError(
-                f"{graphs[1].path}: input {missing[0]!r} has no counterpart in {graphs[0].path}; "
-                f"its inputs are {', '.join(graphs[0].inputs) or 'none'}"
-            )
-        return ours, {name: ours[partner[name]] for name in graphs[1].inputs}
-
-
-@contextmanager
-def started(
-    files: tuple[ModelFiles, ModelFiles], memory: int | None, timeout: float, threads: int | None
-) -> Iterator[Engines]:
-    """Both engines, starting while the caller reads the files; stopped at the end, whatever happens."""
-    blocks = Blocks()
-    cores = os.cpu_count() or 1
-    options: dict[str, Any] = {
-        "timeout": timeout,
-        "allowance": (memory or default_memory()) // 8,  # the rest is for what must stay alive
-    }
-
-    def start(which: ModelFiles) -> Engine:
-        # Paddle's threads spin while they wait; one leaves the other cores to onnxruntime.
-        return Engine(which, blocks, threads=threads or (cores if which.format == "onnx" else 1), **options)
-
-    reference = start(files[0])
-    candidate = Candidate(lambda: start(files[1]), start(files[1]))
-    try:
-        yield Engines(blocks, reference, candidate)
-    finally:
-        reference.close()
-        candidate.engine.close()
-        blocks.close()
-
-
-def default_memory() -> int:
-    """Bytes of tensors that may wait, where the user says nothing."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // SHARE_OF_MEMORY
-
-
-def input_specs(graphs: tuple[Graph, Graph]) -> tuple[InputSpec, ...]:
-    """What the reference wants to be fed; where it leaves a length open, the candidate's counts."""
-    theirs = dict(zip(graphs[0].inputs, graphs[1].inputs, strict=False))
-    specs = []
-    for name in graphs[0].inputs:
-        ours = graphs[0].value(name)
-        other = graphs[1].value(name if name in graphs[1].inputs else theirs.get(name, name))
-        specs.append(InputSpec(name, narrowed(ours.shape, other.shape), ours.dtype or "float32"))
-    return tuple(specs)
-
-
-def narrowed(ours: Shape | None, theirs: Shape | None) -> Shape | None:
-    """A shape with its open lengths filled from another of the same rank."""
-    if ours is None or theirs is None or len(ours) != len(theirs):
-        return ours or theirs
-    return tuple(b if a is None else a for a, b in zip(ours, theirs, strict=True))
-
-
-def deploy_config(files: tuple[ModelFiles, ModelFiles]) -> Any:
-    """The transforms of the ``deploy.yaml`` beside either model, the reference's first."""
-    found = [each.deploy_yaml for each in files if each.deploy_yaml]
-    return read_deploy_yaml(found[0]) if found else None
 
 
 def observable(alignment: Alignment, hidden: frozenset[str]) -> Alignment:
@@ -349,17 +264,3 @@ def collected(
 def paired_outputs(alignment: Alignment) -> list[tuple[str, str]]:
     """The model outputs that have a partner, (reference, candidate)."""
     return [(r, alignment.pairs[r]) for r in alignment.reference.outputs if r in alignment.pairs]
-
-
-class Clock:
-    """Seconds by phase."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self.last = time.perf_counter()
-
-    def lap(self, phase: str) -> None:
-        """Close a phase."""
-        now = time.perf_counter()
-        self.laps[phase] = round(now - self.last, 3)
-        self.last = now

@@ -93,11 +93,15 @@ def repair(report: Report, path: str | Path) -> Repaired:
         outputs = _outputs(report, evidence, draft)
         _move_external_data(source, draft, target)
         draft.replace(target)
-    left = tuple(o.pair.candidate for o in report.origins if id(o) not in proven)
+    left = tuple(o.pair.candidate for o in report.origins if id(o) not in proven and not o.runtime)
+    optimised = [o.cause.text for o in report.origins if o.runtime and o.cause]
+    remarks += tuple(f"No repair of the file helps here: {text}" for text in optimised)
     return Repaired(target, tuple(proven.values()), left, outputs, remarks)
 
 
 def _evidence(report: Report) -> Evidence:
+    if report.origins and all(origin.runtime for origin in report.origins):
+        raise InputError(f"the file is right as it is: {report.sentence}")
     if report.evidence is None:
         raise InputError(
             f"there is nothing to repair: the verdict is '{report.verdict}'"

@@ -60,6 +60,11 @@ def repro(report: Report, folder: str | Path, *, origin: int = 0) -> Path:
     if not 0 <= origin < len(report.origins):
         raise InputError(f"there is no origin {origin}: the report has {len(report.origins)}")
     blamed = report.origins[origin]
+    if blamed.runtime:
+        raise InputError(
+            f"origin {origin} is no operator of the model but its optimiser's doing: "
+            "attach the model itself, and say which optimiser it is"
+        )
     kept = report.evidence.segments.get(blamed.pair.candidate) if report.evidence else None
     if report.evidence is None or kept is None:
         raise InputError(f"the tensors around {blamed.pair.candidate!r} were not kept; locate again")

@@ -112,6 +112,12 @@ class Origin:
     cause: Cause | None = None
     effect: Effect | None = None
 
+    @property
+    def runtime(self) -> bool:
+        """Whether the model errs only as deployed: ``reference_ops`` are then the graph as written,
+        ``candidate_nodes`` the same place as the framework's optimiser has made it."""
+        return self.cause is not None and self.cause.kind.startswith("runtime.")
+
 
 @dataclass(frozen=True)
 class OutputInfo:
@@ -142,10 +148,10 @@ class Report:
     """The answer to "where do the two models part?".
 
     ``sentence`` says the verdict for a person; ``remarks`` what else one should know; ``input_findings``
-    what was fed and how. ``pairs`` stand in walk order, ``origins`` too. ``together`` is the effect of
-    repairing all origins at once. ``as_fed`` is what the candidate's
-    own input does, where it was given. ``image`` is the image's path, where it was given as
-    one; ``evidence`` keeps the tensors that a repair and a repro need.
+    what was fed and how. ``pairs`` stand in walk order, ``origins`` too, those of an optimiser last.
+    ``together`` is the effect of repairing all origins at once. ``as_fed`` is what the candidate's own input
+    does, where it was given. ``image`` is the image's path, where it was given as one; ``evidence`` keeps the
+    tensors that a repair and a repro need.
     """
 
     verdict: Verdict
@@ -175,9 +181,13 @@ class Report:
 
     @property
     def homes(self) -> tuple[str, ...]:
-        """Where the error lives: ``input``, ``network``, both, or nowhere that was looked at."""
-        fed = self.as_fed is not None and not self.as_fed.comparison.same
-        return (*(("input",) if fed else ()), *(("network",) if self.origins else ()))
+        """Where the error lives: ``input``, ``network``, ``runtime``; several, or nowhere."""
+        found = {
+            "input": self.as_fed is not None and not self.as_fed.comparison.same,
+            "network": any(not origin.runtime for origin in self.origins),
+            "runtime": any(origin.runtime for origin in self.origins),
+        }
+        return tuple(home for home, here in found.items() if here)
 
     @property
     def exit_code(self) -> int:

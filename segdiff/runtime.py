@@ -10,69 +10,37 @@ few are left without which it vanishes; the optimised graphs with and without th
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from segdiff.align.kinds import kind_of
 from segdiff.engines import Deployed, Engine, Tensor
 from segdiff.errors import EngineError
 from segdiff.graph import Array, Graph
 from segdiff.metrics import Comparison, Metrics, compare_arrays
+from segdiff.optimisers import LEVELS, OPTIMISERS, PASSES
 from segdiff.rewriting import Rewriting, rewritings
-from segdiff.walk.judge import EPSILON, NOISE_FACTOR, Thresholds, disturbed, judge
-
-LEVELS = ("basic", "extended", "layout", "all")
-"""Of onnxruntime, each with the optimisers of those before it."""
-
-OPTIMISERS = (
-    *("ConstantFolding", "Pad_Fusion", "ConvBNFusion", "ConvMulFusion", "ConvAddFusion", "DivMulFusion"),
-    *("FuseReluClip", "NoopElimination", "EliminateIdentity", "EliminateSlice", "EliminateDropout"),
-    *("UnsqueezeElimination", "ExpandElimination", "CastElimination", "CastChainElimination"),
-    *("CommonSubexpressionElimination", "ConstantSharing", "ReshapeFusion", "PreShapeNodeElimination"),
-    *("GemmTransposeFusion", "GemmSumFusion", "MatMulAddFusion", "MatMul_BatchNormalization_Fusion"),
-    *("NotWhereFusion", "LabelEncoderFusion", "ClipQuantRewrite", "ReluQuantRewrite", "WhereDummyDq"),
-    *("GeluFusionL1", "LayerNormFusionL1", "GeluFusionL2", "LayerNormFusionL2", "SimplifiedLayerNormFusion"),
-    *("GatherSliceToSplitFusion", "GatherToSliceFusion", "SliceConcatToSpaceToDepthFusion"),
-    *("TransposeOptimizer", "DoubleQDQPairsRemover", "QDQPropagationTransformer", "QDQS8ToU8Transformer"),
-    *("QDQSelectorActionTransformer", "QDQFinalCleanupTransformer", "EnsureUniqueDQForNodeUnit"),
-    *("ConstantFoldingDQ", "IdenticalChildrenConsolidation", "FuseInitializersTransformer"),
-    *("FuseFp16InitializerToFp32NodeTransformer", "ConvActivationFusion", "ConvAddActivationFusion"),
-    *("GemmActivationFusion", "MatMulActivationFusion", "MatMulScaleFusion", "MatmulTransposeFusion"),
-    *("MatMulIntegerToFloatFusion", "DynamicQuantizeMatMulFusion", "AttentionFusion"),
-    *("EmbedLayerNormFusion", "SkipLayerNormFusion", "BiasSkipLayerNormFusion", "BiasGeluFusion"),
-    *("FastGeluFusion", "QuickGeluFusion", "BiasSoftmaxFusion", "BiasDropoutFusion"),
-    *("GroupQueryAttentionFusion", "GroupQueryAttentionPreNormFusion", "DQMatMulNBitsFusion"),
-    *("MatMulNBitsMlpFusion", "MatMulNBitsQkvFusion", "Avx2WeightS8ToU8Transformer"),
-    *("NchwcTransformer", "NhwcTransformer"),
-)
-"""As onnxruntime 1.31 calls them; a name that a version does not know is ignored by it."""
-
-PASSES = (
-    *("simplify_with_basic_ops_pass", "layer_norm_fuse_pass", "attention_lstm_fuse_pass", "is_test_pass"),
-    *("seqconv_eltadd_relu_fuse_pass", "seqpool_cvm_concat_fuse_pass", "mul_lstm_fuse_pass"),
-    *("fc_gru_fuse_pass", "mul_gru_fuse_pass", "seq_concat_fc_fuse_pass", "fc_fuse_pass"),
-    *("gpu_cpu_squeeze2_matmul_fuse_pass", "gpu_cpu_reshape2_matmul_fuse_pass"),
-    *("gpu_cpu_flatten2_matmul_fuse_pass", "gpu_cpu_map_matmul_v2_to_mul_pass"),
-    *("gpu_cpu_map_matmul_v2_to_matmul_pass", "gpu_cpu_map_matmul_to_mul_pass", "matmul_scale_fuse_pass"),
-    *("matmul_v2_scale_fuse_pass", "repeated_fc_relu_fuse_pass", "squared_mat_sub_fuse_pass"),
-    *("conv_bn_fuse_pass", "conv_eltwiseadd_bn_fuse_pass", "conv_transpose_bn_fuse_pass"),
-    *("conv_transpose_eltwiseadd_bn_fuse_pass", "constant_folding_pass", "self_attention_fuse_pass"),
-    *("common_subexpression_elimination_pass", "identity_op_clean_pass", "map_op_to_another_pass"),
-    *("reduce_as_sum_pass", "dead_code_elimination_pass", "conv2d_bn_fuse_pass", "matmul_weight_trans_pass"),
-)
-"""Paddle's passes for a CPU, of the old program (as a Config's pass builder lists them) and of PIR."""
+from segdiff.walk.judge import EPSILON, NOISE_FACTOR, TIE_FACTOR, Thresholds, disturbed, judge
 
 HALF = 2.0**-11
 STEP = 2.0**-8
 """The rounding of a model that computes in half precision, or in bytes."""
 
-MOST_TRIALS = 40
-"""Sessions started in the search for an optimiser."""
+MOST_TRIALS, MOST_SECONDS = 40, 30.0
+"""Sessions started in the search for an optimiser, and how long it may take."""
+
+CHOOSING = frozenset({"arg_max", "arg_min", "top_k", "sort"})
+"""Kinds that pick between floats."""
+
+LEAST_CHANGED = 1e-3
+"""Share of a mask that may change because two classes are equal within rounding."""
 
 
 @dataclass(frozen=True)
@@ -98,16 +66,37 @@ class RuntimeFinding:
         """Whether leaving the optimisers out makes the difference vanish."""
         return bool(self.optimisers)
 
+    @property
+    def worst(self) -> tuple[str, Comparison]:
+        """The output that errs most, and by how much."""
+        return max(self.outputs.items(), key=lambda item: (item[1].mismatch is not None, error_of(item[1])))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the walk has found out already, so that a healthy model runs only once more.
+
+    ``written`` are outputs of the run as written; ``errors`` how far they are from the other model's, where
+    the two agree: rounding, that is, and an optimiser that changes no more than that does no harm.
+    """
+
+    written: Mapping[str, Array] = field(default_factory=dict)
+    errors: Mapping[str, Comparison] = field(default_factory=dict)
+
 
 def optimisation(
-    engine: Engine, graph: Graph, feeds: Mapping[str, Tensor], thresholds: Thresholds | None = None
+    engine: Engine,
+    graph: Graph,
+    feeds: Mapping[str, Tensor],
+    thresholds: Thresholds | None = None,
+    known: Known | None = None,
 ) -> RuntimeFinding | None:
     """What onnxruntime's optimiser does to the outputs of an ONNX model; None where nothing that counts.
 
     Raises EngineError where the model does not run whole.
     """
-    bench = Bench(engine, graph, feeds, thresholds or Thresholds())
-    if not bench.differs(Deployed()):
+    bench = suspicious(engine, graph, feeds, thresholds, known)
+    if bench is None:
         return None
     level = next((each for each in LEVELS if bench.differs(Deployed(each))), "all")
     culprits = bench.culprits(level, OPTIMISERS)
@@ -119,22 +108,42 @@ def optimisation(
 
 
 def paddle_ir(
-    engine: Engine, graph: Graph, feeds: Mapping[str, Tensor], thresholds: Thresholds | None = None
+    engine: Engine,
+    graph: Graph,
+    feeds: Mapping[str, Tensor],
+    thresholds: Thresholds | None = None,
+    known: Known | None = None,
 ) -> RuntimeFinding | None:
     """The same of Paddle: IR optimisation on against off. Raises EngineError where the model does not run."""
-    bench = Bench(engine, graph, feeds, thresholds or Thresholds())
-    if not bench.differs(Deployed()):
+    bench = suspicious(engine, graph, feeds, thresholds, known)
+    if bench is None:
         return None
     culprits = bench.culprits("all", PASSES)
     residual = bench.residual(Deployed("all", culprits)) if culprits else None
     said = f", by {' and '.join(culprits)}" if culprits else ""
-    text = f"Paddle's IR optimisation changes the result{said}; config.switch_ir_optim(False) avoids it."
+    text = f"Paddle's IR optimisation changes the result{said}; config.switch_ir_optim(False) avoids it"
     return RuntimeFinding(
         "runtime.paddle_ir", text, "all", bench.compared(Deployed()), culprits, (), residual
     )
 
 
-@dataclass(frozen=True)
+def suspicious(
+    engine: Engine,
+    graph: Graph,
+    feeds: Mapping[str, Tensor],
+    thresholds: Thresholds | None,
+    known: Known | None,
+) -> Bench | None:
+    """A bench for a model that its optimiser changes; None for one that it does not, or that never repeats
+    itself. What the walk knows can acquit, but not convict."""
+    bench = Bench(engine, graph, feeds, thresholds or Thresholds(), known or Known())
+    if known and not bench.differs(Deployed()):
+        return None
+    bench = replace(bench, known=Known())
+    return bench if bench.differs(Deployed()) and bench.repeats() else None
+
+
+@dataclass(frozen=True, eq=False)
 class Bench:
     """One model and its input, run in several ways."""
 
@@ -142,62 +151,112 @@ class Bench:
     graph: Graph
     feeds: Mapping[str, Tensor]
     thresholds: Thresholds
+    known: Known
+
+    def run(self, how: Deployed, feeds: Mapping[str, Tensor] | None = None) -> dict[str, Array]:
+        """The outputs of one way to run."""
+        got = self.engine.run_deployed(feeds or self.feeds, self.graph.outputs, how)
+        return {name: got[name].array for name in self.graph.outputs}
 
     @cached_property
-    def written(self) -> dict[str, Tensor]:
+    def written(self) -> Mapping[str, Array]:
         """The outputs without any optimisation."""
-        return self.engine.run_deployed(self.feeds, self.graph.outputs, Deployed("none"))
+        if set(self.graph.outputs) <= self.known.written.keys():
+            return self.known.written
+        return self.run(Deployed("none"))
 
-    @cached_property
-    def noise(self) -> dict[str, Comparison] | None:
-        """What the last bit of the input does to them; None for a model that does not repeat itself."""
-        again = self.engine.run_deployed(self.feeds, self.graph.outputs, Deployed("none"))
-        if any(different(self.written[name].array, again[name].array) for name in self.graph.outputs):
-            return None
-        blocks, unit = self.engine.blocks, rounding(self.graph)
+    def shaken(self, roundings: float) -> dict[str, Comparison]:
+        """What so many roundings of the input do to the outputs."""
+        unit, blocks = roundings * rounding(self.graph), self.engine.blocks
         feeds = {
             name: blocks.tensor(shaken(tensor.array, unit, seed))
             for seed, (name, tensor) in enumerate(self.feeds.items())
         }
-        got = self.engine.run_deployed(feeds, self.graph.outputs, Deployed("none"))
-        return {
-            name: compare_arrays(self.written[name].array, got[name].array) for name in self.graph.outputs
-        }
+        return self._against_written(self.run(Deployed("none"), feeds))
+
+    @cached_property
+    def noise(self) -> dict[str, Comparison]:
+        """What the last bit of the input does to the outputs."""
+        return self.shaken(1.0)
+
+    @cached_property
+    def ties(self) -> dict[str, Comparison]:
+        """What as many roundings as an error may have do to outputs that choose: a mask, an index."""
+        return self.shaken(NOISE_FACTOR)
+
+    def _against_written(self, got: Mapping[str, Array]) -> dict[str, Comparison]:
+        return {name: compare_arrays(self.written[name], got[name]) for name in self.graph.outputs}
 
     def compared(self, how: Deployed) -> dict[str, Comparison]:
         """The outputs of a way to run against those as written."""
-        got = self.engine.run_deployed(self.feeds, self.graph.outputs, how)
-        return {
-            name: compare_arrays(self.written[name].array, got[name].array) for name in self.graph.outputs
-        }
+        return self._against_written(self.run(how))
 
     def differs(self, how: Deployed) -> bool:
         """Whether an output differs by more than the model's own rounding."""
         return any(self._counts(name, comparison) for name, comparison in self.compared(how).items())
 
-    def _counts(self, name: str, comparison: Comparison) -> bool:
-        def noise() -> Comparison | None:
-            return self.noise[name] if self.noise is not None else comparison
+    def repeats(self) -> bool:
+        """Whether the model as written gives the same twice; what draws random numbers does not."""
+        again = self.run(Deployed("none"))
+        return all(
+            np.array_equal(self.written[n], again[n], equal_nan=again[n].dtype.kind == "f") for n in again
+        )
 
+    def _counts(self, name: str, comparison: Comparison) -> bool:
+        """More than rounding; where the user has bounds, beyond those, too."""
+        tolerated = self.thresholds.given and not self.thresholds.crossed(comparison)
+        return not tolerated and self._more_than_rounding(name, comparison)
+
+    def _more_than_rounding(self, name: str, comparison: Comparison) -> bool:
+        usual = self.known.errors.get(name)
+        if usual is not None and within(comparison, usual):
+            return False
+        if comparison.discrete and not comparison.mismatch:
+            fewest = LEAST_CHANGED if self.choices else 0.0
+            return comparison.changed > max(fewest, TIE_FACTOR * self.ties[name].changed)
         roundings = NOISE_FACTOR * rounding(self.graph) / EPSILON
-        return judge(comparison, self.thresholds, noise, bounded=False, roundings=roundings).fault
+        return judge(
+            comparison, Thresholds(), lambda: self.noise[name], bounded=False, roundings=roundings
+        ).fault
+
+    @cached_property
+    def choices(self) -> bool:
+        """Whether integers of this model may be choices between tensors of floats."""
+        return any(kind_of(op) in CHOOSING for op in self.graph.ops)
 
     def residual(self, how: Deployed) -> Metrics:
         """The metrics of the output that errs most."""
-        return max(self.compared(how).values(), key=lambda c: c.metrics.rel_l2).metrics
+        return max(self.compared(how).values(), key=error_of).metrics
 
     def culprits(self, level: str, names: Sequence[str]) -> tuple[str, ...]:
         """The fewest of these optimisers without which the difference vanishes; none where it stays."""
-        left = MOST_TRIALS
+        left, end = MOST_TRIALS, time.monotonic() + MOST_SECONDS
 
         def vanishes(without: Sequence[str]) -> bool:
             nonlocal left
             left -= 1
             with suppress(EngineError):  # a model may need an optimiser: that is no proof
-                return left >= 0 and not self.differs(Deployed(level, tuple(without)))
+                in_time = left >= 0 and time.monotonic() < end
+                return in_time and not self.differs(Deployed(level, tuple(without)))
             return False
 
         return tuple(fewest(names, vanishes)) if vanishes(names) else ()
+
+
+def error_of(comparison: Comparison) -> float:
+    """Relative error, for picking the worst of several outputs; NaN is the worst."""
+    error = comparison.metrics.rel_l2
+    return error if error == error else float("inf")
+
+
+def within(comparison: Comparison, usual: Comparison) -> bool:
+    """Whether a difference is no more than a few times the usual one."""
+    if comparison.mismatch or usual.mismatch:
+        return False
+    if comparison.discrete:
+        return comparison.changed <= TIE_FACTOR * usual.changed
+    ours, theirs = comparison.metrics, usual.metrics
+    return ours.rel_l2 <= TIE_FACTOR * theirs.rel_l2 and ours.max_abs <= TIE_FACTOR * theirs.max_abs
 
 
 def fewest(names: Sequence[str], enough: Callable[[Sequence[str]], bool]) -> list[str]:
@@ -224,11 +283,6 @@ def cut(names: Sequence[str], parts: int) -> Iterator[list[str]]:
     """In so many pieces of about one length."""
     bounds = np.linspace(0, len(names), parts + 1).astype(int)
     return (list(names[a:b]) for a, b in pairwise(bounds) if b > a)
-
-
-def different(one: Array, other: Array) -> bool:
-    """Whether two runs of the same model gave different numbers."""
-    return not np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
 
 
 def rounding(graph: Graph) -> float:
@@ -272,4 +326,4 @@ def words(level: str, culprits: tuple[str, ...], changed: tuple[Rewriting, ...])
     names = ", ".join(repr(name) for name in culprits)
     cure = f"disabled_optimizers=[{names}]" if culprits else "a lower graph_optimization_level"
     joint = ", and the result changes" if what else " changes the result"
-    return f"{who} (level {level}){what}{where}{joint}; {cure} avoids it."
+    return f"{who} (level {level}){what}{where}{joint}; {cure} avoids it"

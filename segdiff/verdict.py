@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from segdiff.align import Alignment, Segment, coverage
 from segdiff.align.kinds import kind_of
 from segdiff.align.view import View
+from segdiff.deployed import NOT_DEPLOYED, AsDeployed
 from segdiff.graph import Graph, Op
 from segdiff.metrics import Comparison
 from segdiff.result import (
@@ -48,6 +49,7 @@ class Findings:
     causes: Mapping[Segment, Cause] = field(default_factory=dict)
     weights: Weights = NOT_WEIGHED
     as_fed: AsFed | None = None
+    optimised: AsDeployed = NOT_DEPLOYED
 
 
 def conclude(findings: Findings) -> Report:
@@ -59,6 +61,7 @@ def conclude(findings: Findings) -> Report:
     share = coverage(alignment)
     outputs = output_infos(findings)
     verdict, sentence, remarks = decide(findings, origins, share, pairs)
+    verdict, sentence = with_optimisers(findings.optimised, verdict, sentence)
     verdict, sentence = with_input(findings.as_fed, verdict, sentence)
     ours, theirs = alignment.reference, alignment.candidate
     return Report(
@@ -74,7 +77,7 @@ def conclude(findings: Findings) -> Report:
             "noise_factor": NOISE_FACTOR,
         },
         outputs=outputs,
-        origins=origins,
+        origins=origins + findings.optimised.origins,
         together=findings.weights.together,
         as_fed=findings.as_fed,
         first_crossing=crossing,
@@ -84,7 +87,7 @@ def conclude(findings: Findings) -> Report:
             tuple(name for name in theirs.values if name not in set(alignment.pairs.values())),
         ),
         input_findings=findings.how,
-        remarks=remarks,
+        remarks=remarks + findings.optimised.remarks,
     )
 
 
@@ -240,6 +243,17 @@ def decide(
         f"The models agree: no operator errs on equal inputs ({len(pairs)} compared).",
         tuple(remarks),
     )
+
+
+def with_optimisers(optimised: AsDeployed, verdict: Verdict, sentence: str) -> tuple[Verdict, str]:
+    """Verdict and sentence once both models have run as deployed, too."""
+    causes = [origin.cause for origin in optimised.origins if origin.cause]
+    if not causes:
+        return verdict, sentence
+    told = causes[0].text
+    if verdict == "agrees":
+        return "diverges", f"The models agree as written, but as deployed they do not: {told}."
+    return verdict, f"{sentence} Besides, as deployed: {told}."
 
 
 def with_input(as_fed: AsFed | None, verdict: Verdict, sentence: str) -> tuple[Verdict, str]:

@@ -138,6 +138,7 @@ def test_the_files_and_options_reach_the_api(answer: Answer) -> None:
         "timeout": 9.0,
         "threads": 2,
         "candidate_input": None,
+        "deployed": True,
     }
 
 
@@ -146,6 +147,7 @@ def test_what_is_not_asked_for_is_none(answer: Answer) -> None:
     main(["locate", *FILES])
     given = calls[0][1]
     assert given.pop("timeout") == 300.0
+    assert given.pop("deployed") is True
     del given["progress"]
     assert set(given.values()) == {None}
 

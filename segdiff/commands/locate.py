@@ -58,6 +58,12 @@ def locate_options(parser: Parser) -> None:
     group.add_argument("--cosine", type=cosine, metavar="X", help="lowest cosine that is no fault")
     group.add_argument("--abs-error", type=bound, metavar="X", help="largest max_abs that is no fault")
     group.add_argument("--rel-l2", type=bound, metavar="X", help="largest rel_l2 that is no fault")
+    parser.add_argument(
+        "--no-deployed",
+        dest="deployed",
+        action="store_false",
+        help="do not run the models as deployed, optimised (an optimiser's fault hides from the walk)",
+    )
     group = parser.add_argument_group("resources")
     group.add_argument("--memory", type=size, metavar="SIZE", help="for waiting tensors: 512M, 2G")
     group.add_argument(
@@ -71,7 +77,7 @@ def run_locate(arguments: Arguments, parser: Parser) -> int:
     _check_files(arguments, parser)
     report = located(arguments)
     delivered = deliver(report, arguments)
-    if arguments.repro and report.origins:
+    if arguments.repro and "network" in report.homes:
         report.repro(arguments.repro)
     if report.verdict == "inconclusive":
         complain(f"could not tell: {one_line(report.sentence)}")
@@ -121,7 +127,7 @@ def _converted(reference: str, opset: int | None, stack: ExitStack) -> Path:
 
 
 def _options(arguments: Arguments) -> dict[str, Any]:
-    names = ("candidate_input", "cosine", "abs_error", "rel_l2", "memory", "timeout", "threads")
+    names = ("candidate_input", "cosine", "abs_error", "rel_l2", "deployed", "memory", "timeout", "threads")
     return {name: getattr(arguments, name) for name in names}
 
 

@@ -9,6 +9,7 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping
 
+from segdiff.metrics import Comparison
 from segdiff.report.clean import clean
 from segdiff.report.text import number, rel_l2, shape_text, share
 from segdiff.result import Cause, Effect, Origin, PairInfo, Report
@@ -58,9 +59,34 @@ def _isolated(pair: PairInfo) -> float:
     return math.inf if math.isnan(value) else value
 
 
+def first_heading(first: Origin) -> str:
+    """What stands over the first origin."""
+    if first.runtime:
+        return "An optimiser changes the result: the graph as written, and as optimised"
+    return "The first origin: the first segment that errs on equal inputs"
+
+
+def columns(origin: Origin) -> tuple[str, str]:
+    """What the two sides of an origin are."""
+    return ("as written", "as optimised") if origin.runtime else ("reference", "candidate")
+
+
+def error_rows(origin: Origin) -> Iterator[tuple[str, Comparison | None, str]]:
+    """A label, the errors, and what they mean."""
+    pair = origin.pair
+    if origin.runtime:
+        yield "as deployed", pair.cumulative, "the output, against the same model as written"
+        return
+    yield "isolated", pair.isolated, "on equal inputs: this segment alone"
+    yield "cumulative", pair.cumulative, "from the image: what you see"
+    if pair.noise:
+        yield "rounding", pair.noise, "the segment's own, to compare"
+
+
 def crossing(report: Report) -> str | None:
     """What it means that the error shows elsewhere than it begins; None where it is the same place."""
-    seen, first = report.first_crossing, report.first
+    seen = report.first_crossing
+    first = report.first if report.first and not report.first.runtime else None
     if seen is not None and first is not None:
         if (seen.reference, seen.candidate) == (first.pair.reference, first.pair.candidate):
             return None
@@ -87,6 +113,8 @@ def _named(pair: PairInfo) -> str:
 
 def surroundings(report: Report, origin: Origin) -> Iterator[Line]:
     """Where an origin sits: its inputs, its neighbours in walk order, whether it was confirmed."""
+    if origin.runtime:
+        return
     keys = [(pair.reference, pair.candidate) for pair in report.pairs]
     states = {key: pair.state for key, pair in zip(keys, report.pairs, strict=True)}
     for reference, candidate in origin.inputs[:AROUND]:
@@ -135,12 +163,14 @@ def cause_lines(report: Report, origin: Origin) -> Iterator[Line]:
             yield "", _proof(origin.cause)
     if origin.effect:
         yield "effect", effect_text(origin.effect)
-    if origin.cause and origin.cause.proven:
+    if origin.cause and origin.cause.proven and not origin.runtime:
         yield "repair", repair_command(report)
 
 
 def _proof(cause: Cause) -> str:
     words = "proven: with this changed the error vanishes" if cause.proven else "a guess, not proven"
+    if cause.kind.startswith("runtime."):
+        words = "proven: without it the error vanishes" if cause.proven else "which one, was not found"
     if cause.residual is None:
         return words
     before = f"{number(cause.before.rel_l2)} before, " if cause.before else ""

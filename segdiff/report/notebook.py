@@ -17,7 +17,11 @@ from segdiff.report.facts import (
     Line,
     cause_lines,
     closing_lines,
+    columns,
     crossing,
+    error_rows,
+    first_heading,
+    input_lines,
     other_origin,
     shown_pairs,
     surroundings,
@@ -53,6 +57,9 @@ def _sections(report: Report) -> Iterator[str]:
     yield f'<p style="color:{colour};font-weight:bold">{mark} {_text(report.sentence)}</p>'
     models = (("reference", report.reference), ("candidate", report.candidate))
     yield _lines((side, f"{model.path} ({model.format}, {model.ops} ops)") for side, model in models)
+    fed = list(input_lines(report))
+    if fed:
+        yield _lines(fed)
     if report.first:
         yield from _first(report, report.first)
     story = crossing(report)
@@ -83,14 +90,12 @@ def _cells(*values: object) -> list[str]:
 
 
 def _first(report: Report, first: Origin) -> Iterator[str]:
-    yield "<h4>The first origin: the first segment that errs on equal inputs</h4>"
+    yield f"<h4>{escape(first_heading(first))}</h4>"
     names = _cells(f"→ {clean(first.pair.reference)}", f"→ {clean(first.pair.candidate)}")
     operators = [f"<td>{_ops(first.reference_ops)}</td>", f"<td>{_ops(first.candidate_nodes)}</td>"]
-    yield _table(("reference", "candidate"), [operators, names])
-    rows = [("isolated", first.pair.isolated), ("cumulative", first.pair.cumulative)]
-    if first.pair.noise:
-        rows.append(("own rounding", first.pair.noise))
-    yield _table(("", "cosine", "max_abs", "rel_l2"), (_cells(label, *_numbers(c)) for label, c in rows))
+    yield _table(columns(first), [operators, names])
+    rows = (_cells(label, *_numbers(comparison)) for label, comparison, _ in error_rows(first))
+    yield _table(("", "cosine", "max_abs", "rel_l2"), rows)
     yield _lines([*value_lines(first.pair), *surroundings(report, first), *cause_lines(report, first)])
 
 

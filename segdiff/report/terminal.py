@@ -28,7 +28,10 @@ from segdiff.report.facts import (
     by_weight,
     cause_lines,
     closing_lines,
+    columns,
     crossing,
+    error_rows,
+    first_heading,
     input_lines,
     other_origin,
     shown_pairs,
@@ -110,9 +113,9 @@ def _heading(words: str) -> RenderableType:
 
 
 def _first(report: Report, first: Origin) -> Iterator[RenderableType]:
-    yield _heading("The first origin: the first segment that errs on equal inputs")
+    yield _heading(first_heading(first))
     yield _side_by_side(first)
-    yield _errors(first.pair)
+    yield _errors(first)
     yield _lines([*value_lines(first.pair), *surroundings(report, first)])
     causes = list(cause_lines(report, first))
     if causes:
@@ -122,9 +125,10 @@ def _first(report: Report, first: Origin) -> Iterator[RenderableType]:
 
 def _side_by_side(origin: Origin) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, header_style="dim")
-    table.add_column("reference", width=COLUMN, overflow="fold")
+    left, right = columns(origin)
+    table.add_column(left, width=COLUMN, overflow="fold")
     table.add_column("", width=1, no_wrap=True)
-    table.add_column("candidate", width=COLUMN, overflow="fold")
+    table.add_column(right, width=COLUMN, overflow="fold")
     ours, theirs = origin.reference_ops, origin.candidate_nodes
     table.add_row(_ops(ours, theirs), "", _ops(theirs, ours))
     table.add_row(_name(origin.pair.reference), "", _name(origin.pair.candidate))
@@ -166,17 +170,11 @@ def _hanging(key: str, value: str) -> str:
     return "\n".join([key, *(f"      {line}" for line in chop_cells(value, COLUMN - 6))])
 
 
-def _errors(pair: PairInfo) -> RenderableType:
+def _errors(origin: Origin) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column(width=LABEL - 1)
-    rows: list[tuple[str, Comparison | None, str]] = [
-        ("isolated", pair.isolated, "on equal inputs: this segment alone"),
-        ("cumulative", pair.cumulative, "from the image: what you see"),
-    ]
-    if pair.noise:
-        rows.append(("rounding", pair.noise, "the segment's own, to compare"))
     table.add_row("", *(Text(title, "dim") for title in ("cosine", "max_abs", "rel_l2")))
-    for label, comparison, meaning in rows:
+    for label, comparison, meaning in error_rows(origin):
         table.add_row(Text(label, "dim"), *map(Text, _numbers(comparison)), Text(meaning, "dim"))
     return Padding(table, (0, 0, 1, 2))
 

@@ -108,7 +108,8 @@ class Candidate:
 class Lockstep:
     """The state of one walk: tensors alive on both sides, and how often each will still be needed.
 
-    ``forms`` remembers dtype and shape of the candidate's own tensors, for later walks over a part.
+    ``forms`` remembers dtype and shape of the candidate's own tensors, for later walks over a part;
+    ``ends`` are the outputs of both models, (reference's, candidate's), by the candidate's name.
     """
 
     candidate: Candidate
@@ -123,6 +124,7 @@ class Lockstep:
     exact: set[str] = field(default_factory=set)
     needs: Counter[str] = field(default_factory=Counter)
     own_needs: Counter[str] = field(default_factory=Counter)
+    ends: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def walk(
         self,
@@ -228,8 +230,10 @@ class Lockstep:
             roundings=roundings(self.graph, segment.ops, self._input_shapes(segment), truth.shape),
         )
         digest = digest_of(truth) if judgement.fault else None
-        final = own is not None and c in self.graph_outputs
-        changed = mask_changed(truth, own[c].array) if own is not None and final else None
+        changed = None
+        if own is not None and c in self.graph_outputs:
+            self.ends[c] = self.reference_live[r], self.own_live.get(c, own[c])
+            changed = mask_changed(truth, own[c].array)
         return PairResult(r, c, truth.shape, together, alone, judgement, digest, changed)
 
     def kinds(self, segment: Segment) -> set[str]:

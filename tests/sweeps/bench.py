@@ -16,20 +16,11 @@ from segdiff.align.view import view_of
 from segdiff.engines import Blocks, Engine
 from segdiff.engines.protocol import Load
 from segdiff.inputs import prepare
-from segdiff.locate import (
-    Engines,
-    default_memory,
-    explained,
-    input_specs,
-    observable,
-    proven,
-    recall,
-    walked,
-    weighed,
-)
+from segdiff.locate import explained, observable, proven, recall, walked, weighed
 from segdiff.metrics import compare_arrays
 from segdiff.readers import ModelFiles, find, read
 from segdiff.result import Report
+from segdiff.session import Engines, default_memory, input_specs
 from segdiff.verdict import Findings, conclude
 from segdiff.walk import Candidate, Thresholds
 from tests.sweeps.pairs import Pair

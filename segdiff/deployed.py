@@ -1,0 +1,138 @@
+"""Do the models give as deployed what they give when watched? The runtime leg, from the walk to origins.
+
+Every reader of a watched tensor keeps an operator from being fused, so the walk cannot see an optimiser's
+fault. Both models run once more, as their users run them (``segdiff.runtime``); what the walk already knows
+of their outputs saves a healthy pair every further run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from segdiff.align import Alignment
+from segdiff.align.view import View
+from segdiff.engines import Engine, Tensor
+from segdiff.errors import EngineError
+from segdiff.graph import Array
+from segdiff.metrics import Comparison
+from segdiff.result import Cause, OpInfo, Origin, PairInfo
+from segdiff.runtime import Known, RuntimeFinding, optimisation, paddle_ir
+from segdiff.session import Engines
+from segdiff.walk import Lockstep, Thresholds, Walk
+
+
+@dataclass(frozen=True)
+class AsDeployed:
+    """What the optimisers change, as origins; ``remarks`` on a model that does not run as deployed."""
+
+    origins: tuple[Origin, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+NOT_DEPLOYED = AsDeployed()
+
+
+@dataclass(frozen=True)
+class Side:
+    """One model, with what the walk knows of its outputs."""
+
+    name: str
+    engine: Engine
+    view: View
+    feeds: Mapping[str, Tensor]
+    known: Known
+
+
+def as_deployed(
+    engines: Engines,
+    alignment: Alignment,
+    walk: Walk,
+    lockstep: Lockstep,
+    feeds: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
+    thresholds: Thresholds,
+) -> AsDeployed:
+    """Run both models as deployed. Never raises: a model that fails there is a remark."""
+    if walk.problem:
+        return NOT_DEPLOYED
+    origins, remarks = [], []
+    for side in sides(engines, alignment, walk, lockstep, feeds):
+        probe = optimisation if side.engine.files.format == "onnx" else paddle_ir
+        try:
+            found = probe(side.engine, side.view.graph, side.feeds, thresholds, side.known)
+        except EngineError as error:
+            remarks.append(f"The {side.name} does not run as deployed, optimised: {error}")
+            continue
+        if found is not None:
+            origins.append(origin_of(side, found))
+    return AsDeployed(tuple(origins), tuple(remarks))
+
+
+def sides(
+    engines: Engines,
+    alignment: Alignment,
+    walk: Walk,
+    lockstep: Lockstep,
+    feeds: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
+) -> Iterator[Side]:
+    """The candidate, then the reference; a file that is compared with itself only once."""
+    ours, theirs = alignment.reference, alignment.candidate
+    errors = {} if walk.diverges else errors_of(walk)
+    partner = {c: r for r, c in alignment.pairs.items()}
+    written = {c: tensors for c, tensors in lockstep.ends.items() if c in partner}
+    their_ends = {c: tensors[1] for c, tensors in written.items()}
+    our_ends = {partner[c]: tensors[0] for c, tensors in written.items()}
+    our_errors = {partner[c]: error for c, error in errors.items() if c in partner}
+    candidate = engines.candidate.engine
+    yield Side("candidate", candidate, theirs, feeds[1], known_of(theirs, their_ends, errors))
+    if engines.reference.files.program != candidate.files.program:
+        known = known_of(ours, our_ends, our_errors)
+        yield Side("reference", engines.reference, ours, feeds[0], known)
+
+
+def errors_of(walk: Walk) -> dict[str, Comparison]:
+    """How far the two models are apart, by the candidate's value; nothing where they diverge."""
+    return {pair.candidate: pair.cumulative for step in walk.steps for pair in step.pairs if pair.cumulative}
+
+
+def known_of(view: View, ends: Mapping[str, Tensor], errors: Mapping[str, Comparison]) -> Known:
+    """What is known of a model's outputs, by the names that the file gives them."""
+    sources = {name: view.source(name) for name in view.graph.outputs}
+    arrays = {name: ends[source].array for name, source in sources.items() if source in ends}
+    return Known(
+        {name: array for name, array in arrays.items() if fits(view, name, array)},
+        {name: errors[source] for name, source in sources.items() if source in errors},
+    )
+
+
+def fits(view: View, name: str, array: Array) -> bool:
+    """Whether a tensor may stand for an output: what an output repeats may have another form."""
+    value = view.graph.value(name)
+    dtype = value.dtype in (None, array.dtype.name)
+    return dtype and (value.shape is None or len(value.shape) == array.ndim)
+
+
+def origin_of(side: Side, found: RuntimeFinding) -> Origin:
+    """A finding in the form of every other one: the graph as written, against the graph as optimised."""
+    output, error = found.worst
+    place = found.rewritings[0] if found.rewritings else None
+    before, after = (place.before, place.after) if place else ((), ())
+    pair = PairInfo(
+        reference=output,
+        candidate=place.output if place else output,
+        reference_op=types(before) or "as written",
+        candidate_op=types(after) or "optimised",
+        shape=tuple(side.known.written[output].shape) if output in side.known.written else (),
+        evidence=(f"the {side.name} against itself",),
+        state="origin",
+        cumulative=error,
+        isolated=error,
+        reason="as deployed it gives another result than as written",
+    )
+    cause = Cause(found.kind, found.text, found.proven, found.residual, error.metrics)
+    return Origin(pair, before, after, (), confirmed=found.proven, cause=cause)
+
+
+def types(ops: tuple[OpInfo, ...]) -> str:
+    """Operators in a row."""
+    return " + ".join(op.type for op in ops)
