@@ -2,7 +2,8 @@
 
 ``python -m tests.sweeps.repairs --out FILE [PATTERN ...]``; a pattern fits names of pairs. Each faulty model
 whose causes are all proven is repaired; the repaired file is diagnosed once more, its output error compared
-with the healthy conversion's own, and its changed attributes with the healthy file's.
+with the healthy conversion's own, and its changed attributes with the healthy file's. Of two faults each is
+also repaired alone, and the model run by onnxruntime itself: does the report's order by weight hold?
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from onnx import helper
 
 from segdiff.edit import Edit, apply, merged
 from segdiff.errors import SegdiffError
+from segdiff.graph import Array
+from segdiff.metrics import compare_arrays
 from segdiff.result import Report
 from tests.faults import Injector, NoEligibleNode
 from tests.sweeps.bench import Bench, short
@@ -32,6 +36,9 @@ from tests.sweeps.two_faults import both, couples, pool
 LEVEL = 4.0
 """How many times the healthy pair's own output error the repaired one may have: both are rounding, which a
 weight in another last bit rolls anew."""
+
+NO_DIFFERENCE = 1e-3
+"""Shares of the final error that are this close count as the same."""
 
 Planted = tuple[str, onnx.ModelProto]
 
@@ -65,6 +72,7 @@ def case(
         return {**record, "outcome": "nothing found"}
     if not all(cause and cause.proven for cause in causes):
         return {**record, "outcome": "not all proven"}
+    record |= weights(report, planter.model, faulty, bench.pair)
     edits = merged(edit for cause in causes if cause for edit in cause.edits)
     apply(faulty, edits)
     onnx.save(faulty, file)
@@ -80,6 +88,43 @@ def case(
         "own": own,
         "other attributes": wrong,
     }
+
+
+def weights(report: Report, healthy: onnx.ModelProto, faulty: onnx.ModelProto, pair: Pair) -> Record:
+    """Of two weighed origins: the error each takes away by the report, and in truth (a run of the model with
+    this one repaired, against the healthy conversion), and whether the orders agree."""
+    weighed = [origin for origin in report.origins if origin.effect and origin.cause]
+    if len(report.origins) != 2 or len(weighed) != 2:
+        return {}
+    truth = outputs_of(healthy, pair)
+    before = distance(truth, outputs_of(faulty, pair))
+    told, seen = [], []
+    for origin in weighed:
+        mended = onnx.ModelProto()
+        mended.CopyFrom(faulty)
+        assert origin.cause and origin.effect
+        apply(mended, merged(origin.cause.edits))
+        told.append(origin.effect.final_error_removed)
+        seen.append(1 - distance(truth, outputs_of(mended, pair)) / before if before else 0.0)
+    tie = abs(seen[0] - seen[1]) < NO_DIFFERENCE
+    return {"told": told, "seen": seen, "order": "tie" if tie else ordered(told) == ordered(seen)}
+
+
+def ordered(values: list[float]) -> bool:
+    """Whether the first is the larger."""
+    return values[0] > values[1]
+
+
+def outputs_of(model: onnx.ModelProto, pair: Pair) -> list[Array]:
+    """What onnxruntime makes of the pair's image."""
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return list(session.run(None, {session.get_inputs()[0].name: pair.image}))
+
+
+def distance(truth: list[Array], got: list[Array]) -> float:
+    """The relative errors of all outputs, as one number."""
+    errors = [compare_arrays(a, b) for a, b in zip(truth, got, strict=True)]
+    return float(np.hypot.reduce([1.0 if each.mismatch else each.metrics.rel_l2 for each in errors]))
 
 
 def same_attributes(edit: Edit, healthy: onnx.ModelProto, repaired: onnx.ModelProto) -> bool:
@@ -160,6 +205,8 @@ def summary(log: Log) -> str:
         ("double", [r for r in records if " + " in r["key"]]),
     ):
         lines.append(f"{words} faults: {len(here)}: {dict(Counter(r['outcome'] for r in here))}")
+    orders = Counter(str(r["order"]) for r in records if "order" in r)
+    lines.append(f"the heavier of two origins by the report is the heavier in truth: {dict(orders)}")
     return "\n".join([*lines, *(line(r) for r in records if r["outcome"] in ("not repaired", "broke"))])
 
 
