@@ -518,3 +518,23 @@ def test_an_input_that_the_candidate_does_not_take(locate: Locate) -> None:
     report = locate(segmenter(), segmenter(), candidate_input=models.image()[0])
     assert report.homes == ("input",)
     assert report.as_fed is not None and report.as_fed.problem
+
+
+# --- outputs of one operator
+
+
+def test_a_split_whose_outputs_are_exchanged_is_to_blame(locate: Locate) -> None:
+    """Its readers are right; pairing the halves by what they hold would acquit it."""
+    net = Net(seed=5)
+    net.node("Split", net.conv("x", (3, 8)), net.constant([4, 4], np.int64), outputs=["a", "b"], axis=1)
+    left = net.node("Relu", net.conv("a", (4, 4)))
+    right = net.node("Sigmoid", net.conv("b", (4, 4)))
+    ours = net.model(net.node("Concat", left, right, axis=1))
+    theirs = copied(ours)
+    node = find_node(theirs, "Split")
+    node.output[:] = reversed(node.output)
+    report = locate(ours, scrambled(theirs))
+    assert report.verdict == "diverges"
+    assert [[n.type for n in origin.candidate_nodes] for origin in report.origins] == [["Split"]]
+    cause = report.origins[0].cause
+    assert cause is not None and (cause.kind, cause.proven) == ("split.order", True)
