@@ -7,7 +7,7 @@ of their outputs saves a healthy pair every further run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from segdiff.align import Alignment
@@ -51,12 +51,14 @@ def as_deployed(
     lockstep: Lockstep,
     feeds: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
     thresholds: Thresholds,
+    progress: Callable[[int], None],
 ) -> AsDeployed:
     """Run both models as deployed. Never raises: a model that fails there is a remark."""
     if walk.problem:
         return NOT_DEPLOYED
     origins, remarks = [], []
-    for side in sides(engines, alignment, walk, lockstep, feeds):
+    for number, side in enumerate(sides(engines, alignment, walk, lockstep, feeds)):
+        progress(number)
         probe = optimisation if side.engine.files.format == "onnx" else paddle_ir
         try:
             found = probe(side.engine, side.view.graph, side.feeds, thresholds, side.known)

@@ -112,7 +112,15 @@ def locate(
         as_fed = run_as_fed(alignment, lockstep, run, prepared, fed)
         optimised = NOT_DEPLOYED
         if deployed:
-            optimised = as_deployed(engines, alignment, walk, lockstep, feeds, thresholds)
+            optimised = as_deployed(
+                engines,
+                alignment,
+                walk,
+                lockstep,
+                feeds,
+                thresholds,
+                lambda n: report_progress("deployed", n, 2),
+            )
             clock.lap("deployed")
     how = prepared.how + (fed.how if fed else ())
     findings = Findings(graphs, alignment, walk, thresholds, random, how, causes, weights, as_fed, optimised)

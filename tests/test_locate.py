@@ -420,7 +420,7 @@ def test_progress_is_told_and_time_and_memory_are_measured(locate: Locate) -> No
     net = Net()
     small = net.model(net.node("Relu", net.conv("x", (3, 4))))
     report = locate(small, small, progress=lambda *words: told.append(words))
-    assert told[-1] == ("walk", 2, 2)
+    assert ("walk", 2, 2) in told and told[-1][0] == "deployed"
     assert all(0 <= done <= total for _, done, total in told)
     assert {"read", "start", "align", "walk"} <= set(report.timing_s)
     assert all(seconds >= 0 for seconds in report.timing_s.values())
