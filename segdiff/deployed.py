@@ -118,6 +118,7 @@ def origin_of(side: Side, found: RuntimeFinding) -> Origin:
     """A finding in the form of every other one: the graph as written, against the graph as optimised."""
     output, error = found.worst
     place = found.rewritings[0] if found.rewritings else None
+    whose = side.name == "reference" and found.kind == "runtime.optimisation"
     before, after = (place.before, place.after) if place else ((), ())
     pair = PairInfo(
         reference=output,
@@ -131,7 +132,8 @@ def origin_of(side: Side, found: RuntimeFinding) -> Origin:
         isolated=error,
         reason="as deployed it gives another result than as written",
     )
-    cause = Cause(found.kind, found.text, found.proven, found.residual, error.metrics)
+    text = f"in the reference, {found.text}" if whose else found.text
+    cause = Cause(found.kind, text, found.proven, found.residual, error.metrics)
     return Origin(pair, before, after, (), confirmed=found.proven, cause=cause)
 
 

@@ -16,7 +16,7 @@ from segdiff.align import Alignment, Segment, align, cut
 from segdiff.deployed import NOT_DEPLOYED, as_deployed
 from segdiff.diagnose import explain, tensors_of
 from segdiff.engines import Tensor
-from segdiff.errors import EngineError
+from segdiff.errors import EngineError, InputError
 from segdiff.evidence import Evidence, collect
 from segdiff.graph import Array
 from segdiff.inputs import (
@@ -81,7 +81,7 @@ def locate(
     measured until then.
     """
     clock = Clock()
-    files = find(reference), find(candidate)
+    files = find(reference), candidate_files(candidate)
     thresholds = Thresholds(cosine, abs_error, rel_l2)
     report_progress = progress or (lambda phase, done, total: None)
     with ExitStack() as stack:
@@ -132,6 +132,16 @@ def locate(
         image=str(image) if isinstance(image, str | Path) else None,
         evidence=evidence,
     )
+
+
+def candidate_files(candidate: str | Path) -> ModelFiles:
+    """The candidate's files. Raises InputError where it is no ONNX model."""
+    files = find(candidate)
+    if files.format != "onnx":
+        raise InputError(
+            f"{files.program}: the candidate must be an .onnx file; it comes after the reference"
+        )
+    return files
 
 
 @dataclass(frozen=True)
@@ -248,7 +258,9 @@ def run_as_fed(
         truth = dict(run([r for r, _ in ends]))
     except EngineError as error:
         return AsFed(fed.comparison, (), str(error))
-    pairs = [(r, c, truth[r].array, got[c].array) for r, c in ends if r in truth and c in got]
+    view = alignment.reference
+    names = dict(zip(view.outputs, view.graph.outputs, strict=True))
+    pairs = [(names[r], c, truth[r].array, got[c].array) for r, c in ends if r in truth and c in got]
     outputs = [OutputInfo(r, c, compare_arrays(a, b), mask_changed(a, b)) for r, c, a, b in pairs]
     return AsFed(fed.comparison, tuple(outputs))
 

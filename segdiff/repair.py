@@ -82,7 +82,7 @@ def repair(report: Report, path: str | Path) -> Repaired:
     if not proven:
         raise RepairError(
             "no cause is proven, so there is nothing that could be repaired with certainty; "
-            "report.repro() writes the operator down for a bug report"
+            "report.repro(), or --repro, writes the operator down for a bug report"
         )
     source = evidence.files[1].program
     _check_target(source, target)
@@ -94,20 +94,26 @@ def repair(report: Report, path: str | Path) -> Repaired:
         _move_external_data(source, draft, target)
         draft.replace(target)
     left = tuple(o.pair.candidate for o in report.origins if id(o) not in proven and not o.runtime)
-    optimised = [o.cause.text for o in report.origins if o.runtime and o.cause]
-    remarks += tuple(f"No repair of the file helps here: {text}" for text in optimised)
-    return Repaired(target, tuple(proven.values()), left, outputs, remarks)
+    return Repaired(target, tuple(proven.values()), left, outputs, remarks + _beside(report))
+
+
+def _beside(report: Report) -> tuple[str, ...]:
+    """What no repair of the file mends."""
+    fed = report.as_fed.comparison.findings if report.as_fed and not report.as_fed.comparison.same else ()
+    texts = [o.cause.text for o in report.origins if o.runtime and o.cause]
+    texts += [f"{finding.text} [{finding.kind}]" for finding in fed]
+    return tuple(f"No repair of the file helps here: {text}" for text in texts)
 
 
 def _evidence(report: Report) -> Evidence:
-    if report.origins and all(origin.runtime for origin in report.origins):
-        raise InputError(f"the file is right as it is: {report.sentence}")
-    if report.evidence is None:
+    if report.verdict != "diverges":
+        raise InputError(f"there is nothing to repair: the verdict is '{report.verdict}'")
+    if "network" not in report.homes:
         raise InputError(
-            f"there is nothing to repair: the verdict is '{report.verdict}'"
-            if report.verdict != "diverges"
-            else "this report has lost the tensors of its run; locate again"
+            f"the file is right as it is, so there is nothing to repair in it: {report.sentence}"
         )
+    if report.evidence is None:
+        raise InputError("this report has lost the tensors of its run; locate again")
     return report.evidence
 
 

@@ -336,6 +336,7 @@ def _input(report: Report) -> dict[str, Any]:
             for finding in found.findings
         ],
         "outputs": [_output(output) for output in report.as_fed.outputs],
+        "problem": report.as_fed.problem,
     }
 
 

@@ -96,3 +96,8 @@ def test_masks_with_ties(tmp_path: Path) -> None:
         lambda net, x: net.node("Cast", net.node("ArgMax", x, axis=1), to=onnx.TensorProto.FLOAT),
     )
     assert located(tmp_path, model, model).verdict == "agrees"
+
+
+def test_each_of_two_files_is_told_apart(tmp_path: Path) -> None:
+    texts = [origin.cause.text for origin in located(tmp_path, fragile(), fragile()).origins if origin.cause]
+    assert [text.startswith("in the reference, ") for text in texts] == [False, True]

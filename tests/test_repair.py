@@ -173,3 +173,32 @@ def test_a_healthy_report_has_nothing_to_repair(tmp_path: Path) -> None:
     healthy = located(tmp_path, segmenter(), segmenter())
     with pytest.raises(InputError, match="nothing to repair"):
         healthy.repair(tmp_path / "fixed.onnx")
+
+
+def test_a_wrong_input_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    """The network is right, so the file stays as it is; the refusal says what is wrong instead."""
+    files = save(segmenter(), tmp_path / "ours.onnx"), save(segmenter(), tmp_path / "theirs.onnx")
+    fed = image()[:, ::-1].copy()
+    report = segdiff.locate(*files, image(), candidate_input=fed, timeout=60)
+    assert report.homes == ("input",)
+    with pytest.raises(InputError, match=r"the file is right as it is.*input\.channel_order"):
+        report.repair(tmp_path / "fixed.onnx")
+    assert report.to_dict()["input"]["problem"] is None
+    names = [output["reference"] for output in report.to_dict()["input"]["outputs"]]
+    assert names == [output.reference for output in report.outputs]
+
+
+def test_a_repair_says_what_it_cannot_mend(faulty: ModelProto, tmp_path: Path) -> None:
+    files = save(segmenter(), tmp_path / "ours.onnx"), save(faulty, tmp_path / "theirs.onnx")
+    report = segdiff.locate(*files, image(), candidate_input=image()[:, ::-1].copy(), timeout=60)
+    repaired = report.repair(tmp_path / "fixed.onnx")
+    assert any("input.channel_order" in remark for remark in repaired.remarks)
+
+
+def test_a_candidate_must_be_onnx(tmp_path: Path) -> None:
+    program = tmp_path / "model.pdmodel"
+    program.write_bytes(b"anything")
+    (tmp_path / "model.pdiparams").write_bytes(b"anything")
+    ours = save(segmenter(), tmp_path / "ours.onnx")
+    with pytest.raises(InputError, match="comes after the reference"):
+        segdiff.locate(ours, program, image())

@@ -34,6 +34,7 @@ def locate_arguments(parser: Parser) -> None:
     group = parser.add_argument_group("a candidate made on the spot")
     group.add_argument("--convert", action="store_true", help="convert REFERENCE with paddle2onnx first")
     group.add_argument("--opset", type=whole, metavar="N", help="ONNX opset of the conversion")
+    group.add_argument("--keep", metavar="FILE", help="keep the converted model here")
     locate_options(parser)
     group = parser.add_argument_group("output")
     group.add_argument(
@@ -69,7 +70,12 @@ def locate_options(parser: Parser) -> None:
     group.add_argument(
         "--timeout", type=seconds, default=300.0, metavar="S", help="seconds an engine may be silent (300)"
     )
-    group.add_argument("--threads", type=whole, metavar="N", help="threads of each engine (all cores)")
+    group.add_argument(
+        "--threads",
+        type=whole,
+        metavar="N",
+        help="threads of each engine (one for Paddle, all cores for onnxruntime)",
+    )
 
 
 def run_locate(arguments: Arguments, parser: Parser) -> int:
@@ -86,8 +92,9 @@ def run_locate(arguments: Arguments, parser: Parser) -> int:
 
 def _check_files(arguments: Arguments, parser: Parser) -> None:
     count = len(arguments.files)
-    if arguments.opset is not None and not arguments.convert:
-        parser.error("--opset goes with --convert")
+    for option in ("opset", "keep"):
+        if getattr(arguments, option) is not None and not arguments.convert:
+            parser.error(f"--{option} goes with --convert")
     if arguments.convert and count != 2:
         parser.error(f"--convert takes two files, REFERENCE and IMAGE, and got {count}")
     if not arguments.convert and count == 2:
@@ -108,22 +115,30 @@ def located(arguments: Arguments) -> Report:
         progress = stack.enter_context(progress_bar(False if arguments.no_progress else None))
         if arguments.convert:
             progress("convert", 0, 0)
-            candidates = [_converted(reference, arguments.opset, stack)]
+            candidates = [_converted(reference, arguments, stack)]
         report = segdiff.locate(reference, candidates[0], image, progress=progress, **_options(arguments))
     if not arguments.convert:
         return report
+    if arguments.keep:
+        return report
     opset = f" to opset {arguments.opset}" if arguments.opset else ""
-    note = f"The candidate was converted{opset} for this run and not kept."
-    return replace(report, remarks=(*report.remarks, note))
+    note = f"The candidate was converted{opset} for this run and is gone; --keep {KEPT} keeps it."
+    return replace(
+        report, remarks=(*report.remarks, note), candidate=replace(report.candidate, path=Path(KEPT))
+    )
 
 
-def _converted(reference: str, opset: int | None, stack: ExitStack) -> Path:
+KEPT = "model.onnx"
+"""What a conversion that was not kept is called in the report."""
+
+
+def _converted(reference: str, arguments: Arguments, stack: ExitStack) -> Path:
     from tempfile import TemporaryDirectory
 
     import segdiff
 
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="segdiff-")))
-    return segdiff.convert(reference, folder / "model.onnx", opset=opset)
+    return segdiff.convert(reference, arguments.keep or folder / KEPT, opset=arguments.opset)
 
 
 def _options(arguments: Arguments) -> dict[str, Any]:

@@ -25,15 +25,16 @@ def run_repair(arguments: Arguments, parser: Parser) -> int:
     if Path(arguments.output).exists() and Path(arguments.output).samefile(Path(arguments.candidate)):
         parser.error(f"{arguments.output} is the candidate itself; name another file")
     arguments.files = [arguments.reference, arguments.candidate, arguments.image]
-    arguments.convert, arguments.opset = False, None
+    arguments.convert, arguments.opset, arguments.keep = False, None, None
     report = located(arguments)
     if report.verdict == "inconclusive":
         complain(f"could not tell: {one_line(report.sentence)}")
         return COULD_NOT_TELL
     if report.verdict == "agrees":
         print_report(report)
+        complain(f"there is nothing to repair, so {arguments.output} was not written")
         return 0
-    if arguments.repro:
+    if arguments.repro and "network" in report.homes:
         report.repro(arguments.repro)
     repaired = report.repair(arguments.output)
     return repaired.exit_code if print_renderable(repaired) else COULD_NOT_TELL

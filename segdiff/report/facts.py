@@ -71,6 +71,11 @@ def columns(origin: Origin) -> tuple[str, str]:
     return ("as written", "as optimised") if origin.runtime else ("reference", "candidate")
 
 
+def outputs_heading(report: Report) -> str:
+    """What stands over the outputs."""
+    return "Outputs, run from the image" + (", both on the reference's input" if report.as_fed else "")
+
+
 def error_rows(origin: Origin) -> Iterator[tuple[str, Comparison | None, str]]:
     """A label, the errors, and what they mean."""
     pair = origin.pair

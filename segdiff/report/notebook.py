@@ -15,6 +15,7 @@ from segdiff.report.facts import (
     MEANINGS,
     VERDICT_MARKS,
     Line,
+    by_weight,
     cause_lines,
     closing_lines,
     columns,
@@ -23,6 +24,7 @@ from segdiff.report.facts import (
     first_heading,
     input_lines,
     other_origin,
+    outputs_heading,
     shown_pairs,
     surroundings,
     value_lines,
@@ -118,8 +120,8 @@ def _numbers(comparison: Comparison | None) -> tuple[str, str, str]:
 def _others(origins: tuple[Origin, ...]) -> Iterator[str]:
     if not origins:
         return
-    yield "<h4>The other origins: independent faults, each wrong on equal inputs</h4>"
-    yield _table((), (_cells("✗", *other_origin(origin)) for origin in origins[:MOST_ROWS]))
+    yield "<h4>The other origins: independent faults, by their weight</h4>"
+    yield _table((), (_cells("✗", *other_origin(origin)) for origin in by_weight(origins)[:MOST_ROWS]))
     if len(origins) > MOST_ROWS:
         yield f"<p>and {len(origins) - MOST_ROWS} more</p>"
 
@@ -150,7 +152,7 @@ def _measure(comparison: Comparison | None, colour: str) -> str:
 def _outputs(report: Report) -> Iterator[str]:
     if not report.outputs:
         return
-    yield "<h4>Outputs, run from the image</h4>"
+    yield f"<h4>{escape(outputs_heading(report))}</h4>"
     titles = ("reference", "candidate", "cosine", "max_abs", "rel_l2", "mask pixels changed")
     rows = (
         _cells(

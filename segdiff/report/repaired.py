@@ -43,7 +43,7 @@ def _sections(repaired: Repaired) -> Iterator[RenderableType]:
     yield Text()
     yield Padding(_table(repaired), (0, 0, 0, 2))
     for remark in repaired.remarks:
-        yield Padding(Text(clean(remark), "dim"), (0, 2))
+        yield Padding(Text(clean(remark), "yellow"), (0, 2))
 
 
 def _table(repaired: Repaired) -> Table:

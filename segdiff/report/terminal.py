@@ -34,12 +34,13 @@ from segdiff.report.facts import (
     first_heading,
     input_lines,
     other_origin,
+    outputs_heading,
     shown_pairs,
     surroundings,
     value_lines,
 )
 from segdiff.report.text import attribute, bar, cosine, number, rel_l2, share, shorten
-from segdiff.result import ModelInfo, OpInfo, Origin, OutputInfo, PairInfo, Report
+from segdiff.result import ModelInfo, OpInfo, Origin, PairInfo, Report
 
 WIDTH = 80
 LABEL = 13
@@ -77,7 +78,7 @@ def _sections(report: Report, all_pairs: bool) -> Iterator[RenderableType]:
         yield Text()
         yield Padding(Text(story, "yellow" if report.first else ""), (0, 2))
     yield from _pairs(report, all_pairs)
-    yield from _outputs(report.outputs)
+    yield from _outputs(report)
     yield Text()
     yield _lines(closing_lines(report))
 
@@ -192,7 +193,7 @@ def _numbers(comparison: Comparison | None) -> tuple[str, str, str]:
 def _others(origins: tuple[Origin, ...], all_pairs: bool) -> Iterator[RenderableType]:
     if not origins:
         return
-    yield _heading("The other origins: independent faults, each wrong on equal inputs, by their weight")
+    yield _heading("The other origins: independent faults, by their weight")
     table = Table.grid(padding=(0, 2), expand=False)
     shown = by_weight(origins) if all_pairs else by_weight(origins)[:ORIGINS_SHOWN]
     for left, right in map(other_origin, shown):
@@ -244,10 +245,11 @@ def _legend(rows: Iterable[PairInfo]) -> Text:
     return Text("   ".join(marks) + "\nbars run from 1e-8 to 1 on a log scale, a cell for a decade", "dim")
 
 
-def _outputs(outputs: tuple[OutputInfo, ...]) -> Iterator[RenderableType]:
+def _outputs(report: Report) -> Iterator[RenderableType]:
+    outputs = report.outputs
     if not outputs:
         return
-    yield _heading("Outputs, run from the image")
+    yield _heading(outputs_heading(report))
     table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, header_style="dim")
     for title, width in (("reference", 24), ("candidate", 23)):
         table.add_column(title, width=width)
