@@ -15,13 +15,14 @@ from typing import Any
 
 from segdiff.engines import Blocks, Engine
 from segdiff.errors import InputError
-from segdiff.inputs import InputSpec
+from segdiff.inputs import DeployConfig, InputSpec
 from segdiff.inputs.fed import CandidateInput
 from segdiff.inputs.image import one_line
-from segdiff.locate import Clock, deploy_config, input_specs, locate
+from segdiff.inputs.transforms import check_transforms
+from segdiff.locate import locate
 from segdiff.masks.areas import IGNORE
 from segdiff.masks.compare import CANDIDATE, REFERENCE, SAME_INPUT, Summary
-from segdiff.masks.conclude import Terms, conclude
+from segdiff.masks.conclude import Terms, conclude, is_doubtful
 from segdiff.masks.dataset import Entry, read_dataset
 from segdiff.masks.encoding import Kind
 from segdiff.masks.evaluation import Evaluation
@@ -36,6 +37,7 @@ from segdiff.memory import PeakMemory
 from segdiff.readers import ModelFiles, find, read
 from segdiff.report.console import write_atomically
 from segdiff.result import Report
+from segdiff.session import Clock, deploy_config, input_specs
 
 Progress = Callable[[str, int, int], None]
 """``progress(phase, done, total)``"""
@@ -94,6 +96,9 @@ def evaluate(
     clock = Clock()
     entries = read_dataset(dataset, labels=labels, root=root, separator=separator)
     files = find(reference), find(candidate)
+    config = deploy_config(files)
+    if config is not None:
+        check_transforms(config.transforms or (), str(config.path))
     shown = (EVALUATED, protocol_of("image", label_resize))
     terms = Terms(_protocol(reference_protocol, shown), _protocol(candidate_protocol, shown))
     frames = tuple(dict.fromkeys(protocol.frame for protocol in (*shown, *terms.protocols())))
@@ -101,7 +106,7 @@ def evaluate(
         peak = stack.enter_context(PeakMemory())
         pair = stack.enter_context(started(files, timeout, threads))
         label_kind = _label_kind(entries, label_encoding)
-        loader = _loader(pair, files, label_kind, candidate_input)
+        loader = _loader(pair, config, label_kind, candidate_input)
         count = partial(_count_classes, entries, label_kind, ignore_index)
         evaluation = Evaluation(pair, loader, frames, ignore_index, num_classes, count)
         clock.lap("start")
@@ -112,16 +117,26 @@ def evaluate(
         summary = evaluation.all(entries, worst, journal, progress or _nobody)
         clock.lap("run")
         known = class_names(names, evaluation.classes or _classes_of(summary))
-        report = conclude(summary, terms, shown, _sources(files, candidate_input), known)
-        ranked = _ranked(entries, report)
+        ranked = _ranked(entries, summary)
+        fed = evaluation.input_of(ranked[0]) if ranked else None
+        rounding = evaluation.rounding(ranked[0]) if ranked and is_doubtful(summary) else 0.0
+        sources = _sources(files, candidate_input)
+        report = conclude(summary, terms, shown, sources, known, fed=fed, rounding=rounding)
+        clock.lap("judge")
         pictured = evaluation.pictures(ranked or entries[:1])
         written = write_gallery(pictures, pictured, known) if pictures else ()
         clock.lap("pictures")
+        if report.verdict == "diverges" and ranked:
+            evaluation.remarks += evaluation.optimised_away(ranked[0])
+        remarks = (*evaluation.remarks, *pair.reference.remarks, *pair.candidate.remarks)
+        clock.lap("optimisers")
     report = replace(
         report,
-        remarks=tuple(evaluation.remarks),
+        remarks=remarks,
         files=written,
-        located=_located(files, ranked, timeout, threads, progress) if locate_worst else None,
+        located=_located(files, ranked, candidate_input, timeout, threads, progress)
+        if locate_worst
+        else None,
         timing_s=clock.laps,
         peak_memory_mb=round(peak.bytes / 2**20, 1),
     )
@@ -178,14 +193,14 @@ def _label_kind(entries: Sequence[Entry], encoding: str | None) -> Kind:
 
 
 def _loader(
-    pair: Pair, files: tuple[ModelFiles, ModelFiles], kind: Kind, candidate_input: CandidateInput | None
+    pair: Pair, config: DeployConfig | None, kind: Kind, candidate_input: CandidateInput | None
 ) -> Loader:
     graphs = pair.reference.graph, pair.candidate.graph
     specs = input_specs(graphs)
     own = InputSpec(graphs[1].inputs[0], graphs[1].value(graphs[1].inputs[0]).shape, specs[0].dtype)
     if candidate_input is not None and len(specs) > 1:
         raise InputError(f"{graphs[0].path} has {len(specs)} inputs; a candidate input fills one.")
-    return Loader(specs, deploy_config(files), kind, candidate_input, own)
+    return Loader(specs, config, kind, candidate_input, own)
 
 
 def _count_classes(entries: Sequence[Entry], kind: Kind, ignore_index: int | None) -> int:
@@ -225,14 +240,15 @@ def _sources(files: tuple[ModelFiles, ModelFiles], candidate_input: CandidateInp
     return {REFERENCE: reference, SAME_INPUT: candidate, CANDIDATE: f"{candidate}, fed by its own script"}
 
 
-def _ranked(entries: Sequence[Entry], report: ScoreReport) -> list[Entry]:
+def _ranked(entries: Sequence[Entry], summary: Summary) -> list[Entry]:
     by_name = {entry.name: entry for entry in entries}
-    return [by_name[result.name] for result in report.worst]
+    return [by_name[result.name] for result in summary.worst]
 
 
 def _located(
     files: tuple[ModelFiles, ModelFiles],
     ranked: Sequence[Entry],
+    candidate_input: CandidateInput | None,
     timeout: float,
     threads: int | None,
     progress: Progress | None,
@@ -243,6 +259,7 @@ def _located(
         files[0].program,
         files[1].program,
         ranked[0].image,
+        candidate_input=candidate_input,
         timeout=timeout,
         threads=threads,
         progress=progress,

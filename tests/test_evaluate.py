@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto
 
 import segdiff
 from segdiff.cli import main
 from segdiff.errors import InputError
-from segdiff.evaluate import journal_of
+from segdiff.evaluate import journal_of, started
+from segdiff.inputs import InputSpec, read_deploy_yaml
 from segdiff.masks.areas import areas, scores
-from segdiff.masks.dataset import read_dataset
+from segdiff.masks.compare import Agreement, ImageResult, OutputError, Summary
+from segdiff.masks.conclude import Terms, conclude
+from segdiff.masks.dataset import Entry, read_dataset
+from segdiff.masks.evaluation import Evaluation
 from segdiff.masks.output import Output, Undo, argmax, output_of, way_back
 from segdiff.masks.protocol import EVALUATED, per_image
+from segdiff.masks.run import Loader
+from segdiff.readers import find
 from tests.masks.streets import write_streets
+from tests.models import chain
+from tests.test_runtime import padded_pool
 from tests.zoo.environments import READY
 from tests.zoo.layout import root
 
@@ -76,6 +88,8 @@ def test_a_network_fault_and_an_input_fault_each_cost_points(streets: Path, tmp_
         DEPLOY, FAULTY, streets, candidate_input=bgr, candidate_protocol="image", pictures=tmp_path, worst=2
     )
     assert report.verdict == "diverges"
+    assert report.input is not None and not report.input.same
+    assert [(f.kind, f.proven) for f in report.input.findings] == [("input.channel_order", True)]
     table = report.attribution
     assert table is not None
     assert {step.home for step in table.steps} == {"score", "network", "input"}
@@ -85,6 +99,96 @@ def test_a_network_fault_and_an_input_fault_each_cost_points(streets: Path, tmp_
     assert table.points("network") == pytest.approx(same - reference) and same < reference
     assert table.points("input") == pytest.approx(own - same) and own < same
     assert len(report.files) == 3 and all(path.stat().st_size for path in report.files)
+
+
+def test_one_command_names_both_faults_with_their_points(
+    streets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A network fault and a script that feeds BGR: the table's sum, and `locate` on the worst image."""
+    words = [
+        "evaluate",
+        str(DEPLOY),
+        str(FAULTY),
+        str(streets),
+        "--candidate-input",
+        f"{script(tmp_path)}:feed",
+    ]
+    assert main([*words, "--locate-worst", "--json", str(tmp_path / "r.json")]) == 1
+    data = json.loads((tmp_path / "r.json").read_text())
+    table = data["attribution"]
+    points = {step["home"]: step["points"] for step in table["steps"]}
+    assert set(points) == {"network", "input"} and all(lost < -1 for lost in points.values())
+    assert sum(points.values()) == pytest.approx(table["gap"]) == pytest.approx(table["end"] - table["start"])
+    (cause,) = data["input"]["causes"]
+    assert cause["kind"] == "input.channel_order" and cause["proven"]
+    located = data["located"]
+    assert (
+        located["first"]["cause"]["kind"] == "resize.coordinate_mode" and located["first"]["cause"]["proven"]
+    )
+    assert [cause["kind"] for cause in located["input"]["causes"]] == ["input.channel_order"]
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "come from the input" in printed and "come from the network" in printed
+    assert "input.channel_order (proven)" in printed
+
+
+def script(folder: Path) -> Path:
+    """A user's own preprocessing: it forgets BGR to RGB, and knows one image it does not like."""
+    path = folder / "infer.py"
+    path.write_text(
+        "import cv2, numpy as np\n"
+        "def feed(path):\n"
+        "    if 'odd' in path:\n"
+        "        raise ValueError('no calibration for this camera')\n"
+        "    image = cv2.resize(cv2.imread(path).astype(np.float32), (128, 96))\n"
+        "    return ((image / 255 - 0.5) / 0.5).transpose(2, 0, 1)[None]\n"
+    )
+    return path
+
+
+def test_every_kind_of_bad_input_is_one_line_and_the_rest_counts(streets: Path, tmp_path: Path) -> None:
+    """The command as a user runs it: six bad lines of eight, each named, and the scores of the other two."""
+    folder = streets.parent
+    good = [f"{folder / f'street_{n}.png'} {folder / f'label_{n}.png'}" for n in (1, 2)]
+    image, label = tmp_path / "image.png", tmp_path / "label.png"
+    shutil.copy(folder / "street_0.png", image)
+    shutil.copy(folder / "label_0.png", label)
+    wrong, unknown, cut, odd = (tmp_path / f"{name}.png" for name in ("wrong", "unknown", "cut", "odd"))
+    cv2.imwrite(str(wrong), np.zeros((5, 7), np.uint8))
+    cv2.imwrite(str(unknown), np.full((96, 128), 77, np.uint8))
+    cut.write_bytes(image.read_bytes()[:2000])
+    shutil.copy(image, odd)
+    bad = {
+        "none.png": (f"none.png {label}", "none.png does not exist"),
+        "another size": (f"{image} {wrong}", "wrong.png has 5x7 pixels"),
+        "unknown class": (f"{image} {unknown}", "unknown.png has the unknown class 77"),
+        "broken PNG": (f"{cut} {label}", "cut.png cannot be decoded"),
+        "callable": (f"{odd} {label}", "ValueError: no calibration for this camera"),
+        "line": ("what is this line", "line 6: expected 'image label', found 4 words"),
+    }
+    listed = tmp_path / "list.txt"
+    listed.write_text("\n".join([*(line for line, _ in bad.values()), *good]))
+    command = [sys.executable, "-m", "segdiff", "evaluate", DEPLOY, HEALTHY, listed, "--all", "--no-progress"]
+    command += ["--candidate-input", f"{script(tmp_path)}:feed", "--json", tmp_path / "r.json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
+    assert len(done.stderr.splitlines()) == 1 and "6 images skipped" in done.stderr
+    data = json.loads((tmp_path / "r.json").read_text())
+    assert data["images"] == {"used": 2, "labelled": 2, "skipped": 6}
+    assert len(data["problems"]) == 6
+    for problem, (_, said) in zip(data["problems"], bad.values(), strict=True):
+        assert said in problem and "\n" not in problem
+
+
+def test_an_unknown_transform_is_one_line_before_anything_runs(
+    streets: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    config = tmp_path / "deploy" / "deploy.yaml"
+    config.write_text(config.read_text().replace("Normalize", "Brighten"))
+    assert main(["evaluate", str(tmp_path / "deploy"), str(HEALTHY), str(streets)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1
+    assert "deploy.yaml: the transform Brighten is unknown" in err
 
 
 def test_bad_images_are_lines_and_an_interrupted_run_goes_on(
@@ -156,7 +260,72 @@ def test_a_run_that_cannot_start(
     assert code == 2 and len(err) == 1 and said in err[0]
 
 
+@pytest.mark.parametrize("dtype", [TensorProto.INT64, TensorProto.INT32])
+def test_a_candidate_that_ends_in_an_argmax(dtype: int, streets: Path, tmp_path: Path) -> None:
+    model = onnx.load(HEALTHY)
+    (logits,) = (output.name for output in model.graph.output)
+    model.graph.node.append(onnx.helper.make_node("ArgMax", [logits], ["number"], axis=1, keepdims=0))
+    model.graph.node.append(onnx.helper.make_node("Cast", ["number"], ["mask"], to=dtype))
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("mask", dtype, None))
+    onnx.save(model, tmp_path / "mask.onnx")
+    report = segdiff.evaluate(DEPLOY, tmp_path / "mask.onnx", streets)
+    assert report.verdict == "agrees" and report.output is None and report.skipped == 0
+    assert report.remarks == (
+        "The reference gives logits, the candidate a mask: only the masks are compared.",
+    )
+    table = report.attribution
+    assert table is not None and [step.home for step in table.steps] == ["network"]
+    assert abs(table.gap) < 0.02  # a mask is resized to the label nearest, logits are not
+
+
+def test_an_optimiser_that_changes_its_own_model_is_named(tmp_path: Path) -> None:
+    """onnxruntime makes a pad with zeros the max pool's own padding, which is -infinity."""
+    model = chain(lambda net, x: net.node("Neg", net.node("Exp", net.conv(x, (3, 8)))), padded_pool)
+    onnx.save(model, tmp_path / "model.onnx")
+    shape = tuple(d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim)
+    image = tmp_path / "image.png"
+    cv2.imwrite(str(image), np.random.default_rng(0).integers(0, 255, (*shape[2:], 3)).astype(np.uint8))
+    file = find(tmp_path / "model.onnx")
+    with started((file, file), 60.0, 1) as pair:
+        loader = Loader((InputSpec("x", shape, "float32"),), None)
+        evaluation = Evaluation(pair, loader, (), 255, None, lambda: 8)
+        said = list(evaluation.optimised_away(Entry("image.png", image, None)))
+    assert len(said) == 2 and all("onnxruntime's own optimiser changes the output" in each for each in said)
+
+
 # --- the parts
+
+
+@pytest.mark.parametrize(
+    ("max_rel", "clear", "rounding", "verdict"),
+    [
+        (1e-3, 10, 2e-3, "agrees"),  # clear flips, but the network moves itself as far by rounding
+        (1e-3, 10, 5e-4, "diverges"),
+        (1e-3, 10, 0.0, "diverges"),
+        (0.5, 10, 1.0, "diverges"),  # no rounding is half of the output
+        (1e-3, 0, 0.0, "agrees"),
+    ],
+)
+def test_clear_flips_within_the_networks_own_rounding(
+    max_rel: float, clear: int, rounding: float, verdict: str
+) -> None:
+    summary = Summary(keep=1)
+    summary.add(ImageResult("a", {}, Agreement(10_000, clear, clear), OutputError(1.0, max_rel)))
+    terms = Terms(EVALUATED, EVALUATED)
+    report = conclude(summary, terms, (EVALUATED,), {"reference": "r"}, (), rounding=rounding)
+    assert report.verdict == verdict
+
+
+def test_the_rounding_of_the_example_is_small_and_not_nothing(streets: Path) -> None:
+    with started((find(DEPLOY), find(HEALTHY)), 60.0, 1) as pair:
+        specs = (InputSpec("x", (1, 3, 96, 128), "float32"),)
+        loader = Loader(specs, read_deploy_yaml(DEPLOY / "deploy.yaml"))
+        evaluation = Evaluation(pair, loader, (), 255, None, lambda: 4)
+        (entry, *_) = read_dataset(streets)
+        assert 0 < evaluation.rounding(entry) < 1e-3
+        assert "street_0.png" in evaluation.remarks[0]
+        assert list(evaluation.optimised_away(entry)) == []
 
 
 def test_a_list_names_images_and_labels(tmp_path: Path) -> None:
@@ -168,8 +337,44 @@ def test_a_list_names_images_and_labels(tmp_path: Path) -> None:
         ("b.jpg", Path("data/b.jpg"), None),
     ]
     listed.write_text("a b.png c.png")
-    with pytest.raises(InputError, match="line 1"):
+    with pytest.raises(InputError, match=r"line 1.*--separator"):
         read_dataset(listed)
+
+
+@pytest.mark.parametrize(
+    ("text", "separator"),
+    [
+        ("my a.png my b.png", " "),
+        ("my a.png\tmy b.png", " "),
+        ("my a.png\tmy b.png", r"\t"),
+        ("my a.png, my b.png", ","),
+        ("my a.png   my b.png\r", " "),
+    ],
+)
+def test_names_with_spaces(text: str, separator: str, tmp_path: Path) -> None:
+    for name in ("my a.png", "my b.png"):
+        (tmp_path / name).touch()
+    listed = tmp_path / "list.txt"
+    listed.write_text(text)
+    (entry,) = read_dataset(listed, separator=separator)
+    assert (entry.image, entry.label) == (tmp_path / "my a.png", tmp_path / "my b.png")
+
+
+def test_a_line_that_makes_no_sense_spoils_no_other(tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text("a.png b.png\none two three\n" + "x " * 9000 + "\na\0.png b.png\nc\td.png")
+    entries = read_dataset(listed)
+    assert [bool(entry.problem) for entry in entries] == [False, True, True, True, False]
+
+
+def test_the_label_of_one_image_or_of_a_folder_s(tmp_path: Path) -> None:
+    for name in ("images/A.PNG", "images/b.jpg", "labels/A.png", "labels/b.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"not looked at")
+    (one,) = read_dataset(tmp_path / "images" / "A.PNG", labels=tmp_path / "labels")
+    assert one.label == tmp_path / "labels" / "A.png"
+    both = read_dataset(tmp_path / "images", labels=tmp_path / "labels")
+    assert [entry.label and entry.label.name for entry in both] == ["A.png", "b.jpg"]
 
 
 def test_the_way_back_crops_padding_and_resizes() -> None:

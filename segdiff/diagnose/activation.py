@@ -165,7 +165,9 @@ def _coefficient(case: Case, op: Op, name: str, value: Any, words: str, *, expec
 
 def _other(case: Case, op: Op, wanted: Activation, words: str, expected: bool) -> Hypothesis:
     """Another function in the node's place."""
-    kind = "softplus.beta" if wanted.op_type == "ScaledSoftplus" else "activation.kind"
+    kind = "activation.kind"
+    if wanted.op_type == "ScaledSoftplus":
+        kind = "softplus.threshold" if wanted.attributes["beta"] == 1.0 else "softplus.beta"
     shown = "".join(f" {name} {plain(value)}" for name, value in wanted.attributes.items())
     text = f"the candidate has {op.type} {words} {wanted.op_type}{shown}"
     edit = in_place(op, wanted, case.opset, dtype_of(case, op))

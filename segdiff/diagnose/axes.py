@@ -67,11 +67,12 @@ def arg_extreme(case: Case, op: Op) -> Iterator[Hypothesis]:
 
 @family("TopK")
 def top_k(case: Case, op: Op) -> Iterator[Hypothesis]:
-    """The largest or the smallest, the axis, how many."""
+    """The largest or the smallest, in order or not, the axis, how many."""
     partner = peer(case, op, "top_k", "sort")
     if case.opset >= 11:
         names = ("largest", "descending")
         yield from _flag(op, partner, "topk.largest", "largest", 1, names, 11, case.opset)
+        yield from _flag(op, partner, "topk.sorted", "sorted", 1, (), 11, case.opset)
     else:
         wanted = bool(number(case.asked(partner, "largest"), 1)) if partner is not None else True
         text = f"TopK of opset {case.opset} gives the largest where the reference has the smallest"
@@ -184,7 +185,7 @@ def reduction(case: Case, op: Op) -> Iterator[Hypothesis]:
     goal = "ReduceMean" if norm else _their_reduction(partner)
     for other in sorted(_SUSPECTS, key=lambda word: word != goal):
         if other != op.type:
-            edit = _as(case, op, other, now)
+            edit = reduction_as(case, op, other, now)
             yield _operator(op, "reduce.operator", other, edit, other == goal)
 
 
@@ -230,7 +231,7 @@ def _their_reduction(partner: Op | None) -> str | None:
     return partner.type if partner.type in _SUSPECTS else REDUCTIONS.get(partner.type)
 
 
-def _as(case: Case, op: Op, other: str, axes: list[int]) -> Edit:
+def reduction_as(case: Case, op: Op, other: str, axes: list[int]) -> Edit:
     """Another reduction; between opset 13 and 17 only ReduceSum takes its axes as an operand."""
     output = op.outputs[0]
     before, after = (is_attribute(word, "axes", case.opset) for word in (op.type, other))

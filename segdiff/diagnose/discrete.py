@@ -29,6 +29,7 @@ COMPARISONS = {
     "equal": "Equal",
 }
 OR_EQUAL_SINCE = 12
+EQUAL_FLOATS_SINCE = 11
 ROUNDINGS = {"floor": "Floor", "ceil": "Ceil", "round": "Round"}
 ROUND_SINCE = 11
 LOGIC = {
@@ -49,6 +50,29 @@ def comparison(case: Case, op: Op) -> Iterator[Hypothesis]:
         order = ["LessOrEqual", "Less", "GreaterOrEqual", "Greater"]
     allowed = [name for name in order if case.opset >= OR_EQUAL_SINCE or not name.endswith("Equal")]
     yield from _others(case, op, COMPARISONS, allowed, "comparison.operator")
+
+
+@family("Equal")
+def truncated(case: Case, op: Op) -> Iterator[Hypothesis]:
+    """Floats compared as integers: Equal takes floats from opset 11 on, and a converter casts before that."""
+    makers = [case.candidate.producer.get(name) for name in op.inputs]
+    casts = [maker for maker in makers if maker is not None and maker.type == "Cast"]
+    wide = [cast.inputs[0] for cast in casts if dtype_of(case, cast).kind == "f"]
+    if len(op.inputs) != 2 or len(wide) != 2:
+        return
+    (x, y), output = wide, op.outputs[0]
+    above, below, apart = (f"{output}.{word}" for word in ("above", "below", "apart"))
+    made: tuple[Node, ...] = (Node("Equal", (x, y), (output,)),)
+    if case.opset < EQUAL_FLOATS_SINCE:
+        made = (
+            Node("Greater", (x, y), (above,)),
+            Node("Less", (x, y), (below,)),
+            Node("Or", (above, below), (apart,)),
+            Node("Not", (apart,), (output,)),
+        )
+    text = "Equal compares floats after a cast to integers where the reference compares them as they are"
+    expected = any(kind_of(other) in ("equal", "not_equal") for other in case.reference_ops)
+    yield Hypothesis("comparison.truncated", text, (Edit(output, nodes=made),), expected)
 
 
 @family("Round", "Floor", "Ceil")

@@ -20,6 +20,7 @@ from segdiff.edit import Edit, Node
 from segdiff.graph import Array, Op
 
 KINDS = ("avg_pool", "max_pool", "pool", "LpPool", "GlobalLpPool")
+PADDLES = ("pool2d", "pool3d", "max_pool2d_with_index", "max_pool3d_with_index", "max_pool2d_v2")
 OTHER = {
     "MaxPool": "AveragePool",
     "AveragePool": "MaxPool",
@@ -81,7 +82,7 @@ def expected(case: Case, partner: Op | None, space: tuple[int, ...]) -> Pool | N
         if partner.type.startswith("Global"):
             return None if "Lp" in partner.type else Pool(maximum, {}, (1,) * len(space))
         return Pool(maximum, now(partner, space)) if partner.type != "LpPool" else None
-    if partner.type not in ("pool2d", "pool3d", "max_pool2d_with_index", "max_pool2d_v2"):
+    if partner.type not in PADDLES:
         return None
     ask = case.asked
     maximum = partner.type.startswith("max_") or str(ask(partner, "pooling_type")) == "max"

@@ -71,12 +71,7 @@ def nodes(wanted: Activation, x: Operand, output: str, opset: int, dtype: np.dty
     if op_type == "Swish":
         return _swish(float(attributes.get("beta", 1.0)), x, output, dtype)
     if op_type == "ScaledSoftplus":
-        beta = number(attributes["beta"])
-        return (
-            Node("Mul", (x, beta), (inner("scaled"),)),
-            Node("Softplus", (inner("scaled"),), (inner("soft"),)),
-            Node("Div", (inner("soft"), beta), (output,)),
-        )
+        return _softplus(attributes, x, output, dtype)
     if op_type == "Clip" and opset >= CLIP_OPERANDS:
         low, high = (bounds(attributes, dtype)[position] for position in (1, 2))
         return (Node("Clip", (x, low, high), (output,)),)
@@ -105,6 +100,27 @@ def _swish(beta: float, x: Operand, output: str, dtype: np.dtype[Any]) -> tuple[
         return Node("Sigmoid", (x,), (gate,)), last
     scale = Node("Mul", (x, np.array(beta, dtype)), (scaled,))
     return scale, Node("Sigmoid", (scaled,), (gate,)), last
+
+
+def _softplus(
+    attributes: Mapping[str, Any], x: Operand, output: str, dtype: np.dtype[Any]
+) -> tuple[Node, ...]:
+    """log(1 + exp(beta x)) / beta; x itself where beta x is beyond the threshold."""
+    beta, threshold = attributes["beta"], attributes.get("threshold")
+    scaled, soft, above = (f"{output}.{word}" for word in ("scaled", "soft", "above"))
+    below = output if threshold is None else f"{output}.below"
+    made = (
+        Node("Mul", (x, np.array(beta, dtype)), (scaled,)),
+        Node("Softplus", (scaled,), (soft,)),
+        Node("Div", (soft, np.array(beta, dtype)), (below,)),
+    )
+    if threshold is None:
+        return made
+    return (
+        *made,
+        Node("Greater", (scaled, np.array(threshold, dtype)), (above,)),
+        Node("Where", (above, x, below), (output,)),
+    )
 
 
 def _gelu(by_tanh: bool, x: Operand, output: str, dtype: np.dtype[Any]) -> tuple[Node, ...]:

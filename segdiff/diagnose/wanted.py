@@ -47,6 +47,9 @@ SETTINGS: dict[str, tuple[str, ...]] = {
 }
 """ONNX's activations and their coefficients."""
 
+FLAT = 16.6
+"""From here on a softplus is its argument up to a rounding of float32: exp(-16.6) is 2**-24."""
+
 _MADE_OF_OTHERS = ("hard_swish", "gelu", "mish")
 """Kinds that are often written out, whatever framework they come from."""
 
@@ -113,8 +116,10 @@ def _asked(case: Case, op: Op, kind: str) -> Iterator[Activation]:
         yield Activation("Softplus")
         yield Activation("Tanh")
     elif kind == "softplus":
-        beta = number("beta", default=1.0)
-        yield Activation("Softplus") if beta == 1.0 else Activation("ScaledSoftplus", {"beta": beta})
+        beta, threshold = number("beta", default=1.0), number("threshold", default=20.0)
+        limit = {"threshold": threshold} if threshold < FLAT else {}
+        plain = beta == 1.0 and not limit
+        yield Activation("Softplus") if plain else Activation("ScaledSoftplus", {"beta": beta, **limit})
     elif kind in ("hard_shrink", "softshrink"):
         threshold = number("threshold", "lambda", default=0.5)
         yield Activation("Shrink", {"lambd": threshold, "bias": threshold if kind == "softshrink" else 0.0})

@@ -180,6 +180,11 @@ class Engine:
             self._receive()
             self.ready = True
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process is still there: a framework that raised can be asked again."""
+        return self.process.poll() is None
+
     def close(self) -> None:
         """End the process; its tensors stay readable, and can still be fed to another engine."""
         self.channel.close()

@@ -20,6 +20,7 @@ from segdiff.edit import Edit, apply
 from segdiff.engines.protocol import Deployed, Load
 from segdiff.engines.worker import Deliver
 from segdiff.graph import Array
+from segdiff.memory import give_back
 from segdiff.readers.onnx import load_light
 from segdiff.readers.onnx_tensors import external_bytes
 
@@ -54,9 +55,14 @@ class OnnxRuntime:
         self.graph = gs.import_onnx(self.model)
         self.threads = message.threads
         self.sessions: OrderedDict[tuple[object, ...], ort.InferenceSession] = OrderedDict()
+        self.deployed: tuple[Deployed, ort.InferenceSession] | None = None
         self.constants = {
             node.outputs[0].name: index for index, node in enumerate(self.graph.nodes) if is_constant(node)
         }
+        self.empty = empty_lists(self.model)
+        for node in self.graph.nodes:
+            for attribute in self.empty.get(first_output(node), ()):
+                node.attrs.pop(attribute.name, None)
         for tensor in self.graph.tensors().values():
             forget_type(tensor)
 
@@ -72,6 +78,7 @@ class OnnxRuntime:
 
         ``edits`` go with ``ops``: they change those nodes for this one run.
         """
+        self._drop_deployed()
         if ops is not None:
             _deliver(self._run_nodes(ops, feeds, wanted, edits), deliver)
             return
@@ -80,7 +87,18 @@ class OnnxRuntime:
     def run_deployed(
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
     ) -> None:
-        """Run the file itself, optimised; its session is not kept."""
+        """Run the file itself, optimised. Its session is kept until anything else is run."""
+        session = self._start_deployed(how)
+        given = {each.name: feeds[each.name] for each in session.get_inputs() if each.name in feeds}
+        values = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in given.items()}
+        found = session.run_with_ort_values(list(wanted), values)
+        _deliver(dict(zip(wanted, found, strict=True)), deliver)
+
+    def _start_deployed(self, how: Deployed) -> ort.InferenceSession:
+        if self.deployed and self.deployed[0] == how:
+            return self.deployed[1]
+        self.sessions.clear()
+        self._drop_deployed()
         options = ort.SessionOptions()
         options.graph_optimization_level = LEVELS[how.level]
         options.intra_op_num_threads = self.threads
@@ -93,10 +111,14 @@ class OnnxRuntime:
             providers=["CPUExecutionProvider"],
             disabled_optimizers=list(how.without) or None,
         )
-        given = {each.name: feeds[each.name] for each in session.get_inputs() if each.name in feeds}
-        values = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in given.items()}
-        found = session.run_with_ort_values(list(wanted), values)
-        _deliver(dict(zip(wanted, found, strict=True)), deliver)
+        if not how.save:
+            self.deployed = how, session
+        return session
+
+    def _drop_deployed(self) -> None:
+        if self.deployed:
+            self.deployed = None
+            give_back()
 
     def _run_all(self, feeds: dict[str, Array], wanted: frozenset[str], deliver: Deliver) -> None:
         live = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in feeds.items()}
@@ -177,6 +199,8 @@ class OnnxRuntime:
             import_domains=self.graph.import_domains,
         )
         model: onnx.ModelProto = gs.export_onnx(part, do_type_check=False)
+        for node in model.graph.node if self.empty else ():
+            node.attribute.extend(self.empty.get(node.output[0] if node.output else "", ()))
         model.ir_version = self.model.ir_version
         return model
 
@@ -259,6 +283,25 @@ def all_reads(node: gs.Node, *, constants: bool = True) -> list[str]:
         if isinstance(value, gs.Graph):
             names += captured(value, constants=constants)
     return names
+
+
+def empty_lists(model: onnx.ModelProto) -> dict[str, list[onnx.AttributeProto]]:
+    """The attributes that are lists of nothing (``axes=[]``), by the first output of their node.
+
+    graphsurgeon cannot write them: an empty list does not say of what.
+    """
+    lists = (onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS, onnx.AttributeProto.STRINGS)
+    found: dict[str, list[onnx.AttributeProto]] = {}
+    for node in model.graph.node:
+        empty = [a for a in node.attribute if a.type in lists and not (a.ints or a.floats or a.strings)]
+        if empty and node.output:
+            found[node.output[0]] = empty
+    return found
+
+
+def first_output(node: gs.Node) -> str:
+    """What tells a node from all others, whatever it is called."""
+    return node.outputs[0].name if node.outputs else ""
 
 
 def is_constant(node: gs.Node) -> bool:

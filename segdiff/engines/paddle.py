@@ -1,6 +1,7 @@
 """How does a Paddle model run with every variable in sight? The inference Predictor and its output hook.
 
-Lives in a worker process. IR optimisation and oneDNN are off: the program runs as it was written.
+Lives in a worker process. IR optimisation and oneDNN are off: the program runs as it was written. As its user
+runs it, it runs with a predictor of its own; one of the two is alive at a time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from segdiff.engines.names import Namer, namer_for, splits
 from segdiff.engines.protocol import Deployed, Load
 from segdiff.engines.worker import Deliver
 from segdiff.graph import Array
+from segdiff.memory import give_back
 from segdiff.readers import read
 
 NUMPY_NAMES = {
@@ -35,19 +37,8 @@ class Paddle:
     def __init__(self, message: Load) -> None:
         self.files, self.threads = message.files, message.threads
         self.graph = read(message.files)
-        config = inference.Config(str(message.files.program), str(message.files.params or ""))
-        config.disable_gpu()
-        config.disable_glog_info()
-        config.switch_ir_optim(False)
-        config.disable_mkldnn()
-        config.set_cpu_math_library_num_threads(message.threads)
-        if message.files.format == "pdmodel":
-            config.enable_memory_optim()  # a PIR program frees as it goes, and refuses this
-        else:
-            # Level 1 still folds constants and turns pools to NHWC, whatever switch_ir_optim says.
-            config.set_optimization_level(0)
-        self.predictor = inference.create_predictor(config)
-        self.predictor.register_output_hook(self._hook)
+        self.predictor: inference.Predictor | None = self._start()
+        self.deployed: tuple[Deployed, inference.Predictor] | None = None
         self.splits = splits(self.graph) if message.files.format == "pir" else ()
         self.namer: Namer = namer_for(self.graph)
         self.asked: frozenset[str] = frozenset()
@@ -64,10 +55,10 @@ class Paddle:
     ) -> None:
         """Run the program on ``feeds`` and deliver ``wanted``. A program runs whole, and as it is."""
         assert ops is None and not edits
-        for name, array in feeds.items():
-            handle = self.predictor.get_input_handle(name)
-            handle.reshape(list(array.shape))
-            handle.copy_from_cpu(np.ascontiguousarray(array))
+        if self.predictor is None:
+            self._drop()
+            self.predictor = self._start()
+        feed(self.predictor, feeds)
         self.namer, self.asked = namer_for(self.graph), frozenset(wanted)
         self.deliver, self.failure = deliver, None
         for name, array in feeds.items():
@@ -79,27 +70,50 @@ class Paddle:
     def run_deployed(
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
     ) -> None:
-        """Run with IR optimisation on (level ``all``) or off, and no hook; the predictor is not kept."""
-        config = inference.Config(str(self.files.program), str(self.files.params or ""))
-        config.disable_gpu()
-        config.disable_glog_info()
-        config.switch_ir_optim(how.level != "none")
-        config.disable_mkldnn()  # another set of kernels, not a rewriting of the program
-        if self.files.format == "pir" and how.level == "none":
-            config.set_optimization_level(0)
-        for name in how.without:
-            config.delete_pass(name)
-        config.set_cpu_math_library_num_threads(self.threads)
-        predictor = inference.create_predictor(config)
-        for name, array in feeds.items():
-            handle = predictor.get_input_handle(name)
-            handle.reshape(list(array.shape))
-            handle.copy_from_cpu(np.ascontiguousarray(array))
-        predictor.run()
+        """Run with IR optimisation on (level ``all``) or off, and no hook.
+
+        The predictor is kept until anything else is run.
+        """
+        if self.deployed is None or self.deployed[0] != how:
+            self._drop()
+            self.deployed = how, inference.create_predictor(self._config(how))
+        predictor = self.deployed[1]
+        feed(predictor, feeds)
+        try:
+            predictor.run()
+        except Exception:
+            self._drop()  # nobody knows what it left behind
+            raise
         for name, source in zip(self.graph.outputs, predictor.get_output_names(), strict=True):
             if name in wanted:
                 array = np.asarray(predictor.get_output_handle(source).copy_to_cpu(), order="C")
                 deliver(name, array.ctypes.data, array.nbytes, array.dtype.str, array.shape)
+
+    def _start(self) -> inference.Predictor:
+        predictor = inference.create_predictor(self._config(Deployed("none")))
+        predictor.register_output_hook(self._hook)
+        return predictor
+
+    def _config(self, how: Deployed) -> inference.Config:
+        config = inference.Config(str(self.files.program), str(self.files.params or ""))
+        config.disable_gpu()
+        config.disable_glog_info()
+        config.switch_ir_optim(how.level != "none")
+        if not how.onednn:
+            config.disable_mkldnn()
+        if self.files.format == "pdmodel":
+            config.enable_memory_optim()  # a PIR program frees as it goes, and refuses this
+        elif how.level == "none":
+            # Level 1 still folds constants and turns pools to NHWC, whatever switch_ir_optim says.
+            config.set_optimization_level(0)
+        for name in how.without:
+            config.delete_pass(name)
+        config.set_cpu_math_library_num_threads(self.threads)
+        return config
+
+    def _drop(self) -> None:
+        self.predictor, self.deployed = None, None
+        give_back()
 
     def _hook(self, op: str, variable: str, tensor: paddle.Tensor) -> None:
         if self.failure is not None or self.deliver is None:
@@ -123,6 +137,14 @@ class Paddle:
                 for part, piece in zip(split.parts, split.cut(array), strict=False):
                     if part in self.asked:
                         self.deliver(part, piece.ctypes.data, piece.nbytes, piece.dtype.str, piece.shape)
+
+
+def feed(predictor: inference.Predictor, feeds: dict[str, Array]) -> None:
+    """Copy the inputs to where the predictor reads them."""
+    for name, array in feeds.items():
+        handle = predictor.get_input_handle(name)
+        handle.reshape(list(array.shape))
+        handle.copy_from_cpu(np.ascontiguousarray(array))
 
 
 def deliver_tensor(name: str, tensor: paddle.Tensor, deliver: Deliver) -> None:

@@ -42,12 +42,14 @@ class Deployed:
 
     ``level`` of onnxruntime's optimisation (``none``, ``basic``, ``extended``, ``layout``, ``all``; Paddle
     knows ``none`` and ``all``: IR optimisation off and on); ``without`` optimisers, or Paddle's passes, by
-    name; ``save`` a file for onnxruntime's optimised graph.
+    name; ``save`` a file for onnxruntime's optimised graph; ``onednn`` leaves Paddle its default kernels,
+    which are oneDNN's since Paddle 3: other kernels, not a rewriting of the program.
     """
 
     level: str = "all"
     without: tuple[str, ...] = ()
     save: str | None = None
+    onednn: bool = False
 
 
 @dataclass(frozen=True)

@@ -274,6 +274,12 @@ RANDOM = frozenset(
 )
 
 
+def check_transforms(steps: Sequence[Transform], source: str) -> None:
+    """Raise InputError where a transform or one of its parameters is not known, without a picture."""
+    for name, given in steps:
+        _complete(name, given, source)
+
+
 def _complete(name: str, given: Mapping[str, Any], source: str) -> dict[str, Any]:
     """All parameters of a transform: the given ones and the defaults of the rest."""
     if name in RANDOM:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from segdiff.errors import InputError
+from segdiff.inputs import InputComparison
 from segdiff.masks.areas import Scores
 from segdiff.masks.attribution import Attribution, Change, attribute, with_published
 from segdiff.masks.bounds import Bounds
@@ -52,17 +53,20 @@ def conclude(
     sources: Mapping[str, str],
     names: tuple[str, ...],
     bounds: Bounds | None = None,
+    fed: InputComparison | None = None,
+    rounding: float = 0.0,
 ) -> ScoreReport:
     """The report, without what only its maker knows (remarks, pictures, times).
 
-    ``shown`` are the protocols whose scores are given, ``sources`` where each side comes from. Raises
-    InputError where no image was left.
+    ``shown`` are the protocols whose scores are given, ``sources`` where each side comes from, ``fed`` what
+    the candidate's own preprocessing does otherwise, ``rounding`` how far the reference's raw output is from
+    itself by rounding alone, as a part of its largest value. Raises InputError where no image was left.
     """
     if not summary.images:
         first = f" The first problem: {summary.problems[0]}" if summary.problems else ""
         raise InputError(f"No image could be used.{first}")
-    table = table_of(summary, terms, bounds)
-    verdict: Verdict = "agrees" if _agree(summary) else "diverges"
+    table = table_of(summary, terms, bounds, fed)
+    verdict: Verdict = "agrees" if _agree(summary, rounding) else "diverges"
     return ScoreReport(
         verdict=verdict,
         sentence=_sentence(summary, table, sources),
@@ -76,10 +80,19 @@ def conclude(
         output=summary.output,
         worst=summary.worst,
         problems=tuple(summary.problems),
+        input=fed,
     )
 
 
-def _agree(summary: Summary) -> bool:
+def is_doubtful(summary: Summary) -> bool:
+    """Whether masks differ clearly though the raw outputs hardly do: a network may amplify rounding."""
+    close = summary.output is not None and summary.output.max_rel <= MAX_REL
+    return close and summary.agreement.clear_share > CLEAR_SHARE
+
+
+def _agree(summary: Summary, rounding: float) -> bool:
+    if is_doubtful(summary):
+        return summary.output is not None and summary.output.max_rel <= rounding
     if summary.output is not None and not summary.output.max_rel <= MAX_REL:
         return False
     return summary.agreement.clear_share <= CLEAR_SHARE
@@ -93,7 +106,9 @@ def _scores(summary: Summary, side: str, protocol: Protocol) -> Scores:
     return summary.tallies[side, protocol.frame].scores(protocol.over)
 
 
-def table_of(summary: Summary, terms: Terms, bounds: Bounds | None) -> Attribution | None:
+def table_of(
+    summary: Summary, terms: Terms, bounds: Bounds | None, fed: InputComparison | None = None
+) -> Attribution | None:
     """The attribution table; None without labels."""
     if not summary.labelled:
         return None
@@ -107,9 +122,9 @@ def table_of(summary: Summary, terms: Terms, bounds: Bounds | None) -> Attributi
     if (SAME_INPUT, terms.candidate.frame) in summary.tallies:
         changes = [
             side(SAME_INPUT, "network", "network", "network: the candidate on the reference's input"),
-            side(CANDIDATE, "input", "input", "input: the candidate on its own"),
+            side(CANDIDATE, "input", "input", f"input: the candidate on its own{_named(fed)}"),
         ]
-    elif summary.output is not None:
+    elif bounds is None:  # both models ran; saved masks come with bounds
         changes = [side(CANDIDATE, "network", "network", "network: the candidate on the same input")]
     else:
         changes = [side(CANDIDATE, "input or network", "masks", "input or network: the candidate's masks")]
@@ -118,6 +133,14 @@ def table_of(summary: Summary, terms: Terms, bounds: Bounds | None) -> Attributi
     if terms.reference == DATASET and (REFERENCE, LABEL_CENTRED) in summary.tallies:
         centred = lookup(REFERENCE, Protocol("dataset", LABEL_CENTRED))
     return with_published(table, terms.reference_score, terms.candidate_score, centred, bounds)
+
+
+def _named(fed: InputComparison | None) -> str:
+    """The kinds of what was found, for the row."""
+    if fed is None or not fed.findings:
+        return ""
+    proven = " (proven)" if fed.proven else ""
+    return f": {', '.join(dict.fromkeys(finding.kind for finding in fed.findings))}{proven}"
 
 
 def _sentence(summary: Summary, table: Attribution | None, sources: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,11 @@ from segdiff.masks.files import list_masks
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 LISTS = frozenset({".txt", ".lst", ".list", ".csv"})
+TAB = "\t"
+
+LONGEST_LINE = 8192
+"""Characters: two paths as long as Linux has them. In a longer line nobody looks for names with spaces."""
+
 LIST_LIMIT = 1 << 28
 """Bytes of a file list: a million images have some 100 MB."""
 
@@ -23,6 +28,8 @@ class Entry:
     name: str
     image: Path
     label: Path | None
+    problem: str | None = None
+    """Why the line that names it cannot be read."""
 
 
 def read_dataset(
@@ -36,8 +43,8 @@ def read_dataset(
 
     ``labels`` is the folder of the labels, whose names are those of the images but for the suffix; ``root``
     the folder that a list's paths start from, by default the list's own. A file that a list names need not
-    exist: that shows when it is read. Raises InputError where the list or a folder cannot be read, or is
-    empty.
+    exist, and a line need not make sense: that shows when the entry is read. Raises InputError where the list
+    or a folder cannot be read, or is empty, or no line of it makes sense.
     """
     path = Path(dataset)
     if path.is_dir():
@@ -47,7 +54,10 @@ def read_dataset(
             raise InputError(f"{path} is a list and names its own labels; leave out the folder of labels.")
         return _from_list(path, Path(root) if root is not None else path.parent, separator)
     check_file(path, "image")
-    return (Entry(path.name, path, Path(labels) if labels is not None else None),)
+    label = Path(labels) if labels is not None else None
+    if label is not None and label.is_dir():
+        label = _label_of(path.stem, list_masks(label), label)
+    return (Entry(path.name, path, label),)
 
 
 def _from_folder(folder: Path, labels: str | Path | None) -> tuple[Entry, ...]:
@@ -55,14 +65,19 @@ def _from_folder(folder: Path, labels: str | Path | None) -> tuple[Entry, ...]:
     if labels is None:
         return tuple(Entry(name, image, None) for name, image in images.items())
     found = list_masks(labels)
-    absent = Path(labels)
-    entries = [Entry(name, image, found.get(name, absent / f"{name}.png")) for name, image in images.items()]
+    entries = [Entry(name, image, _label_of(name, found, Path(labels))) for name, image in images.items()]
     if not any(entry.name in found for entry in entries):
         raise InputError(
             f"No label in {labels} has the name of an image in {folder} "
             f"(there is {next(iter(found))!r}, and {entries[0].name!r})."
         )
     return tuple(entries)
+
+
+def _label_of(name: str, found: Mapping[str, Path], folder: Path) -> Path:
+    """The label of an image; where there is none, a path that tells why when it is read."""
+    lossy = (folder / f"{name}{suffix}" for suffix in (".jpg", ".jpeg", ".JPG", ".JPEG"))
+    return found.get(name) or next((path for path in lossy if path.is_file()), folder / f"{name}.png")
 
 
 def _from_list(path: Path, root: Path, separator: str) -> tuple[Entry, ...]:
@@ -72,19 +87,48 @@ def _from_list(path: Path, root: Path, separator: str) -> tuple[Entry, ...]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is no list of images: {one_line(error)}.") from error
+        raise InputError(f"{path} is no list of images in UTF-8: {one_line(error)}.") from error
     entries = [
-        _entry(path, number, line.strip().split(separator), root)
+        _entry(path, number, line.strip(), root, separator)
         for number, line in enumerate(lines, start=1)
         if line.strip()
     ]
     if not entries:
         raise InputError(f"The list {path} names no image.")
+    if entries[0].problem and all(entry.problem for entry in entries):
+        raise InputError(entries[0].problem)
     return tuple(entries)
 
 
-def _entry(path: Path, number: int, words: Sequence[str], root: Path) -> Entry:
-    if len(words) > 2 or not all(words) or any("\0" in word for word in words):
-        raise InputError(f"{path}, line {number}: expected 'image label', found {len(words)} words.")
+def _entry(path: Path, number: int, line: str, root: Path, separator: str) -> Entry:
+    words = _words(line, root, separator)
+    if len(words) > 2 or not all(words) or "\0" in line:
+        problem = (
+            f"{path}, line {number}: expected 'image label', found {len(words)} words. Where names have "
+            "spaces, put another separator between image and label, and say so (--separator)."
+        )
+        return Entry(line, root, None, problem)
     label = root / words[1] if len(words) == 2 else None
     return Entry(words[0], root / words[0], label)
+
+
+def _words(line: str, root: Path, separator: str) -> Sequence[str]:
+    """Image and label. A space may be any white space; in names it is found by the files that exist."""
+    if separator != " ":
+        return [word.strip() for word in line.split(TAB if separator == r"\t" else separator)]
+    words = line.split()
+    if len(words) <= 2 or len(line) > LONGEST_LINE:
+        return words
+    places = [place for place, letter in enumerate(line) if letter.isspace()]
+    for place in places:
+        parts = [line[:place].strip(), line[place:].strip()]
+        if all(_is_file(root / part) for part in parts):
+            return parts
+    return [line] if _is_file(root / line) else words
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or has a NUL
+        return False

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from segdiff.engines import Tensor
 from segdiff.errors import EngineError, InputError, SegdiffError
+from segdiff.inputs import InputComparison
 from segdiff.inputs.image import one_line
 from segdiff.masks.areas import Areas, areas
 from segdiff.masks.check import check_classes
@@ -20,6 +21,7 @@ from segdiff.masks.compare import (
     Summary,
     agreement,
 )
+from segdiff.masks.conclude import MAX_REL
 from segdiff.masks.dataset import Entry
 from segdiff.masks.files import Values
 from segdiff.masks.journal import Journal
@@ -28,6 +30,7 @@ from segdiff.masks.pictures import Shown
 from segdiff.masks.protocol import Frame, framed
 from segdiff.masks.run import Loader, Pair, Ready, loaded
 from segdiff.metrics import compare_arrays
+from segdiff.walk.judge import NOISE_FACTOR, disturbed
 
 Progress = Callable[[str, int, int], None]
 
@@ -97,7 +100,20 @@ class Evaluation:
         first = outputs[REFERENCE].without_padding(ready.undo)
         scored = self.areas(ready, outputs, masks) if ready.label is not None else {}
         agreed = clear_agreement(first, masks[REFERENCE], masks[CANDIDATE])
-        return ImageResult(ready.entry.name, scored, agreed, output_error(ours, final))
+        return ImageResult(ready.entry.name, scored, agreed, self.raw_error(outputs, ours, final))
+
+    def raw_error(
+        self, outputs: Mapping[str, Output], ours: Sequence[Tensor], theirs: Sequence[Tensor]
+    ) -> OutputError | None:
+        """The distance of the raw outputs; None where one model gives logits and the other a mask."""
+        kinds = [outputs[side].is_logits for side in (REFERENCE, CANDIDATE)]
+        if kinds[0] == kinds[1]:
+            return output_error(ours, theirs)
+        first, second = ("logits" if kind else "a mask" for kind in kinds)
+        remark = f"The reference gives {first}, the candidate {second}: only the masks are compared."
+        if remark not in self.remarks:
+            self.remarks.append(remark)
+        return None
 
     def output(self, tensor: Tensor, side: str) -> Output:
         """An output as planes; the first one also tells the number of classes."""
@@ -138,6 +154,61 @@ class Evaluation:
             second = output_of((own or theirs)[0].array, "The candidate's output")
             masks = first.mask(), second.without_padding(ready.undo).mask()
             yield Shown(entry.name, ready.image, *masks, first.margin())
+
+    def input_of(self, entry: Entry) -> InputComparison | None:
+        """What the candidate's own preprocessing does otherwise; also said in the remarks."""
+        try:
+            comparison = self.loader.judge(entry)
+        except SegdiffError as error:
+            self.remarks.append(f"{entry.name}: its input could not be judged: {one_line(error)}.")
+            return None
+        for finding in comparison.findings if comparison else ():
+            how = "proven" if finding.proven else "not proven"
+            self.remarks.append(f"{finding.kind}, {how} on {entry.name}: {finding.text}")
+        return comparison
+
+    def rounding(self, entry: Entry) -> float:
+        """What counts as the reference's own rounding on an image, as a part of its largest output.
+
+        As in a walk: ``NOISE_FACTOR`` times what the last bit of the input does. 0 where it does not run.
+        """
+        try:
+            ready = self.loader.load(entry)
+            shaken = {
+                name: disturbed(array, seed) for seed, (name, array) in enumerate(ready.tensors.items())
+            }
+            runs = [
+                self.pair.reference.run(
+                    {name: self.pair.blocks.tensor(array) for name, array in given.items()}
+                )
+                for given in (ready.tensors, shaken)
+            ]
+            found = NOISE_FACTOR * output_error(*runs).max_rel
+        except SegdiffError:
+            return 0.0
+        self.remarks.append(
+            f"The masks differ clearly, the raw outputs hardly. On {entry.name}, up to {found:.1g} of the "
+            f"largest value is rounding: {NOISE_FACTOR:g} times what the last bits of the input do to the "
+            "reference's own output."
+        )
+        return found
+
+    def optimised_away(self, entry: Entry) -> Iterator[str]:
+        """Which framework's own optimiser changes what its model makes of an image, in a sentence each."""
+        try:
+            tensors = self.pair.feeds(self.loader.load(entry))
+            for model, feeds in zip((self.pair.reference, self.pair.candidate), tensors, strict=True):
+                if (way := model.ways[0]) is None:
+                    continue
+                error = output_error(model.run_in(None, feeds), model.run_in(way, feeds))
+                if not error.max_rel <= MAX_REL:
+                    yield (
+                        f"{model.engine.name}'s own optimiser changes the output of {model.graph.path}: "
+                        f"max_abs_diff {error.max_abs:.3g} on {entry.name}, as deployed against as written. "
+                        "That part is no fault of the conversion; segdiff locate names the optimiser."
+                    )
+        except SegdiffError as error:
+            yield f"{entry.name}: not compared with a run without optimisation: {one_line(error)}"
 
 
 def clear_agreement(output: Output, reference: Values, candidate: Values) -> Agreement:

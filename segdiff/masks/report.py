@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from segdiff.inputs import InputComparison
 from segdiff.masks.areas import Scores
 from segdiff.masks.attribution import Attribution
 from segdiff.masks.compare import Agreement, ImageResult, OutputError
@@ -35,8 +36,10 @@ class ScoreReport:
     """Scores of both sides, where the points go, how the masks agree, and the images that differ most.
 
     ``images`` were used and ``labelled`` of them have a label; ``skipped`` were not used, for the reasons in
-    ``problems`` (at most a hundred). ``output`` is None where only masks are known. ``files`` are the
-    pictures that were written. ``located`` is the answer of ``locate`` on the worst image, if asked for.
+    ``problems`` (at most a hundred). ``input`` is what the candidate's own preprocessing does otherwise,
+    judged by one image; None where it has none, or the judging failed. ``output`` is None where only masks
+    are known. ``files`` are the pictures that were written. ``located`` is the answer of ``locate`` on the
+    worst image, if asked for.
     """
 
     verdict: Verdict
@@ -51,6 +54,7 @@ class ScoreReport:
     output: OutputError | None
     worst: tuple[ImageResult, ...]
     problems: tuple[str, ...] = ()
+    input: InputComparison | None = None
     remarks: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     located: Any = None
@@ -78,6 +82,7 @@ class ScoreReport:
             "attribution": self.attribution.to_dict() if self.attribution else None,
             "agreement": vars(self.agreement) | {"share": 1 - self.agreement.share},
             "output": finite(self.output) if self.output else None,
+            "input": _input(self.input) if self.input else None,
             "worst": [_worst(result) for result in self.worst],
             "problems": list(self.problems),
             "remarks": list(self.remarks),
@@ -95,6 +100,19 @@ class ScoreReport:
 def finite(output: OutputError) -> dict[str, float | None]:
     """JSON knows no infinity: an infinite error becomes None."""
     return {name: value if math.isfinite(value) else None for name, value in vars(output).items()}
+
+
+def _input(comparison: InputComparison) -> dict[str, Any]:
+    causes = [
+        {
+            "kind": finding.kind,
+            "text": finding.text,
+            "proven": finding.proven,
+            "residual": finding.residual.to_dict() if finding.residual else None,
+        }
+        for finding in comparison.findings
+    ]
+    return {"same": comparison.same, "metrics": comparison.metrics.to_dict(), "causes": causes}
 
 
 def _worst(result: ImageResult) -> dict[str, Any]:

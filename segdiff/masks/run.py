@@ -1,6 +1,7 @@
 """How do both models see a whole data set? Each in its engine, image after image, the same tensor for both.
 
-Preprocessing of the next image goes on beside, in a thread; a model whose engine died is started anew.
+Preprocessing of the next image goes on beside, in a thread. A model runs as its user runs it, optimised and
+with nothing exposed; where a framework cannot do that, as written. One whose engine died is started anew.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segdiff.engines import Blocks, Engine, Tensor
+from segdiff.engines import Blocks, Deployed, Engine, Tensor
 from segdiff.errors import EngineError, InputError, SegdiffError
 from segdiff.graph import Graph
-from segdiff.inputs import DeployConfig, InputSpec, prepare
+from segdiff.inputs import DeployConfig, InputComparison, InputSpec, compare_inputs, prepare
 from segdiff.inputs.fed import CandidateInput, read_candidate_input
+from segdiff.inputs.image import one_line
 from segdiff.inputs.tensors import check_tensor
 from segdiff.masks.check import check_size
 from segdiff.masks.dataset import Entry
@@ -27,6 +29,16 @@ from segdiff.masks.files import Values, read_raw
 from segdiff.masks.output import Undo, way_back
 
 Array = NDArray[Any]
+
+Way = Deployed | None
+WAYS: Mapping[str, tuple[Way, ...]] = {
+    "onnx": (Deployed(), None),
+    "pdmodel": (Deployed(onednn=True), Deployed(), None),
+    "pir": (Deployed(onednn=True), Deployed(), None),
+}
+"""How to run a model of each format, the framework's default first; None is as written, nothing optimised.
+
+Paddle 3.3's oneDNN instructions refuse attributes that its own programs have."""
 
 FAILURES_IN_A_ROW = 3
 """Images in a row on which an engine may fail before the run is given up: then the model is broken."""
@@ -64,6 +76,8 @@ class Loader:
 
     def load(self, entry: Entry) -> Ready:
         """Read and prepare one image. Raises InputError where it or its label cannot be used."""
+        if entry.problem:
+            raise InputError(entry.problem)
         prepared = prepare(entry.image, self.specs, self.config)
         if prepared.image is None:
             raise InputError(f"{entry.image} holds a tensor, not a picture")
@@ -78,6 +92,14 @@ class Loader:
             undo=self._way_back(size, fed),
             how=prepared.how,
         )
+
+    def judge(self, entry: Entry) -> InputComparison | None:
+        """What the candidate's own preprocessing does otherwise, by one image; None where it has none."""
+        if self.candidate_input is None:
+            return None
+        prepared = prepare(entry.image, self.specs, self.config)
+        fed = read_candidate_input(self.candidate_input, str(entry.image))
+        return compare_inputs(prepared, fed.tensor, self.config)
 
     def _label(self, entry: Entry, size: tuple[int, ...]) -> Values:
         what = f"The label {entry.label}"
@@ -117,34 +139,67 @@ def loaded(
 
 @dataclass
 class Model:
-    """One model: its graph, and the engine that runs it, started anew after a crash."""
+    """One model: its graph, and the engine that runs it, started anew after a crash.
+
+    ``ways`` are those that are left to run it, ``remarks`` why others are not.
+    """
 
     graph: Graph
     start: Callable[[], Engine]
     engine: Engine
     failures: int = 0
+    ways: tuple[Way, ...] = ()
+    remarks: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.ways = self.ways or WAYS[self.graph.format]
 
     def run(self, feeds: Mapping[str, Tensor]) -> list[Tensor]:
-        """The model's outputs in its order. Raises EngineError."""
+        """The model's outputs in its order. Raises EngineError where it runs in none of the ways left.
+
+        A way in which the model does not run, but in a later one does, is given up.
+        """
+        for place, way in enumerate(self.ways):
+            try:
+                found = self.run_in(way, feeds)
+            except EngineError as error:
+                failure = error
+                continue
+            if place:
+                self.remarks.append(f"{one_line(failure)}; so it was run {in_words(way)}.")
+                self.ways = self.ways[place:]
+            self.failures = 0
+            return found
+        self.failures += 1
+        raise failure
+
+    def run_in(self, way: Way, feeds: Mapping[str, Tensor]) -> list[Tensor]:
+        """The model's outputs in its order, run in one way. Raises EngineError."""
         wanted = tuple(dict.fromkeys(self.graph.outputs))
         ops = tuple(op.index for op in self.graph.ops) if self.graph.format == "onnx" else None
         try:
-            found = self.engine.run(feeds, wanted, ops)
+            found = (
+                self.engine.run_deployed(feeds, wanted, way) if way else self.engine.run(feeds, wanted, ops)
+            )
         except EngineError:
-            self.failures += 1
-            self.engine.close()
-            self.engine = self.start()
+            if not self.engine.is_alive:
+                self.engine.close()
+                self.engine = self.start()
             raise
-        self.failures = 0
         missing = [name for name in wanted if name not in found]
         if missing:
             raise EngineError(f"{self.graph.path}: the output {missing[0]!r} did not come")
-        return [found[name] for name in wanted]
+        return [found[name] for name in self.graph.outputs]
 
     @property
     def is_broken(self) -> bool:
         """Whether it failed so often in a row that the model is to blame, not an image."""
         return self.failures >= FAILURES_IN_A_ROW
+
+
+def in_words(way: Way) -> str:
+    """How a model was run, for a remark."""
+    return "optimised, but without oneDNN" if way else "as written, without any optimisation"
 
 
 @dataclass
@@ -157,14 +212,18 @@ class Pair:
 
     def run(self, ready: Ready) -> tuple[list[Tensor], list[Tensor], list[Tensor] | None]:
         """Outputs of the reference, of the candidate on the same tensor, and on its own if it has one."""
-        ours = {name: self.blocks.tensor(array) for name, array in ready.tensors.items()}
-        theirs = dict(zip(self.candidate.graph.inputs, ours.values(), strict=False))
+        ours, theirs = self.feeds(ready)
         first = self.reference.run(ours)
         second = self.candidate.run(theirs)
         if ready.own is None:
             return first, second, None
         own = {self.candidate.graph.inputs[0]: self.blocks.tensor(ready.own)}
         return first, second, self.candidate.run(own)
+
+    def feeds(self, ready: Ready) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The same tensors by the names of each model's inputs."""
+        ours = {name: self.blocks.tensor(array) for name, array in ready.tensors.items()}
+        return ours, dict(zip(self.candidate.graph.inputs, ours.values(), strict=False))
 
 
 def check_inputs(reference: Graph, candidate: Graph) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from segdiff.align import Alignment, Segment, cut
 from segdiff.align.kinds import kind_of
+from segdiff.align.view import view_of
 from segdiff.engines import Tensor
 from segdiff.errors import EngineError
 from segdiff.graph import Graph
@@ -172,7 +173,7 @@ def mend(
     truth = _reference_tensors(region, run)
     feeds = {c: lockstep.fitting(c, truth[r]) for r, c in region.inputs if r in truth}
     got = lockstep.candidate.run(feeds, region.candidate_values, region.nodes)
-    proven = _same_values(region, truth, got, pairs, lockstep.reference)
+    proven = _same_values(region, truth, got, pairs, lockstep.reference, lockstep.graph)
     for r, c in proven.items():
         _unpair(pairs, evidence, r, c)
         pairs[r] = c
@@ -203,13 +204,17 @@ def _same_values(
     got: Mapping[str, Tensor],
     pairs: Mapping[str, str],
     reference: Graph,
+    candidate: Graph,
 ) -> dict[str, str]:
     """Reference -> candidate values of the region that hold the same numbers; the closest wins.
 
     Outputs of one op are not exchanged for that where all that read them agree as they are: then the op has
-    exchanged them, and is to blame.
+    exchanged them, and is to blame. Two outputs of the models that are one another's partners are only ever
+    exchanged for outputs: an operator lost or added at the very end would have nothing to be judged by.
     """
     backward = {c: r for r, c in pairs.items()}
+    finals = final_pairs(reference, candidate, pairs)
+    last = frozenset(finals.values())
     rated = []
     only, read = region.lost_work(), region.read()
     for place, c in enumerate(region.candidate_values):
@@ -220,6 +225,8 @@ def _same_values(
                 continue
             if c not in read and siblings(reference, r, backward.get(c, r)):
                 continue
+            if (r in finals) != (c in last):
+                continue
             found = compare_arrays(truth[r].array.reshape(-1), got[c].array.reshape(-1))
             metrics = found.metrics
             if truth[r].array.any() and metrics.rel_l2 <= SAME_REL_L2 and metrics.max_rel <= SAME_MAX_REL:
@@ -229,6 +236,12 @@ def _same_values(
         if r not in proven and c not in proven.values():
             proven[r] = c
     return proven
+
+
+def final_pairs(reference: Graph, candidate: Graph, pairs: Mapping[str, str]) -> dict[str, str]:
+    """The pairs that are outputs of both models."""
+    ours, theirs = (frozenset(view_of(graph).outputs) for graph in (reference, candidate))
+    return {r: c for r, c in pairs.items() if r in ours and c in theirs}
 
 
 def siblings(graph: Graph, one: str, other: str) -> bool:

@@ -1,8 +1,9 @@
 """What does evaluate cost? ``python -m tests.benchmarks.evaluate [--model DIR] [--images N] [--runs N]``
 
 Over N drawn streets with labels, in turns: ``segdiff evaluate``, and two plain loops, one an engine, with the
-same preprocessing and nothing else. Wall and processor seconds are medians; processor seconds bear a busy
-machine better. A run over a quarter of the images shows whether memory grows with their number.
+same preprocessing, the frameworks' own defaults and nothing else. Wall and processor seconds are medians;
+processor seconds bear a busy machine better. A run over a quarter of the images shows whether memory grows
+with their number.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--size", type=int, nargs=2, default=(512, 1024), metavar=("H", "W"))
     parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--fused", action="store_true", help="plain loops with the frameworks' defaults")
+    parser.add_argument("--unfused", action="store_true", help="plain loops without any optimisation")
     options = parser.parse_args()
     files, onnx = find(options.model), conversion(options.model)
     threads = os.cpu_count() or 1
@@ -55,9 +56,9 @@ def main() -> None:
         quarter = Path(folder) / "quarter.txt"
         quarter.write_text("\n".join(listed.read_text().splitlines()[: max(1, options.images // 4)]))
         evaluate = ("-m", "segdiff", "evaluate", "--no-progress", files.program, onnx)
-        fused = ("--fused",) * options.fused
+        unfused = ("--unfused",) * options.unfused
         loop = (HERE / "run_loop.py",)
-        last = (files.deploy_yaml, listed, threads, *fused)
+        last = (files.deploy_yaml, listed, threads, *unfused)
         commands = {
             "evaluate": python(*evaluate, listed),
             "evaluate, a quarter": python(*evaluate, quarter),

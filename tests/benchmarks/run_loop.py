@@ -1,7 +1,7 @@
 """A plain loop over a list of images, the yardstick: ``run_loop.py PROGRAM PARAMS YAML LIST THREADS``.
 
-Preprocessing is segdiff's own, the model runs as segdiff runs it (nothing fused), and each output is fetched;
-no label is read and nothing is scored. ``--fused`` after THREADS takes the frameworks' own defaults instead.
+Preprocessing is segdiff's own, the model runs by the frameworks' own defaults, and each output is fetched; no
+label is read and nothing is scored. ``--unfused`` after THREADS runs the model as written, nothing optimised.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ def onnxruntime(program: str, threads: int, fused: bool) -> Run:
 
 
 def main() -> None:
-    program, params, deploy, listed, threads, *fused = sys.argv[1:]
+    program, params, deploy, listed, threads, *unfused = sys.argv[1:]
     config = read_deploy_yaml(deploy)
     spec = InputSpec("x", None, "float32")
     is_onnx = program.endswith(".onnx")
     run = (
-        onnxruntime(program, int(threads), bool(fused))
+        onnxruntime(program, int(threads), not unfused)
         if is_onnx
-        else paddle(program, params, int(threads), bool(fused))
+        else paddle(program, params, int(threads), not unfused)
     )
     for line in Path(listed).read_text().splitlines():
         image = Path(listed).parent / line.split()[0]

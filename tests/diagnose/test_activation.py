@@ -130,6 +130,10 @@ def by_tanh(x):
     return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
+def bent_softplus(beta, threshold):
+    return np.where(beta * X > threshold, X, np.log1p(np.exp(beta * X)) / beta)
+
+
 X = FEED.astype(np.float64)
 RIGHT = {
     "relu6": ("relu6", {"threshold": 6.0}, np.clip(X, 0, 6)),
@@ -145,6 +149,8 @@ RIGHT = {
     "swish": ("swish", {"beta": 1.0}, X * sigmoid(X)),
     "mish": ("mish", {"threshold": 20.0}, X * np.tanh(np.log1p(np.exp(X)))),
     "softplus": ("softplus", {"beta": 2.0, "threshold": 20.0}, np.log1p(np.exp(2 * X)) / 2),
+    "softplus_bent": ("softplus", {"beta": 2.0, "threshold": 3.0}, bent_softplus(2.0, 3.0)),
+    "softplus_early": ("softplus", {"beta": 1.0, "threshold": 2.0}, bent_softplus(1.0, 2.0)),
     "elu": ("elu", {"alpha": 0.5}, np.where(X > 0, X, 0.5 * np.expm1(X))),
     "softshrink": ("softshrink", {"lambda": 0.5}, np.sign(X) * np.maximum(np.abs(X) - 0.5, 0)),
 }
@@ -193,6 +199,8 @@ WRONG = [
     ("swish", single("HardSwish"), "activation.kind"),
     ("mish", single("HardSwish"), "activation.kind"),
     ("softplus", single("Softplus"), "softplus.beta"),
+    ("softplus_bent", single("Softplus"), "softplus.beta"),
+    ("softplus_early", single("Softplus"), "softplus.threshold"),
     ("elu", single("Elu", alpha=1.0), "elu.alpha"),
     ("softshrink", single("Shrink", lambd=0.5, bias=0.0), "shrink.threshold"),
 ]

@@ -91,6 +91,17 @@ def test_the_smallest_in_an_opset_that_knows_only_the_largest(tmp_path: Path) ->
     assert (found.kind, found.proven) == ("topk.largest", True)
 
 
+def test_an_order_that_is_left_open(tmp_path: Path) -> None:
+    """paddle2onnx hands sorted on; onnxruntime then gives the elements in the order of its heap."""
+    x = image(SHAPE)
+    reference = paddle_op("top_k_v2", {"X": None}, {"k": 3, "axis": 3, "largest": True, "sorted": False})
+    net = Net(SHAPE, opset=13)
+    net.node("TopK", "x", net.constant([3], np.int64), outputs=["values", "places"], axis=3, sorted=0)
+    truth = -np.sort(-x, axis=3)[..., :3]
+    found = cause(reference, net.model("values"), {"x": x}, {"values": truth}, tmp_path)
+    assert (found.kind, found.proven) == ("topk.sorted", True)
+
+
 @pytest.mark.parametrize("format", ["pdmodel", "pir"])
 def test_paddle_says_which_axes(format: str, tmp_path: Path) -> None:
     """A ``.pdmodel`` has them in an attribute, PIR in an input."""

@@ -61,6 +61,19 @@ def test_a_fraction_cut_off_where_it_is_rounded_down(tmp_path) -> None:
     assert (case.kind(), case.proven()[0].expected) == ("cast.rounding", True)
 
 
+@pytest.mark.parametrize("opset", [9, 11])
+def test_floats_compared_as_integers(tmp_path, opset) -> None:
+    """Equal of opset 9 takes no floats; paddle2onnx casts them to int32 and loses the fractions."""
+    grid = (np.arange(24, dtype=np.float32).reshape(2, 3, 4) - 12) / 7
+    net = Net(grid.shape, opset=opset)
+    shifted = net.node("Add", "x", net.constant(np.where(np.arange(24).reshape(2, 3, 4) % 3, 0, 0.25)))
+    operands = [net.node("Cast", name, to=TensorProto.INT32) for name in ("x", shifted)]
+    same = net.node("Cast", net.node("Equal", *operands), to=TensorProto.FLOAT)
+    truth = (np.arange(24).reshape(2, 3, 4) % 3 != 0).astype(np.float32)
+    case = paddle.asked([("equal", {}), ("cast", {})], truth, net.model(same), grid, tmp_path)
+    assert (case.kind(), case.proven()[0].expected) == ("comparison.truncated", True)
+
+
 def test_a_dropout_that_scales_at_inference(tmp_path) -> None:
     net = Net(FEED.shape)
     model = net.model(net.node("Abs", "x"))

@@ -132,6 +132,20 @@ def test_adaptive_windows_that_do_not_divide(tmp_path, op_type, word, by, counts
     assert (found.kind, found.expected) == ("pool.adaptive", True)
 
 
+def test_adaptive_windows_of_a_volume(tmp_path) -> None:
+    feed = image((1, 2, 5, 6, 7))
+    spans = [windows(size, count) for size, count in zip((5, 6, 7), (2, 3, 4), strict=True)]
+    truth = np.empty((1, 2, 2, 3, 4), np.float32)
+    for place in np.ndindex(2, 3, 4):
+        a, b, c = (slice(*spans[axis][at]) for axis, at in enumerate(place))
+        truth[(..., *place)] = feed[:, :, a, b, c].max((2, 3, 4))
+    net = Net(feed.shape)
+    model = net.model(net.node("MaxPool", "x", kernel_shape=[3, 2, 4], strides=[2, 2, 1]))
+    ops = [("max_pool3d_with_index", {"ksize": [2, 3, 4], "adaptive": True})]
+    (found, *_) = paddle.asked(ops, truth, model, feed, tmp_path).proven()
+    assert (found.kind, found.expected) == ("pool.adaptive", True)
+
+
 def test_equal_windows_need_no_other_expression(tmp_path) -> None:
     ops = [pool2d(ksize=[4, 6], adaptive=True)]
     case = paddle.asked(ops, adapted(FEED, (4, 6), np.mean), fixed("AveragePool", (4, 7)), FEED, tmp_path)

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from onnx import ModelProto, TensorProto, helper
 
-from segdiff.engines import Blocks, Engine, Tensor
+from segdiff.engines import Blocks, Deployed, Engine, Tensor
 from segdiff.errors import EngineError
 from segdiff.memory import status
 from segdiff.readers import find
@@ -456,3 +456,24 @@ def test_no_worker_outlives_its_parent(how: str, chain: Path) -> None:
         cwd=Path(__file__).parents[2],
     )
     assert gone(int(done.stdout)), f"the worker still runs after {how}"
+
+
+def test_what_runs_as_deployed_stays_ready_until_another_run(engine: Engine, chain: Path) -> None:
+    feeds = {"x": engine.blocks.tensor(np.zeros(SHAPE, np.float32))}
+    output = read(chain).outputs[0]
+
+    def opened() -> int:
+        """How often the worker has read the model: each session reads the file anew."""
+        return int(Path(f"/proc/{engine.process.pid}/io").read_text().split()[1])
+
+    first = engine.run_deployed(feeds, [output], Deployed())
+    before = opened()
+    again = engine.run_deployed(feeds, [output], Deployed())
+    kept = opened() - before
+    other = engine.run_deployed(feeds, [output], Deployed("basic"))
+    assert kept < chain.stat().st_size <= opened() - before
+    for found in (first, again, other):
+        assert np.array_equal(found[output].array, np.full(SHAPE, LENGTH, np.float32))
+    values = engine.run(feeds, [output])  # an ordinary run between two deployed ones
+    assert np.array_equal(values[output].array, first[output].array)
+    assert np.array_equal(engine.run_deployed(feeds, [output], Deployed())[output].array, first[output].array)

@@ -74,6 +74,7 @@ def origin_facts(origin: Origin) -> dict[str, Any]:
         "cause": origin.cause.kind if origin.cause else None,
         "because": origin.cause.text if origin.cause else None,
         "proven": bool(origin.cause and origin.cause.proven),
+        "residual": origin.cause.residual.rel_l2 if origin.cause and origin.cause.residual else None,
         "effect": origin.effect.final_error_removed if origin.effect else None,
     }
 

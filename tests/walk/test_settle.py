@@ -195,3 +195,32 @@ def test_wrong_pairs_all_over_a_network_with_a_fault(locate: Locate) -> None:
     projections = [node.output[0] for node in ours.graph.node if node.op_type == "MatMul"][:3]
     leaky = find_node(ours, "LeakyRelu").output[0]
     assert found_at(locate(ours, theirs, swapped(projections[0], projections[2])), leaky)
+
+
+def test_nodes_too_many_at_the_very_end(tmp_path: Path) -> None:
+    """The reference's output equals a value in front of them; it must not become that value's partner."""
+
+    def ending(factor: float) -> ModelProto:
+        net = Net()
+        whole = net.node("Abs", net.conv("x", (3, 4)), outputs=["whole"])
+        if factor != 1:
+            whole = net.node("Add", net.node("Mul", whole, net.constant(factor)), net.constant(0.25))
+        return net.model(whole)
+
+    files = [models.save(ending(f), tmp_path / f"{f}.onnx") for f in (1, 1.5)]
+    report = segdiff.locate(*files, models.image(), timeout=60)
+    assert report.verdict == "diverges", report.sentence
+    assert [node.type for node in report.origins[0].candidate_nodes][-2:] == ["Mul", "Add"]
+
+
+def test_nodes_lost_at_the_very_end(tmp_path: Path) -> None:
+    """The candidate's output equals an inner value of the reference: still it is not right."""
+
+    def ending(more: bool) -> ModelProto:
+        net = Net()
+        x = net.node("Abs", net.node("Sqrt", net.node("Abs", net.conv("x", (3, 4)))))
+        return net.model(net.node("Sin", net.node("Cos", x)) if more else x)
+
+    files = [models.save(ending(more), tmp_path / f"{more}.onnx") for more in (True, False)]
+    report = segdiff.locate(*files, models.image(), timeout=60)
+    assert report.verdict == "diverges", report.sentence

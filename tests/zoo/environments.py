@@ -57,6 +57,19 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
         "numpy==1.26.4",
         "setuptools==75.6.0",
     ),
+    # Converts model.json for the sweep of operators; no model of the zoo comes from it.
+    "c201": (
+        "paddle2onnx==2.0.1",
+        "paddlepaddle==3.0.0",
+        "numpy==2.2.6",
+        "onnx==1.17.0",
+        "onnxruntime==1.22.1",
+        "sympy==1.14.0",
+        "polygraphy==0.53.6",
+        "onnx-graphsurgeon==0.6.1",
+        "onnxoptimizer==0.3.13",
+        "setuptools==65.5.0",
+    ),
 }
 
 HAVE_PADDLESEG = frozenset({"p26", "p32"})

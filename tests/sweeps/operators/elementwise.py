@@ -99,6 +99,8 @@ def arithmetic() -> Iterator[Program]:
     yield given("heaviside", TIES, Input(SHAPE))
     for name in ("equal", "less_than", "greater_equal", "not_equal", "less_equal", "greater_than"):
         yield given(name, TIES, Input(SHAPE, "ties"))
+    for name in ("equal", "not_equal"):
+        yield given(name, Input(SHAPE, "sevenths"), Input(SHAPE, "sevenths"))
     for name in ("logical_and", "logical_or", "logical_xor"):
         yield given(name, Input(SHAPE, "bool"), Input(SHAPE, "bool"))
     yield given("isclose", X, X, rtol=1e-5)

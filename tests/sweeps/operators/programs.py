@@ -57,8 +57,8 @@ class Program:
 def values(wanted: Input, seed: str) -> Array:
     """Values of a kind, always the same.
 
-    normal, wide (normal times 6), unit (in (0, 1)), positive, small, ties (multiples of one half), sorted,
-    grid (a little outside of [-1, 1]), bool, int and int32 (-7 to 7 without 0), index:N (int64 below N)
+    normal, wide (normal times 6), unit (in (0, 1)), positive, small, ties (multiples of one half), sevenths,
+    sorted, grid (a little outside of [-1, 1]), bool, int and int32 (-7 to 7 without 0), index:N (int64 < N)
     """
     rng = np.random.default_rng(zlib.crc32(seed.encode()))
     shape, (kind, _, limit) = wanted.shape, wanted.kind.partition(":")
@@ -78,6 +78,7 @@ def values(wanted: Input, seed: str) -> Array:
         "ties": rng.integers(-9, 10, shape) / 2,
         "sorted": np.sort(normal),
         "grid": rng.uniform(-1.3, 1.3, shape),
+        "sevenths": rng.integers(-9, 10, shape) / 7,
     }.get(kind, normal)
     return made.astype(np.float32)
 

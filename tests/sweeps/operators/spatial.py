@@ -42,6 +42,8 @@ def resizes() -> Iterator[Program]:
         yield given(
             F + "interpolate", CUBE, size=[7, 9, 4], mode="trilinear", data_format="NCDHW", **arguments
         )
+    for sides, size in (((14, 21), [2, 3]), ((26, 28), [2, 4])):  # 1 / float32(2 / 14) is less than 7
+        yield given(F + "interpolate", Input((1, 3, *sides)), size=size, mode="nearest")
     yield given(F + "interpolate", SMALL, size=[4, 5], mode="area")
     yield given(F + "upsample", SMALL, scale_factor=2, mode="bilinear")
 
