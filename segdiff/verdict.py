@@ -35,6 +35,10 @@ LEAST_COVERAGE = 0.5
 """Below this share of ops in matched segments a blamed segment says too little to be a finding."""
 
 
+COARSE = 1e-3
+"""From this share of a value on, its own rounding is worth a word."""
+
+
 @dataclass(frozen=True)
 class Findings:
     """All that was measured: graphs, alignment, walk, the values that the reference does not repeat, how the
@@ -137,6 +141,12 @@ def state_of(findings: Findings, step: Step, pair: PairResult) -> tuple[State, s
     if crosses(findings.thresholds, pair.cumulative):
         return "inherited", "right on the reference's inputs; the error comes from above"
     return "clean", pair.judgement.reason
+
+
+def uncertainty(pair: PairInfo) -> float:
+    """A value's own rounding relative to it, as far as it was measured; nothing for integers."""
+    known = pair.noise is not None and not pair.noise.discrete and not pair.noise.mismatch
+    return pair.noise.metrics.rel_l2 if known and pair.noise else 0.0
 
 
 def crosses(thresholds: Thresholds, cumulative: Comparison | None) -> bool:
@@ -302,6 +312,13 @@ def remarks_on(findings: Findings, pairs: list[PairInfo]) -> list[str]:
     ties = [pair for pair in pairs if pair.reason.startswith("a tie")]
     if ties:
         remarks.append(f"{len(ties)} values pick other elements where two are equal within rounding (ties).")
+    coarse = [pair for pair in pairs if pair.state == "clean" and uncertainty(pair) > COARSE]
+    if coarse:
+        others = f", and {len(coarse) - 1} more values" if len(coarse) > 1 else ""
+        remarks.append(
+            f"The last bit of its inputs moves {coarse[0].candidate!r} by {uncertainty(coarse[0]):.2g} of its "
+            f"size{others}: a smaller fault could not be told from rounding there."
+        )
     inherited = [pair for pair in pairs if pair.state == "inherited"]
     if inherited and not any(pair.state == "origin" for pair in pairs) and not drawing:
         remarks.append(

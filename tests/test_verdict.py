@@ -155,6 +155,16 @@ def test_ties_are_a_remark() -> None:
     assert any("ties" in remark for remark in report.remarks)
 
 
+def test_what_rounding_could_hide_is_a_remark() -> None:
+    """A logarithm of a saturated sigmoid: nobody can tell an error from rounding there."""
+    coarse = Judgement(False, "within the segment's own rounding", error(7e-3))
+    report = conclude(findings(*HEALTHY[:3], (5e-3, 5e-3, coarse)))
+    assert report.verdict == "agrees"
+    assert any("p2o.y" in remark and "0.007" in remark for remark in report.remarks)
+    fine = Judgement(False, "within the segment's own rounding", error(1e-5))
+    assert not conclude(findings(*HEALTHY[:3], (SMALL, SMALL, fine))).remarks
+
+
 def test_a_segment_that_draws_random_numbers_is_unknown_and_never_an_origin() -> None:
     graph = chain("Conv", "uniform_random", "Resize", "Softmax")
     report = conclude(findings(*ONE_FAULT, graph=graph))
