@@ -316,8 +316,8 @@ def remarks_on(findings: Findings, pairs: list[PairInfo]) -> list[str]:
     if coarse:
         others = f", and {len(coarse) - 1} more values" if len(coarse) > 1 else ""
         remarks.append(
-            f"The last bit of its inputs moves {coarse[0].candidate!r} by {uncertainty(coarse[0]):.2g} of its "
-            f"size{others}: a smaller fault could not be told from rounding there."
+            f"The last bit of its inputs moves {coarse[0].candidate!r} by {uncertainty(coarse[0]):.2g} "
+            f"of its size{others}: a smaller fault could not be told from rounding there."
         )
     inherited = [pair for pair in pairs if pair.state == "inherited"]
     if inherited and not any(pair.state == "origin" for pair in pairs) and not drawing:

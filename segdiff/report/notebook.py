@@ -1,6 +1,6 @@
 """What does a report look like in a notebook? One small piece of HTML that needs nothing from elsewhere.
 
-Everything a model file can have chosen goes through :func:`_text`: cleaned, then escaped.
+Everything a model file can have chosen goes through :func:`segdiff.report.html.text`: cleaned, then escaped.
 """
 
 from __future__ import annotations
@@ -29,84 +29,55 @@ from segdiff.report.facts import (
     surroundings,
     value_lines,
 )
+from segdiff.report.html import cells, headline, lines, page, table, text
 from segdiff.report.text import attribute, cosine, filled, number, rel_l2, share
 from segdiff.result import OpInfo, Origin, PairInfo, Report
 
 MOST_ROWS = 20
 """Ops, attributes, origins or outputs listed; a page is for reading, ``to_dict()`` has them all."""
 
-_COLOURS = {"agrees": "#1a7f37", "diverges": "#cf222e", "inconclusive": "#9a6700"}
 _STATE_COLOURS = {"clean": "#1a7f37", "origin": "#cf222e", "inherited": "#bf8700", "unknown": "#8250df"}
-_STYLE = (
-    ".segdiff{font-size:13px;line-height:1.45;max-width:60em}"
-    ".segdiff table{border-collapse:collapse;margin:.4em 0}"
-    ".segdiff td,.segdiff th{text-align:left;vertical-align:top;padding:.1em .8em .1em 0;"
-    "overflow-wrap:anywhere}"
-    ".segdiff th{font-weight:normal;opacity:.65}"
-    ".segdiff h4{margin:1em 0 .2em}"
-    ".segdiff code{font-size:12px;background:none}"
-    ".segdiff .bar{display:inline-block;height:.7em;margin-left:.5em}"
-)
 
 
 def to_html(report: Report) -> str:
     """The report as self-contained HTML: no script, no link, styles under a class of their own."""
-    return f'<div class="segdiff"><style>{_STYLE}</style>{"".join(_sections(report))}</div>'
+    return page(_sections(report))
 
 
 def _sections(report: Report) -> Iterator[str]:
-    mark, colour = VERDICT_MARKS[report.verdict], _COLOURS[report.verdict]
-    yield f'<p style="color:{colour};font-weight:bold">{mark} {_text(report.sentence)}</p>'
+    yield headline(VERDICT_MARKS[report.verdict], report.verdict, report.sentence)
     models = (("reference", report.reference), ("candidate", report.candidate))
-    yield _lines((side, f"{model.path} ({model.format}, {model.ops} ops)") for side, model in models)
+    yield lines((side, f"{model.path} ({model.format}, {model.ops} ops)") for side, model in models)
     fed = list(input_lines(report))
     if fed:
-        yield _lines(fed)
+        yield lines(fed)
     if report.first:
         yield from _first(report, report.first)
     story = crossing(report)
     if story:
-        yield f"<p>{_text(story)}</p>"
+        yield f"<p>{text(story)}</p>"
     yield from _others(report.origins[1:])
     yield from _pairs(report)
     yield from _outputs(report)
-    yield _lines(closing_lines(report))
-
-
-def _text(value: object) -> str:
-    return escape(clean(value), quote=True)
-
-
-def _lines(lines: Iterable[Line]) -> str:
-    return _table([], ([f"<th>{_text(label)}</th>", f"<td>{_text(words)}</td>"] for label, words in lines))
-
-
-def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
-    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    return f"<table>{f'<tr>{head}</tr>' if head else ''}{body}</table>"
-
-
-def _cells(*values: object) -> list[str]:
-    return [f"<td>{_text(value)}</td>" for value in values]
+    yield lines(closing_lines(report))
 
 
 def _first(report: Report, first: Origin) -> Iterator[str]:
     yield f"<h4>{escape(first_heading(first))}</h4>"
-    names = _cells(f"→ {clean(first.pair.reference)}", f"→ {clean(first.pair.candidate)}")
+    names = cells(f"→ {clean(first.pair.reference)}", f"→ {clean(first.pair.candidate)}")
     operators = [f"<td>{_ops(first.reference_ops)}</td>", f"<td>{_ops(first.candidate_nodes)}</td>"]
-    yield _table(columns(first), [operators, names])
-    rows = (_cells(label, *_numbers(comparison)) for label, comparison, _ in error_rows(first))
-    yield _table(("", "cosine", "max_abs", "rel_l2"), rows)
-    yield _lines([*value_lines(first.pair), *surroundings(report, first), *cause_lines(report, first)])
+    yield table(columns(first), [operators, names])
+    rows = (cells(label, *_numbers(comparison)) for label, comparison, _ in error_rows(first))
+    yield table(("", "cosine", "max_abs", "rel_l2"), rows)
+    yield lines([*value_lines(first.pair), *surroundings(report, first), *cause_lines(report, first)])
 
 
 def _ops(ops: tuple[OpInfo, ...]) -> str:
     parts = []
     for op in ops[-MOST_ROWS:]:
-        parts.append(f"<b>{_text(op.type)}</b>")
+        parts.append(f"<b>{text(op.type)}</b>")
         items = sorted(op.attributes.items())[:MOST_ROWS]
-        parts += [f"<code>&nbsp;{_text(key)} = {_text(attribute(value))}</code>" for key, value in items]
+        parts += [f"<code>&nbsp;{text(key)} = {text(attribute(value))}</code>" for key, value in items]
     return "<br>".join(parts) or "no operator"
 
 
@@ -121,7 +92,7 @@ def _others(origins: tuple[Origin, ...]) -> Iterator[str]:
     if not origins:
         return
     yield "<h4>The other origins: independent faults, by their weight</h4>"
-    yield _table((), (_cells("✗", *other_origin(origin)) for origin in by_weight(origins)[:MOST_ROWS]))
+    yield table((), (cells("✗", *other_origin(origin)) for origin in by_weight(origins)[:MOST_ROWS]))
     if len(origins) > MOST_ROWS:
         yield f"<p>and {len(origins) - MOST_ROWS} more</p>"
 
@@ -133,13 +104,13 @@ def _pairs(report: Report) -> Iterator[str]:
         return
     yield f"<h4>{escape(heading)}</h4>"
     titles = ("", "reference", "", "candidate", "isolated rel_l2", "cumulative rel_l2")
-    yield _table(titles, map(_row, rows))
+    yield table(titles, map(_row, rows))
 
 
 def _row(pair: PairInfo) -> list[str]:
     colour = _STATE_COLOURS[pair.state]
     mark = f'<td style="color:{colour}" title="{escape(MEANINGS[pair.state])}">{MARKS[pair.state]}</td>'
-    names = _cells(pair.reference_op, pair.reference, pair.candidate_op)
+    names = cells(pair.reference_op, pair.reference, pair.candidate_op)
     return [mark, *names, _measure(pair.isolated, colour), _measure(pair.cumulative, colour)]
 
 
@@ -155,7 +126,7 @@ def _outputs(report: Report) -> Iterator[str]:
     yield f"<h4>{escape(outputs_heading(report))}</h4>"
     titles = ("reference", "candidate", "cosine", "max_abs", "rel_l2", "mask pixels changed")
     rows = (
-        _cells(
+        cells(
             output.reference,
             output.candidate or "-",
             *_numbers(output.cumulative),
@@ -163,4 +134,4 @@ def _outputs(report: Report) -> Iterator[str]:
         )
         for output in report.outputs[:MOST_ROWS]
     )
-    yield _table(titles, rows)
+    yield table(titles, rows)
