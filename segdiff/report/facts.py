@@ -93,7 +93,7 @@ def crossing(report: Report) -> str | None:
     seen = report.first_crossing
     first = report.first if report.first and not report.first.runtime else None
     if seen is not None and first is not None:
-        if (seen.reference, seen.candidate) == (first.pair.reference, first.pair.candidate):
+        if seen.candidate in {name for node in first.candidate_nodes for name in node.outputs}:
             return None
         return (
             f"The error is first visible at {_named(seen)}, but it begins at {_named(first.pair)}: "

@@ -124,7 +124,8 @@ def key_of(region: Region) -> tuple[tuple[str, str], ...]:
 
 
 def regions_of(alignment: Alignment, walk: Walk, hidden: frozenset[str]) -> list[Region]:
-    """Group the origins that feed one another, or whose tensors could have been mistaken for one another."""
+    """Group the origins that feed one another, whose tensors could have been mistaken for one another, or that
+    read outputs of one op: it may have exchanged them."""
     origins = [step for step in walk.steps if step.is_origin]
     maker = {pair: number for number, step in enumerate(origins) for pair in step.segment.outputs}
     touching = nx.Graph()
@@ -136,6 +137,12 @@ def regions_of(alignment: Alignment, walk: Walk, hidden: frozenset[str]) -> list
         for pair in step.pairs:
             first = by_size.setdefault(int(np.prod(pair.shape)), number)
             touching.add_edge(first, number)
+    by_source: dict[int, int] = {}
+    for number, step in enumerate(origins):
+        for _, c in step.segment.inputs:
+            source = alignment.candidate.producer.get(c)
+            if source is not None and len(source.outputs) > 1:
+                touching.add_edge(by_source.setdefault(source.index, number), number)
     groups = sorted(sorted(group) for group in nx.connected_components(touching))
     return [_region(alignment, tuple(origins[n] for n in group), hidden) for group in groups]
 

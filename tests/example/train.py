@@ -111,6 +111,19 @@ def main() -> None:
     image = paddle.static.InputSpec([1, 3, *SIZE], "float32", name="x")
     net = paddle.jit.to_static(train(), input_spec=[image], full_graph=True)
     paddle.jit.save(net, str(Path(sys.argv[1]) / "model"))
+    forget_call_stacks(Path(sys.argv[1]) / "model.pdmodel")
+
+
+def forget_call_stacks(program: Path) -> None:
+    """Take out the lines of source, with their paths, that Paddle writes down for some operators."""
+    from paddle.base.proto.framework_pb2 import ProgramDesc
+
+    desc = ProgramDesc.FromString(program.read_bytes())
+    for op in (op for block in desc.blocks for op in block.ops):
+        kept = [attribute for attribute in op.attrs if attribute.name != "op_callstack"]
+        del op.attrs[:]
+        op.attrs.extend(kept)
+    program.write_bytes(desc.SerializeToString())
 
 
 if __name__ == "__main__":
