@@ -13,17 +13,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from segdiff.engines import Blocks, Engine
 from segdiff.errors import InputError
 from segdiff.inputs import DeployConfig, InputSpec
-from segdiff.inputs.fed import CandidateInput
+from segdiff.inputs.fed import CandidateInput, check_named, is_npy
 from segdiff.inputs.image import one_line
 from segdiff.inputs.transforms import check_transforms
 from segdiff.locate import locate
 from segdiff.masks.areas import IGNORE
 from segdiff.masks.compare import CANDIDATE, REFERENCE, SAME_INPUT, Summary
 from segdiff.masks.conclude import Terms, conclude, is_doubtful
-from segdiff.masks.dataset import Entry, read_dataset
+from segdiff.masks.dataset import Entry, passed_over, read_dataset
 from segdiff.masks.encoding import Kind
 from segdiff.masks.evaluation import Evaluation
 from segdiff.masks.folder import Folder, checked_kind, classes_in, found_kind
@@ -95,6 +97,7 @@ def evaluate(
     """
     clock = Clock()
     entries = read_dataset(dataset, labels=labels, root=root, separator=separator)
+    _check_fed(candidate_input, entries)
     files = find(reference), find(candidate)
     config = deploy_config(files)
     if config is not None:
@@ -109,6 +112,7 @@ def evaluate(
         loader = _loader(pair, config, label_kind, candidate_input)
         count = partial(_count_classes, entries, label_kind, ignore_index)
         evaluation = Evaluation(pair, loader, frames, ignore_index, num_classes, count)
+        evaluation.remarks += passed_over(dataset, labels, entries)
         clock.lap("start")
         journal = None
         if out is not None:
@@ -183,6 +187,18 @@ def _nobody(phase: str, done: int, total: int) -> None:
 
 def _protocol(name: str, shown: tuple[Protocol, Protocol]) -> Protocol:
     return shown[0] if protocol_of(name, "linear").over == "dataset" else shown[1]
+
+
+def _check_fed(candidate_input: CandidateInput | None, entries: Sequence[Entry]) -> None:
+    """Raise InputError, before anything runs, where no image could get its tensor."""
+    if isinstance(candidate_input, str | os.PathLike):
+        check_named(os.fspath(candidate_input))
+    is_tensor = isinstance(candidate_input, np.ndarray) or is_npy(candidate_input)
+    if is_tensor and len(entries) > 1:
+        raise InputError(
+            f"The candidate input is one tensor, but the data set has {len(entries)} images; give a "
+            "function, written module:function or path/to/script.py:function."
+        )
 
 
 def _label_kind(entries: Sequence[Entry], encoding: str | None) -> Kind:

@@ -66,6 +66,11 @@ class Repaired:
 
         return render(self)
 
+    def _repr_html_(self) -> str:
+        from segdiff.report.score_notebook import repaired_to_html
+
+        return repaired_to_html(self)
+
     def __repr__(self) -> str:
         return f"<segdiff.Repaired {self.path}: {len(self.changes)} changes, {len(self.left)} origins left>"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto
+from rich.console import Console
 
 import segdiff
 from segdiff.cli import main
@@ -23,7 +26,7 @@ from segdiff.inputs import InputSpec, read_deploy_yaml
 from segdiff.masks.areas import areas, scores
 from segdiff.masks.compare import Agreement, ImageResult, OutputError, Summary
 from segdiff.masks.conclude import Terms, conclude
-from segdiff.masks.dataset import Entry, read_dataset
+from segdiff.masks.dataset import Entry, passed_over, read_dataset
 from segdiff.masks.evaluation import Evaluation
 from segdiff.masks.output import Output, Undo, argmax, output_of, way_back
 from segdiff.masks.protocol import EVALUATED, per_image
@@ -99,6 +102,11 @@ def test_a_network_fault_and_an_input_fault_each_cost_points(streets: Path, tmp_
     assert table.points("network") == pytest.approx(same - reference) and same < reference
     assert table.points("input") == pytest.approx(own - same) and own < same
     assert len(report.files) == 3 and all(path.stat().st_size for path in report.files)
+    assert re.fullmatch(r"01_street_\d\.png", report.files[0].name)
+    out = shown(report)
+    assert max(map(len, out.splitlines())) <= 80 and "…" not in out
+    names = ("reference", "same input", "own input", "candidate, same input", "candidate, own input")
+    assert all(re.search(rf"^  {name}  ", out, re.M) for name in names)
 
 
 def test_one_command_names_both_faults_with_their_points(
@@ -129,6 +137,17 @@ def test_one_command_names_both_faults_with_their_points(
     printed = " ".join(capsys.readouterr().out.split())
     assert "come from the input" in printed and "come from the network" in printed
     assert "input.channel_order (proven)" in printed
+
+
+def shown(report: segdiff.ScoreReport) -> str:
+    console = Console(width=80, file=io.StringIO())
+    console.print(report)
+    return "\n".join(map(str.rstrip, console.file.getvalue().splitlines()))  # type: ignore[attr-defined]
+
+
+def test_a_tensor_that_fits_no_image_is_the_cause_told_once(streets: Path) -> None:
+    with pytest.raises(InputError, match=r"all 6 for the same reason: The candidate input: .*but the model"):
+        segdiff.evaluate(DEPLOY, HEALTHY, streets, candidate_input=lambda path: bgr(path)[:, :, :50])
 
 
 def script(folder: Path) -> Path:
@@ -219,7 +238,7 @@ def test_bad_images_are_lines_and_an_interrupted_run_goes_on(
     assert len(whole) == 3
     journal.write_bytes(b"".join(whole[:-1]) + whole[-1][:30])  # killed while it wrote the last line
     assert main(command) == 0
-    assert "1 images were already done" in " ".join(capsys.readouterr().out.split())
+    assert "1 image was already done" in " ".join(capsys.readouterr().out.split())
     again = json.loads(out.read_text())
     assert again["sides"] == first["sides"] and again["images"] == first["images"]
 
@@ -241,6 +260,11 @@ def test_without_labels_there_are_masks_and_outputs(
         (("nowhere.txt",), "nowhere.txt does not exist"),
         (("list.txt", "--labels", "labels"), "names its own labels"),
         (("list.txt", "--candidate-protocol", "both"), "both"),
+        (("train.yml",), "train.yml is a config, not a data set"),
+        (("list.txt", "--candidate-input", "infer.py:feed"), "input's script infer.py does not exist"),
+        (("list.txt", "--candidate-input", "infer.py"), "module:function or path/to/script.py:function"),
+        (("list.txt", "--candidate-input", "x.npy"), "The candidate input x.npy does not exist"),
+        (("list.txt", "--candidate-input", "y.npy"), "is one tensor, but the data set has 2 images"),
     ],
 )
 def test_a_run_that_cannot_start(
@@ -251,7 +275,9 @@ def test_a_run_that_cannot_start(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("list.txt").write_text("a.png b.png")
+    Path("list.txt").write_text("a.png b.png\nc.png d.png")
+    Path("train.yml").write_text("val_dataset: {val_path: list.txt}")
+    Path("y.npy").write_bytes(b"not looked at")
     try:
         code = main(["evaluate", str(DEPLOY), str(HEALTHY), *words])
     except SystemExit as exit_:
@@ -375,6 +401,30 @@ def test_the_label_of_one_image_or_of_a_folder_s(tmp_path: Path) -> None:
     assert one.label == tmp_path / "labels" / "A.png"
     both = read_dataset(tmp_path / "images", labels=tmp_path / "labels")
     assert [entry.label and entry.label.name for entry in both] == ["A.png", "b.jpg"]
+
+
+def test_what_a_folder_holds_beside_images_is_counted(tmp_path: Path) -> None:
+    for name in (
+        "images/a.png",
+        "images/x.gif",
+        "images/y.GIF",
+        "images/note.md",
+        "labels/a.png",
+        "labels/b.png",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"not looked at")
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    entries = read_dataset(images, labels=labels)
+    said = f"Passed over in {images}: 2 GIF files, 1 label without an image."
+    assert passed_over(images, labels, entries) == (said,)
+    (images / "gone.png").symlink_to("nowhere.png")
+    entries = read_dataset(images)
+    said = f"Passed over in {images}: 2 GIF files, 1 link to a file that does not exist."
+    assert passed_over(images, None, entries) == (said,)
+    for name in ("x.gif", "y.GIF", "gone.png"):
+        (images / name).unlink()
+    assert passed_over(images, None, entries) == ()
 
 
 def test_the_way_back_crops_padding_and_resizes() -> None:

@@ -113,6 +113,10 @@ def test_the_command_prints_the_table_and_writes_json(
     assert data["verdict"] == "diverges" and len(data["sides"]) == 2
     steps = data["attribution"]["steps"]
     assert sum(step["points"] for step in steps) == pytest.approx(data["attribution"]["gap"])
+    found = data["agreement"]
+    assert found["changed_share"] == pytest.approx(found["changed"] / found["pixels"])
+    assert found["share"] == found["equal_share"] == pytest.approx(1 - found["changed_share"])
+    assert (tmp_path / "r.json").read_text().startswith('{\n "schema": 1')
 
 
 def break_one(root: Path, how: str) -> str:

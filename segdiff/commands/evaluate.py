@@ -44,7 +44,10 @@ def evaluate_arguments(parser: Parser) -> None:
     group.add_argument("--threads", type=whole, metavar="N", help="threads of each engine (all cores)")
     group = output_arguments(parser)
     group.add_argument(
-        "--out", metavar="FILE", help="keep the report as JSON, and each image's result beside it as it comes"
+        "--out",
+        metavar="FILE",
+        help="the same JSON, for a long run: each image's result is kept beside it, and an interrupted run "
+        "goes on",
     )
     group.add_argument("--locate-worst", action="store_true", help="locate the fault on the worst image")
     common_arguments(parser)

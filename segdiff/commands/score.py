@@ -85,7 +85,9 @@ def output_arguments(parser: Parser) -> argparse._ArgumentGroup:
     group.add_argument("--pictures", metavar="DIR", help="write pictures of the worst images to this folder")
     group.add_argument("--worst", type=whole, default=8, metavar="N", help="how many images that is (8)")
     group.add_argument(
-        "--json", metavar="FILE", help="write the report as JSON too; - writes it to stdout, and nothing else"
+        "--json",
+        metavar="FILE",
+        help="write the report as JSON at the end, for a script; - writes it to stdout, and nothing else",
     )
     group.add_argument("--all", action="store_true", help="list every class and every skipped image")
     return group

@@ -77,8 +77,22 @@ def read_candidate_input(given: CandidateInput, image: object = None, *, timeout
             "or a callable."
         )
     text = os.fspath(given)
-    if text.lower().endswith(".npy"):
+    check_named(text)
+    if is_npy(text):
         return _fed(checked(read_npy(text), f"The candidate input {text}"), text)
+    return _fed(_in_process(text, _image_path(image), timeout), f"{text} called with {image}")
+
+
+def is_npy(given: CandidateInput | None) -> bool:
+    """Whether a candidate input is the path of one tensor."""
+    return isinstance(given, str | PathLike) and os.fspath(given).lower().endswith(".npy")
+
+
+def check_named(text: str) -> None:
+    """Raise InputError where a candidate input given as text names no file or function that could exist."""
+    if is_npy(text):
+        check_file(text, "candidate input")
+        return
     module, _, function = text.rpartition(":")
     if not module or not function or "/" in function:
         raise InputError(
@@ -87,7 +101,6 @@ def read_candidate_input(given: CandidateInput, image: object = None, *, timeout
         )
     if module.endswith(".py"):
         check_file(module, "candidate input's script")
-    return _fed(_in_process(text, _image_path(image), timeout), f"{text} called with {image}")
 
 
 def _fed(tensor: Array, source: str) -> Fed:

@@ -22,6 +22,9 @@ MAX_REL = 1e-2
 """Raw outputs agree up to this part of the reference's largest value. Rounding through a DeepLabV3P with
 random weights reaches 7e-5; the planted fault of the bundled example reaches 0.99."""
 
+ZERO = "0.00"
+"""Points that are none to the digits printed."""
+
 
 @dataclass(frozen=True)
 class Terms:
@@ -63,8 +66,7 @@ def conclude(
     itself by rounding alone, as a part of its largest value. Raises InputError where no image was left.
     """
     if not summary.images:
-        first = f" The first problem: {summary.problems[0]}" if summary.problems else ""
-        raise InputError(f"No image could be used.{first}")
+        raise InputError(_nothing_used(summary))
     table = table_of(summary, terms, bounds, fed)
     verdict: Verdict = "agrees" if _agree(summary, rounding) else "diverges"
     return ScoreReport(
@@ -82,6 +84,19 @@ def conclude(
         problems=tuple(summary.problems),
         input=fed,
     )
+
+
+def _nothing_used(summary: Summary) -> str:
+    """The cause itself where it is the same for all images, else the first."""
+    if not summary.problems:
+        return "No image could be used."
+    causes = {problem.partition(": ")[2] for problem in summary.problems}
+    if len(causes) == 1 and len(summary.problems) > 1 and all(causes):
+        return (
+            f"No image could be used, all {summary.skipped} for the same reason: {causes.pop().rstrip('.')}."
+        )
+    more = f" (and {summary.skipped - 1} more skipped)" if summary.skipped > 1 else ""
+    return f"No image could be used: {summary.problems[0].rstrip('.')}{more}."
 
 
 def is_doubtful(summary: Summary) -> bool:
@@ -147,7 +162,7 @@ def _sentence(summary: Summary, table: Attribution | None, sources: Mapping[str,
     masks = _masks_words(summary)
     if table is None:
         return f"{masks} There are no labels, so there is no score."
-    if abs(table.gap) < 0.00005:
+    if signed(table.gap) == ZERO:
         return f"{masks} The scores are the same, {100 * table.start:.2f}."
     return f"{_gap_words(table)} {masks}"
 
@@ -159,19 +174,23 @@ def _gap_words(table: Attribution) -> str:
         (table.points("input"), "the input"),
         (table.points("network"), "the network"),
         (table.points("input or network"), "the masks themselves, that is input or network"),
-        (table.points("unexplained"), "nothing that the masks show"),
+        (table.points("unexplained"), "something that the masks do not show"),
     ]
-    told = [(points, what) for points, what in parts if abs(points) >= 0.00005]
-    told.sort(key=lambda part: -abs(part[0]))
-    words = [f"{signed(points)} come from {what}" for points, what in told]
-    start, end = f"{100 * table.start:.2f}", f"{100 * table.end:.2f}"
-    gap = f"From {start} to {end} the score changes by {signed(table.gap)} points"
-    return f"{gap}: {', '.join(words)}." if words else f"{gap}."
+    told = [(signed(points), what) for points, what in sorted(parts, key=lambda part: -abs(part[0]))]
+    told = [(points, what) for points, what in told if points != ZERO]
+    start, end, gap = f"{100 * table.start:.2f}", f"{100 * table.end:.2f}", signed(table.gap)
+    words = f"From {start} to {end} the score changes by {gap} points"
+    if not told:
+        return f"{words}."
+    if told[0][0] == gap and len(told) == 1:
+        return f"{words}, all of them from {told[0][1]}."
+    return f"{words}: {', '.join(f'{points} come from {what}' for points, what in told)}."
 
 
 def signed(points: float) -> str:
-    """Points with their sign, in hundredths of the whole: ``-4.85``."""
-    return f"{100 * points:+.2f}"
+    """Points with their sign, in hundredths of the whole: ``-4.85``; ``0.00`` is without."""
+    rounded = round(100 * points, 2)
+    return f"{rounded:+.2f}" if rounded else ZERO
 
 
 def _masks_words(summary: Summary) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from segdiff.masks.files import list_masks
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 LISTS = frozenset({".txt", ".lst", ".list", ".csv"})
+CONFIGS = frozenset({".yml", ".yaml"})
+OTHER_PICTURES = frozenset({".gif", ".ppm", ".pgm", ".pbm", ".jp2", ".heic", ".heif", ".avif", ".svg"})
+"""Pictures that a folder may hold and segdiff leaves alone."""
+
 TAB = "\t"
 
 LONGEST_LINE = 8192
@@ -53,6 +58,12 @@ def read_dataset(
         if labels is not None:
             raise InputError(f"{path} is a list and names its own labels; leave out the folder of labels.")
         return _from_list(path, Path(root) if root is not None else path.parent, separator)
+    if path.suffix.lower() in CONFIGS:
+        raise InputError(
+            f"{path} is a config, not a data set: give a list with 'image label' a line, a folder of "
+            "images, or one image. A training config names its list as val_path of val_dataset, and as "
+            "dataset_root the folder where the list's paths start (--root)."
+        )
     check_file(path, "image")
     label = Path(labels) if labels is not None else None
     if label is not None and label.is_dir():
@@ -72,6 +83,39 @@ def _from_folder(folder: Path, labels: str | Path | None) -> tuple[Entry, ...]:
             f"(there is {next(iter(found))!r}, and {entries[0].name!r})."
         )
     return tuple(entries)
+
+
+def passed_over(dataset: str | Path, labels: str | Path | None, entries: Sequence[Entry]) -> tuple[str, ...]:
+    """A sentence that counts what a folder of images, and that of its labels, hold beside ``entries``.
+
+    None where every picture and label is used, and for a list or one image.
+    """
+    folder = Path(dataset)
+    if not folder.is_dir():
+        return ()
+    counts = Counter(_unread(folder))
+    if labels is not None and Path(labels).is_dir():
+        used = {entry.label for entry in entries}
+        counts["label without an image"] = sum(path not in used for path in list_masks(labels).values())
+    told = [_counted(count, what) for what, count in sorted(counts.items()) if count]
+    return (f"Passed over in {folder}: {', '.join(told)}.",) if told else ()
+
+
+def _unread(folder: Path) -> Iterator[str]:
+    """What each picture of a folder is that is no entry."""
+    for path in folder.rglob("*"):
+        suffix = path.suffix.lower()
+        if suffix in PICTURES | OTHER_PICTURES and path.is_symlink() and not path.exists():
+            yield "link to a file that does not exist"
+        elif suffix in OTHER_PICTURES and path.is_file():
+            yield f"{suffix[1:].upper()} file"
+
+
+def _counted(count: int, what: str) -> str:
+    """``1 GIF file``, ``2 GIF files``."""
+    first, _, rest = what.partition(" ")
+    many = {"link": f"links {rest}", "label": f"labels {rest}"}.get(first, f"{what}s")
+    return f"{count} {what if count == 1 else many}"
 
 
 def _label_of(name: str, found: Mapping[str, Path], folder: Path) -> Path:

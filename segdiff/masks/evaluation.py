@@ -61,9 +61,8 @@ class Evaluation:
             summary.add(result)
             done.add(number)
         if done:
-            self.remarks.append(
-                f"{len(done)} images were already done and taken from {journal and journal.path}."
-            )
+            found = "1 image was" if len(done) == 1 else f"{len(done)} images were"
+            self.remarks.append(f"{found} already done and taken from {journal and journal.path}.")
         todo = [(number, entry) for number, entry in enumerate(entries) if number not in done]
         for count, (number, entry, ready) in enumerate(loaded(self.loader, todo), start=len(done)):
             progress("evaluate", count, len(entries))

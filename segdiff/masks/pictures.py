@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from segdiff.errors import InputError
 from segdiff.inputs.image import Pixels, as_bgr, one_line
-from segdiff.masks.files import Values
+from segdiff.masks.dataset import PICTURES
+from segdiff.masks.files import SUFFIXES, Values
 from segdiff.masks.palette import COUNT, paddleseg_colours
 from segdiff.report.clean import clean
 
@@ -170,7 +171,9 @@ def _write_text(canvas: Pixels, text: str, left: int, line: int) -> None:
 
 
 def safe(name: str) -> str:
-    """An image's name as a file name."""
+    """An image's name as a file name, without an image's suffix: a name may have other dots."""
+    if PurePosixPath(name).suffix.lower() in PICTURES | SUFFIXES:
+        name = str(PurePosixPath(name).with_suffix(""))
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")[-80:] or "image"
 
 

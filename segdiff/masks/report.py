@@ -80,7 +80,7 @@ class ScoreReport:
             "images": {"used": self.images, "labelled": self.labelled, "skipped": self.skipped},
             "sides": [side.to_dict() for side in self.sides],
             "attribution": self.attribution.to_dict() if self.attribution else None,
-            "agreement": vars(self.agreement) | {"share": 1 - self.agreement.share},
+            "agreement": _agreement(self.agreement),
             "output": finite(self.output) if self.output else None,
             "input": _input(self.input) if self.input else None,
             "worst": [_worst(result) for result in self.worst],
@@ -94,12 +94,31 @@ class ScoreReport:
 
     def to_json(self) -> str:
         """The text of :meth:`to_dict`."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+
+    def __rich__(self) -> Any:
+        from segdiff.report.score import render_all
+
+        return render_all(self)
+
+    def _repr_html_(self) -> str:
+        from segdiff.report.score_notebook import to_html
+
+        return to_html(self)
+
+    def __repr__(self) -> str:
+        return f"<segdiff.ScoreReport {self.verdict}: {self.sentence}>"
 
 
 def finite(output: OutputError) -> dict[str, float | None]:
     """JSON knows no infinity: an infinite error becomes None."""
     return {name: value if math.isfinite(value) else None for name, value in vars(output).items()}
+
+
+def _agreement(found: Agreement) -> dict[str, float]:
+    """``share`` is the equal part by contract, unlike ``Agreement.share``; the others say what they are."""
+    shares = {"share": 1 - found.share, "equal_share": 1 - found.share, "changed_share": found.share}
+    return vars(found) | shares
 
 
 def _input(comparison: InputComparison) -> dict[str, Any]:

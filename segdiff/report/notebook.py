@@ -5,7 +5,7 @@ Everything a model file can have chosen goes through :func:`segdiff.report.html.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from html import escape
 
 from segdiff.metrics import Comparison
@@ -14,7 +14,6 @@ from segdiff.report.facts import (
     MARKS,
     MEANINGS,
     VERDICT_MARKS,
-    Line,
     by_weight,
     cause_lines,
     closing_lines,

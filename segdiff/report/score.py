@@ -6,7 +6,6 @@ text.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 
 from rich import box
@@ -17,17 +16,29 @@ from rich.table import Table
 from rich.text import Text
 
 from segdiff.masks.attribution import Attribution
-from segdiff.masks.compare import ImageResult
-from segdiff.masks.protocol import Protocol
+from segdiff.masks.conclude import signed
 from segdiff.masks.report import ScoreReport
 from segdiff.report.clean import clean
 from segdiff.report.facts import VERDICT_MARKS
+from segdiff.report.score_facts import (
+    attribution_rows,
+    class_rows,
+    class_titles,
+    closing_lines,
+    image_numbers,
+    percent,
+    protocols,
+    score_rows,
+    side_lines,
+)
 from segdiff.report.terminal import Middle
-from segdiff.report.text import number, share, shorten
 
 WIDTH = 80
 LABEL = 13
-CLASSES_SHOWN, PROBLEMS_SHOWN, FILES_SHOWN, WORST_SHOWN = 30, 10, 3, 10
+CLASSES_SHOWN, PROBLEMS_SHOWN, WORST_SHOWN = 30, 10, 10
+
+CLASS, VALUES = 18, 54
+"""Cells of a class's name, and of all its values together: six columns are 9 wide."""
 
 _STYLES = {"agrees": "bold green", "diverges": "bold red", "inconclusive": "bold yellow"}
 
@@ -37,17 +48,22 @@ def render(report: ScoreReport, *, all_rows: bool = False) -> RenderableType:
     return Constrain(Group(*_sections(report, all_rows)), WIDTH)
 
 
+def render_all(report: ScoreReport) -> RenderableType:
+    """The report, and that of ``locate`` after it where there is one."""
+    return Group(render(report), Text(), report.located) if report.located else render(report)
+
+
 def _sections(report: ScoreReport, all_rows: bool) -> Iterator[RenderableType]:
     yield _headline(report)
     yield Text()
-    yield _lines([(side.name, side.source) for side in report.sides])
+    yield _lines(side_lines(report))
     yield from _scores(report)
-    if report.attribution and any(step.points for step in report.attribution.steps):
+    if report.attribution:
         yield from _attribution(report.attribution)
     yield from _classes(report, all_rows)
     yield from _worst(report)
     yield Text()
-    yield _lines(_closing(report, all_rows))
+    yield _lines(closing_lines(report, len(report.problems) if all_rows else PROBLEMS_SHOWN))
 
 
 def _headline(report: ScoreReport) -> RenderableType:
@@ -79,52 +95,49 @@ def _table(*columns: tuple[str, int, bool]) -> Table:
     return table
 
 
-def percent(value: float) -> str:
-    """A fraction as people write a score: ``95.04``; ``-`` where it is not defined."""
-    return f"{100 * value:.2f}" if math.isfinite(value) else "-"
-
-
 def _scores(report: ScoreReport) -> Iterator[RenderableType]:
-    protocols = list(report.sides[0].scores) if report.sides else []
-    for protocol in protocols:
+    for protocol in protocols(report):
         yield _heading(f"Scores: {protocol}")
         table = _table(
             ("", 32, False), *((title, 8, True) for title in ("mIoU", "accuracy", "kappa", "Dice"))
         )
-        for side in report.sides:
-            found = side.scores[protocol]
-            values = (found.miou, found.accuracy, found.kappa, found.dice)
-            table.add_row(Text(side.name), *(Text(percent(value)) for value in values))
+        for row in score_rows(report, protocol):
+            table.add_row(*map(Text, row))
         yield Padding(table, (0, 0, 0, 2))
 
 
 def _attribution(table: Attribution) -> Iterator[RenderableType]:
+    found = attribution_rows(table)
+    if not found:
+        return
     yield _heading("Where the points go")
     rows = _table(("", 46, False), ("home", 12, False), ("points", 7, True), ("mIoU", 7, True))
     rows.add_row(Text(clean(table.start_text)), "", "", Text(percent(table.start)))
-    for step in table.steps:
-        style = "" if step.home != "unexplained" else "yellow"
-        points = Text(f"{100 * step.points:+.2f}")
-        rows.add_row(Text(clean(step.text), style), Text(step.home, style), points, Text(percent(step.score)))
+    for text, home, points, score in found:
+        style = "yellow" if home == "unexplained" else ""
+        rows.add_row(Text(clean(text), style), Text(home, style), Text(points), Text(score))
     rows.add_section()
-    rows.add_row(Text("together"), "", Text(f"{100 * table.gap:+.2f}", "bold"), Text(percent(table.end)))
+    rows.add_row(Text("together"), "", Text(signed(table.gap), "bold"), Text(percent(table.end)))
     yield Padding(rows, (0, 0, 0, 2))
 
 
 def _classes(report: ScoreReport, all_rows: bool) -> Iterator[RenderableType]:
-    if not report.sides or not report.sides[0].scores:
+    every = list(class_rows(report))
+    if not every:
         return
-    protocols: list[Protocol] = list(report.sides[0].scores)
-    yield _heading("IoU of each class, reference and candidate under each protocol")
-    titles = [f"{side.name[:3]} {p.over}" for p in protocols for side in report.sides]
-    table = _table(("class", 20, False), *((title, 11, True) for title in titles))
-    shown = report.names if all_rows else report.names[:CLASSES_SHOWN]
-    for index, name in enumerate(shown):
-        values = [side.scores[p].class_iou[index] for p in protocols for side in report.sides]
-        table.add_row(Middle(clean(name)), *(Text(percent(value)) for value in values))
+    yield _heading("IoU of each class, each side under each protocol")
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, header_style="dim")
+    table.add_column("class", width=CLASS, vertical="bottom")
+    titles = class_titles(report)
+    width = min(11, VALUES // len(titles))
+    for title in titles:
+        table.add_column(title, width=width, justify="right", vertical="bottom")
+    shown = every if all_rows else every[:CLASSES_SHOWN]
+    for row in shown:
+        table.add_row(Middle(clean(row.name)), *map(Text, row.values))
     yield Padding(table, (0, 0, 0, 2))
-    if len(shown) < len(report.names):
-        yield Text(f"  and {len(report.names) - len(shown)} more; --all shows them", "dim")
+    if len(shown) < len(every):
+        yield Text(f"  and {len(every) - len(shown)} more; --all shows them", "dim")
 
 
 def _worst(report: ScoreReport) -> Iterator[RenderableType]:
@@ -133,30 +146,5 @@ def _worst(report: ScoreReport) -> Iterator[RenderableType]:
     yield _heading("The images that differ most")
     table = _table(("", 46, False), ("pixels", 8, True), ("clearly", 8, True), ("max_abs", 8, True))
     for result in report.worst[:WORST_SHOWN]:
-        table.add_row(Middle(clean(result.name)), *map(Text, _numbers(result)))
+        table.add_row(Middle(clean(result.name)), *map(Text, image_numbers(result)))
     yield Padding(table, (0, 0, 0, 2))
-
-
-def _numbers(result: ImageResult) -> tuple[str, str, str]:
-    found = result.agreement
-    largest = number(result.output.max_abs) if result.output else "-"
-    return share(found.share), share(found.clear_share), largest
-
-
-def _closing(report: ScoreReport, all_rows: bool) -> Iterator[tuple[str, str]]:
-    skipped = f", {report.skipped} skipped" if report.skipped else ""
-    yield "images", f"{report.images} used, {report.labelled} with a label{skipped}"
-    if report.output:
-        largest, relative = number(report.output.max_abs), number(report.output.max_rel)
-        yield "raw outputs", f"max_abs_diff {largest}, {relative} of the reference's largest value"
-    shown = report.problems if all_rows else report.problems[:PROBLEMS_SHOWN]
-    for problem in shown:
-        yield "skipped", problem
-    if len(shown) < report.skipped:
-        yield "skipped", f"and {report.skipped - len(shown)} more"
-    for remark in report.remarks:
-        yield "remarks", remark
-    if report.files:
-        yield "pictures", f"{len(report.files)} in {shorten(clean(report.files[-1].parent), 120)}"
-    seconds = sum(report.timing_s.values())
-    yield "cost", f"{seconds:.1f} s, at most {report.peak_memory_mb:.0f} MB"

@@ -45,8 +45,11 @@ def same_size(base: Pipeline, picture: Size, size: Size) -> Iterator[Variant]:
         text = f"The candidate's picture is stretched to {show(size)}, the reference's keeps its ratio."
         yield Variant(plain, (Change("input.keep_ratio", text),))
     elif frame.size == size[::-1]:
-        text = f"Height and width are swapped: the candidate is resized to {show(size)}, the reference to "
-        yield Variant(plain, (Change("input.size_swapped", f"{text}{show(frame.size)}."),))
+        text = (
+            f"Height and width are swapped: the candidate's picture is resized to {show(size)}, the "
+            f"reference's to {show(frame.size)}."
+        )
+        yield Variant(plain, (Change("input.size_swapped", text),))
     else:
         text = "not resized" if size == picture else f"resized to {show(size)}"
         text = f"The candidate's picture is {text}, the reference's resized to {show(frame.size)}."

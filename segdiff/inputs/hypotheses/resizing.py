@@ -24,9 +24,9 @@ def _changes(given: Resample, other: Resample) -> tuple[Change, ...]:
     change."""
     changes = []
     if (other.library, other.mode) != (given.library, given.mode):
-        text = f"The candidate is resized with {other}, the reference with {given}."
+        text = f"The candidate's picture is resized with {other}, the reference's with {given}."
         changes.append(Change("input.interpolation", text))
     if other.dtype != given.dtype and other.library != "PIL":
-        text = f"The candidate is resized as {other.dtype}, the reference as {given.dtype}."
+        text = f"The candidate's picture is resized as {other.dtype}, the reference's as {given.dtype}."
         changes.append(Change("input.resize_dtype", text))
     return tuple(changes)

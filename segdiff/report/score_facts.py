@@ -1,0 +1,121 @@
+"""Which names, rows and lines does every form of the score report show?
+
+The terminal and the notebook differ in how they draw; what they say comes from here. Texts are not cleaned
+yet: whoever draws them does that.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from segdiff.masks.attribution import Attribution
+from segdiff.masks.compare import CANDIDATE, SAME_INPUT, ImageResult
+from segdiff.masks.conclude import ZERO, signed
+from segdiff.masks.protocol import Protocol
+from segdiff.masks.report import ScoreReport, SideScores
+from segdiff.report.clean import clean
+from segdiff.report.text import number, share, shorten
+
+SAME, OWN = "same input", "own input"
+"""The candidate twice, where it has an input of its own: fed what the reference is fed, and fed that."""
+
+SMALL = "steps of less than 0.005 points, together"
+
+Row = tuple[str, str, str, str]
+"""What is done, where it is at home, points, and the mIoU after it."""
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A class and its IoU on each side under each protocol."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+def short_names(sides: Sequence[SideScores]) -> tuple[str, ...]:
+    """A name for each side that fits a label, distinct where the candidate has two."""
+    if not any(side.name == SAME_INPUT for side in sides):
+        return tuple(side.name for side in sides)
+    return tuple({SAME_INPUT: SAME, CANDIDATE: OWN}.get(side.name, side.name) for side in sides)
+
+
+def long_names(sides: Sequence[SideScores]) -> tuple[str, ...]:
+    """A name for each side that says which model it is, in at most 21 characters."""
+    return tuple(f"{CANDIDATE}, {name}" if name in (SAME, OWN) else name for name in short_names(sides))
+
+
+def side_lines(report: ScoreReport) -> Iterator[tuple[str, str]]:
+    """Each side and where it comes from."""
+    for side, name in zip(report.sides, short_names(report.sides), strict=True):
+        yield name, f"{side.source}, fed as the reference is" if name == SAME else side.source
+
+
+def percent(value: float) -> str:
+    """A fraction as people write a score: ``95.04``; ``-`` where it is not defined."""
+    return f"{round(100 * value, 2) + 0.0:.2f}" if math.isfinite(value) else "-"
+
+
+def protocols(report: ScoreReport) -> tuple[Protocol, ...]:
+    """Those under which there are scores; none without labels."""
+    return tuple(report.sides[0].scores) if report.sides else ()
+
+
+def score_rows(report: ScoreReport, protocol: Protocol) -> Iterator[tuple[str, ...]]:
+    """Each side's name, mIoU, accuracy, kappa and Dice."""
+    for side, name in zip(report.sides, long_names(report.sides), strict=True):
+        found = side.scores[protocol]
+        yield name, *map(percent, (found.miou, found.accuracy, found.kappa, found.dice))
+
+
+def attribution_rows(table: Attribution) -> tuple[Row, ...]:
+    """The rows whose points are not zero to the digits printed; the others are one row, if that is not."""
+    shown = [step for step in table.steps if signed(step.points) != ZERO]
+    rows = [(step.text, str(step.home), signed(step.points), percent(step.score)) for step in shown]
+    rest = signed(table.gap - sum(step.points for step in shown))
+    if rest != ZERO:
+        rows.append((SMALL, "", rest, percent(table.end)))
+    return tuple(rows)
+
+
+def class_titles(report: ScoreReport) -> tuple[str, ...]:
+    """The columns of the table of classes, in the order of :func:`class_rows`."""
+    return tuple(f"{name} {p.over}" for p in protocols(report) for name in short_names(report.sides))
+
+
+def class_rows(report: ScoreReport) -> Iterator[ClassRow]:
+    """Every class; none without labels."""
+    if not protocols(report):
+        return
+    for index, name in enumerate(report.names):
+        values = (side.scores[p].class_iou[index] for p in protocols(report) for side in report.sides)
+        yield ClassRow(name, tuple(map(percent, values)))
+
+
+def image_numbers(result: ImageResult) -> tuple[str, str, str]:
+    """Pixels that differ, that clearly differ, and ``max_abs``."""
+    found = result.agreement
+    largest = number(result.output.max_abs) if result.output else "-"
+    return share(found.share), share(found.clear_share), largest
+
+
+def closing_lines(report: ScoreReport, problems: int) -> Iterator[tuple[str, str]]:
+    """What was used, what else there is to know, and what it cost; at most so many ``problems``."""
+    skipped = f", {report.skipped} skipped" if report.skipped else ""
+    yield "images", f"{report.images} used, {report.labelled} with a label{skipped}"
+    if report.output:
+        largest, relative = number(report.output.max_abs), number(report.output.max_rel)
+        yield "raw outputs", f"max_abs_diff {largest}, {relative} of the reference's largest value"
+    shown = report.problems[:problems]
+    for problem in shown:
+        yield "skipped", problem
+    if len(shown) < report.skipped:
+        yield "skipped", f"and {report.skipped - len(shown)} more"
+    for remark in report.remarks:
+        yield "remarks", remark
+    if report.files:
+        yield "pictures", f"{len(report.files)} in {shorten(clean(report.files[-1].parent), 120)}"
+    seconds = sum(report.timing_s.values())
+    yield "cost", f"{seconds:.1f} s, at most {report.peak_memory_mb:.0f} MB"
