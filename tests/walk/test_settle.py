@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from onnx import ModelProto
 
@@ -224,3 +225,22 @@ def test_nodes_lost_at_the_very_end(tmp_path: Path) -> None:
     files = [models.save(ending(more), tmp_path / f"{more}.onnx") for more in (True, False)]
     report = segdiff.locate(*files, models.image(), timeout=60)
     assert report.verdict == "diverges", report.sentence
+
+
+def halves() -> ModelProto:
+    """A split whose halves are read in two sizes, behind each a convolution of its own."""
+    net = Net()
+    net.node(
+        "Split", net.conv("x", (3, 8)), net.constant([4, 4], np.int64), outputs=["left", "right"], axis=1
+    )
+    small = net.conv(net.node("AveragePool", "left", kernel_shape=[2, 2], strides=[2, 2]), (4, 3))
+    return net.model(small, net.conv(net.node("Sigmoid", "right"), (4, 3)))
+
+
+def test_a_split_that_exchanged_its_halves_for_readers_of_two_sizes(locate: Locate) -> None:
+    """Paired by their place at the split, both readers err: the split is to blame, not they."""
+    theirs = models.copied(halves())
+    node = find_node(theirs, "Split")
+    node.output[:] = list(reversed(node.output))
+    report = locate(halves(), theirs, swapped("left", "right"))
+    assert found_at(report, "right")
