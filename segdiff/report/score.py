@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from segdiff.masks.attribution import Attribution
-from segdiff.masks.conclude import signed
 from segdiff.masks.report import ScoreReport
 from segdiff.report.clean import clean
 from segdiff.report.facts import VERDICT_MARKS
@@ -25,6 +24,7 @@ from segdiff.report.score_facts import (
     class_rows,
     class_titles,
     closing_lines,
+    gap,
     image_numbers,
     percent,
     protocols,
@@ -117,7 +117,7 @@ def _attribution(table: Attribution) -> Iterator[RenderableType]:
         style = "yellow" if home == "unexplained" else ""
         rows.add_row(Text(clean(text), style), Text(home, style), Text(points), Text(score))
     rows.add_section()
-    rows.add_row(Text("together"), "", Text(signed(table.gap), "bold"), Text(percent(table.end)))
+    rows.add_row(Text("together"), "", Text(gap(table), "bold"), Text(percent(table.end)))
     yield Padding(rows, (0, 0, 0, 2))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from segdiff.masks.attribution import Attribution
 from segdiff.masks.compare import CANDIDATE, SAME_INPUT, ImageResult
-from segdiff.masks.conclude import ZERO, signed
+from segdiff.masks.conclude import signed
 from segdiff.masks.protocol import Protocol
 from segdiff.masks.report import ScoreReport, SideScores
 from segdiff.report.clean import clean
@@ -21,7 +21,6 @@ from segdiff.report.text import number, share, shorten
 SAME, OWN = "same input", "own input"
 """The candidate twice, where it has an input of its own: fed what the reference is fed, and fed that."""
 
-SMALL = "steps of less than 0.005 points, together"
 
 Row = tuple[str, str, str, str]
 """What is done, where it is at home, points, and the mIoU after it."""
@@ -71,13 +70,26 @@ def score_rows(report: ScoreReport, protocol: Protocol) -> Iterator[tuple[str, .
 
 
 def attribution_rows(table: Attribution) -> tuple[Row, ...]:
-    """The rows whose points are not zero to the digits printed; the others are one row, if that is not."""
-    shown = [step for step in table.steps if signed(step.points) != ZERO]
-    rows = [(step.text, str(step.home), signed(step.points), percent(step.score)) for step in shown]
-    rest = signed(table.gap - sum(step.points for step in shown))
-    if rest != ZERO:
-        rows.append((SMALL, "", rest, percent(table.end)))
+    """The rows that change the score as printed; their points are differences of printed scores, so that they
+    add up to the printed gap."""
+    rows: list[Row] = []
+    before = hundredths(table.start)
+    for step in table.steps:
+        after = hundredths(step.score)
+        if after != before:
+            rows.append((step.text, str(step.home), signed((after - before) / 1e4), percent(step.score)))
+        before = after
     return tuple(rows)
+
+
+def gap(table: Attribution) -> str:
+    """The points of all rows together."""
+    return signed((hundredths(table.end) - hundredths(table.start)) / 1e4)
+
+
+def hundredths(score: float) -> int:
+    """A fraction in hundredths of a point, as it is printed."""
+    return round(100 * round(100 * score, 2))
 
 
 def class_titles(report: ScoreReport) -> tuple[str, ...]:

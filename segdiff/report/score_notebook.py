@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from segdiff.masks.attribution import Attribution
-from segdiff.masks.conclude import signed
 from segdiff.masks.report import ScoreReport
 from segdiff.report.facts import VERDICT_MARKS
 from segdiff.report.html import cells, heading, headline, lines, page, table
@@ -17,6 +16,7 @@ from segdiff.report.score_facts import (
     class_rows,
     class_titles,
     closing_lines,
+    gap,
     image_numbers,
     percent,
     protocols,
@@ -62,7 +62,7 @@ def _attribution(found: Attribution) -> Iterator[str]:
         return
     yield heading("Where the points go")
     first = cells(found.start_text, "", "", percent(found.start))
-    last = cells("together", "", signed(found.gap), percent(found.end))
+    last = cells("together", "", gap(found), percent(found.end))
     yield table(("", "home", "points", "mIoU"), [first, *(cells(*row) for row in rows), last])
 
 

@@ -124,8 +124,8 @@ def key_of(region: Region) -> tuple[tuple[str, str], ...]:
 
 
 def regions_of(alignment: Alignment, walk: Walk, hidden: frozenset[str]) -> list[Region]:
-    """Group the origins that feed one another, whose tensors could have been mistaken for one another, or that
-    read outputs of one op: it may have exchanged them."""
+    """Group the origins that feed one another, whose tensors could have been mistaken for one another, or
+    that read outputs of one op: it may have exchanged them."""
     origins = [step for step in walk.steps if step.is_origin]
     maker = {pair: number for number, step in enumerate(origins) for pair in step.segment.outputs}
     touching = nx.Graph()

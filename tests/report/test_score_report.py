@@ -20,7 +20,7 @@ from segdiff.masks.pictures import safe
 from segdiff.masks.protocol import EVALUATED, LOGITS
 from segdiff.masks.report import ScoreReport
 from segdiff.repair import Repaired, RepairedOutput
-from segdiff.report.score_facts import attribution_rows, percent
+from segdiff.report.score_facts import attribution_rows, gap, percent
 from segdiff.result import Cause
 from tests.report import reports
 from tests.report.test_notebook import Checker
@@ -99,11 +99,18 @@ def table(*points: tuple[Home, float]) -> Attribution:
     return Attribution(0.9, "the reference", tuple(steps))
 
 
+def test_printed_points_add_up_to_the_printed_gap() -> None:
+    """Each -0.026 would print as -0.03 by itself, three of them as -0.09 instead of -0.08."""
+    rows = attribution_rows(table(*[("network", -0.00026)] * 3))
+    assert [row[2] for row in rows] == ["-0.03", "-0.02", "-0.03"]
+    assert gap(table(*[("network", -0.00026)] * 3)) == "-0.08"
+
+
 def test_rows_of_nothing_are_left_out_and_the_rest_adds_up() -> None:
     rows = attribution_rows(table(("score", -0.00001), ("network", -0.02), ("input", 0.0)))
     assert [row[1:] for row in rows] == [("network", "-2.00", "88.00")]
     rows = attribution_rows(table(("score", 0.00004), ("network", -0.02), ("input", 0.00004)))
-    assert [row[2] for row in rows] == ["-2.00", "+0.01"] and "together" in rows[-1][0]
+    assert [row[2:] for row in rows] == [("-2.00", "88.00"), ("+0.01", "88.01")]
     assert attribution_rows(table(("network", 0.0))) == ()
 
 
