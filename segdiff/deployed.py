@@ -8,6 +8,7 @@ of their outputs saves a healthy pair every further run.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from segdiff.align import Alignment
@@ -56,18 +57,31 @@ def as_deployed(
     """Run both models as deployed. Never raises: a model that fails there is a remark."""
     if walk.problem:
         return NOT_DEPLOYED
-    origins, remarks = [], []
-    for number, side in enumerate(sides(engines, alignment, walk, lockstep, feeds)):
-        progress(number)
-        probe = optimisation if side.engine.files.format == "onnx" else paddle_ir
-        try:
-            found = probe(side.engine, side.view.graph, side.feeds, thresholds, side.known)
-        except EngineError as error:
-            remarks.append(f"The {side.name} does not run as deployed, optimised: {error}")
-            continue
-        if found is not None:
-            origins.append(origin_of(side, found))
-    return AsDeployed(tuple(origins), tuple(remarks))
+    pool = ThreadPoolExecutor(2)
+    try:
+        running = [
+            pool.submit(probed, side, thresholds) for side in sides(engines, alignment, walk, lockstep, feeds)
+        ]
+        found = []
+        for number, each in enumerate(running):
+            progress(number)
+            found.append(each.result())
+    finally:
+        pool.shutdown(wait=False)  # who interrupts this stops the engines, and with them the threads
+    return AsDeployed(
+        tuple(each for each in found if isinstance(each, Origin)),
+        tuple(each for each in found if isinstance(each, str)),
+    )
+
+
+def probed(side: Side, thresholds: Thresholds) -> Origin | str | None:
+    """What the optimiser of one side changes, or why that side does not run as deployed."""
+    probe = optimisation if side.engine.files.format == "onnx" else paddle_ir
+    try:
+        found = probe(side.engine, side.view.graph, side.feeds, thresholds, side.known)
+    except EngineError as error:
+        return f"The {side.name} does not run as deployed, optimised: {error}"
+    return origin_of(side, found) if found else None
 
 
 def sides(

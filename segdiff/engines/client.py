@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
@@ -60,6 +61,7 @@ class Blocks:
     """Every block that passes through this process: its mapping here and its descriptor, to pass on."""
 
     def __init__(self) -> None:
+        self.lock = threading.RLock()  # two engines may be asked from two threads
         self.pool = Pool(f"segdiff-{os.getpid()}")
         self.mappings = Mappings()
         self.descriptors: dict[tuple[str, int], int] = {}
@@ -73,9 +75,14 @@ class Blocks:
         """Share an array of this process."""
         if array.nbytes <= INLINE:
             return Tensor(array)
-        ref = self.pool.write(array)
-        self.descriptors[ref.owner, ref.block] = self.pool.blocks[ref.block].fd
-        return Tensor(self.pool.view(ref), ref, Lease(lambda: self.pool.release(ref.block)))
+        with self.lock:
+            ref = self.pool.write(array)
+            self.descriptors[ref.owner, ref.block] = self.pool.blocks[ref.block].fd
+        return Tensor(self.pool.view(ref), ref, Lease(lambda: self._release(ref)))
+
+    def _release(self, ref: ArrayRef) -> None:
+        with self.lock:
+            self.pool.release(ref.block)
 
     def close(self) -> None:
         """Close every descriptor; arrays still in use keep their memory."""
