@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from segdiff.align import Alignment
 from segdiff.align.view import View
@@ -21,6 +21,7 @@ from segdiff.result import Cause, OpInfo, Origin, PairInfo
 from segdiff.runtime import Known, RuntimeFinding, optimisation, paddle_ir
 from segdiff.session import Engines
 from segdiff.walk import Lockstep, Thresholds, Walk
+from segdiff.walk.judge import TIE_FACTOR
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class AsDeployed:
 
 
 NOT_DEPLOYED = AsDeployed()
+
+WORTH_A_WORD = 0.01
+"""Beside a fault of the network: the share of its error that an optimiser's must have."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def sides(
 ) -> Iterator[Side]:
     """The candidate, then the reference; a file that is compared with itself only once."""
     ours, theirs = alignment.reference, alignment.candidate
-    errors = {} if walk.diverges else errors_of(walk)
+    errors = errors_of(walk)
     partner = {c: r for r, c in alignment.pairs.items()}
     written = {c: tensors for c, tensors in lockstep.ends.items() if c in partner}
     their_ends = {c: tensors[1] for c, tensors in written.items()}
@@ -107,8 +111,19 @@ def sides(
 
 
 def errors_of(walk: Walk) -> dict[str, Comparison]:
-    """How far the two models are apart, by the candidate's value; nothing where they diverge."""
-    return {pair.candidate: pair.cumulative for step in walk.steps for pair in step.pairs if pair.cumulative}
+    """How far an optimiser may move a value, by the candidate's name: a few times as far as the two models
+    are apart, which is rounding; where they diverge, a hundredth of that, or it has to wait for the repair."""
+    found = [pair for step in walk.steps for pair in step.pairs if pair.cumulative]
+    share = WORTH_A_WORD / TIE_FACTOR if walk.diverges else 1.0
+    return {pair.candidate: scaled(pair.cumulative, share) for pair in found if pair.cumulative}
+
+
+def scaled(error: Comparison, share: float) -> Comparison:
+    """A share of an error."""
+    metrics = replace(
+        error.metrics, rel_l2=error.metrics.rel_l2 * share, max_abs=error.metrics.max_abs * share
+    )
+    return replace(error, metrics=metrics, changed=error.changed * share)
 
 
 def known_of(view: View, ends: Mapping[str, Tensor], errors: Mapping[str, Comparison]) -> Known:

@@ -70,7 +70,7 @@ def weigh(
     origins = [step for step in steps if step.is_origin][:MOST]
     alone: dict[Segment, Effect] = {}
     try:
-        before = scale.damage(scale.finals())
+        before = scale.damage(scale.as_walked() or scale.finals())
         for step in origins:
             after = scale.mended([step], causes, run)
             if after is not None:
@@ -102,6 +102,11 @@ class _Scale:
             if changed is not None:
                 maps, pixels = True, pixels + changed * ours.size / ours.shape[1]
         return Damage(squares**0.5, pixels if maps else None)
+
+    def as_walked(self) -> dict[str, Tensor]:
+        """The candidate's outputs as the walk has seen them; nothing where it has not seen them all."""
+        seen = {c: ends[1] for c, ends in self.lockstep.ends.items()}
+        return seen if {c for _, c in self.outputs} <= seen.keys() else {}
 
     def finals(
         self, patches: Mapping[str, Tensor] | None = None, edits: tuple[Edit, ...] = ()
