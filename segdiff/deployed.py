@@ -112,7 +112,7 @@ def sides(
 
 def errors_of(walk: Walk) -> dict[str, Comparison]:
     """How far an optimiser may move a value, by the candidate's name: a few times as far as the two models
-    are apart, which is rounding; where they diverge, a hundredth of that, or it has to wait for the repair."""
+    are apart, which is rounding; where they diverge, a hundredth of it, or it must wait for the repair."""
     found = [pair for step in walk.steps for pair in step.pairs if pair.cumulative]
     share = WORTH_A_WORD / TIE_FACTOR if walk.diverges else 1.0
     return {pair.candidate: scaled(pair.cumulative, share) for pair in found if pair.cumulative}
