@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from segdiff.graph import Array
 
@@ -83,12 +84,18 @@ def compare_arrays(reference: Array, candidate: Array) -> Comparison:
         return Comparison(EQUAL, scale=0.0, rms=0.0, size=0)
     if _identical(reference.reshape(-1), candidate.reshape(-1)):
         return Comparison(EQUAL, scale=math.nan, rms=math.nan, size=reference.size)
-    with threadpool_limits(1, user_api="blas"):  # its threads would wait for cores that the engines use
+    with blas().limit(limits=1, user_api="blas"):  # its threads would wait for cores that the engines use
         sums = _accumulate(reference.reshape(-1), candidate.reshape(-1))
     if "f" in (reference.dtype.kind, candidate.dtype.kind):
         return sums.comparison()
     changed = float(np.mean(reference.reshape(-1) != candidate.reshape(-1)))
     return replace(sums.comparison(), discrete=True, changed=changed)
+
+
+@cache
+def blas() -> ThreadpoolController:
+    """The libraries that numpy calls; looking for them takes a millisecond, as long as a small comparison."""
+    return ThreadpoolController()
 
 
 def _identical(reference: Array, candidate: Array) -> bool:
