@@ -1,8 +1,9 @@
 """What does a diagnosis cost? ``python -m tests.benchmarks.cost [--models DIR ...] [--runs N] [--json FILE]``
 
-Four contenders take turns, each in processes of its own; the medians over the turns are compared:
+Five contenders take turns, each in processes of its own; the medians over the turns are compared:
 
     segdiff            ``segdiff locate`` of a Paddle model and its conversion
+    segdiff, walk      the same without the runs as deployed (``--no-deployed``)
     plain              each model loaded and run once, nothing compared: times added, the larger peak
     segdiff, ONNX      ``segdiff locate`` of the conversion against itself
     Polygraphy         the same two files, every tensor marked as an output, compared by cosine
@@ -42,6 +43,7 @@ DEFAULT_MODELS = (
 
 HERE = Path(__file__).parent
 SEGDIFF, PADDLE, ORT = "segdiff", "plain Paddle", "plain onnxruntime"
+WALK = "segdiff, walk"
 SEGDIFF_ONNX, POLYGRAPHY = "segdiff, ONNX", "Polygraphy"
 
 
@@ -73,6 +75,7 @@ def contenders(folder: Path, image: Path) -> Iterator[Contender]:
     yield Contender(SEGDIFF, python(*locate, files.program, onnx, image), (0, 1))
     yield Contender(PADDLE, python(HERE / "run_paddle.py", files.program, files.params or "", image))
     yield Contender(ORT, python(HERE / "run_onnxruntime.py", onnx, image))
+    yield Contender(WALK, python(*locate, "--no-deployed", files.program, onnx, image), (0, 1))
     yield Contender(SEGDIFF_ONNX, python(*locate, onnx, onnx, image), (0, 1))
     yield Contender(POLYGRAPHY, python(HERE / "run_polygraphy.py", onnx, onnx, image), (0, 1))
 
@@ -132,7 +135,7 @@ MEASURES: Mapping[str, tuple[Callable[[Cost], float], Combine]] = {
 }
 """What is compared, and how the two plain runs make one number."""
 
-COMPARED = ((SEGDIFF, (PADDLE, ORT)), (SEGDIFF_ONNX, (POLYGRAPHY,)))
+COMPARED = ((SEGDIFF, (PADDLE, ORT)), (WALK, (PADDLE, ORT)), (SEGDIFF_ONNX, (POLYGRAPHY,)))
 
 
 def table(everything: Mapping[str, dict[str, Result]]) -> Table:
