@@ -11,7 +11,7 @@ from segdiff.diagnose import families  # noqa: F401  (the families register them
 from segdiff.diagnose.case import Case, Form
 from segdiff.diagnose.hypothesis import hypotheses
 from segdiff.diagnose.search import Tested, search
-from segdiff.diagnose.where import where
+from segdiff.diagnose.where import statistics, where
 from segdiff.engines import Tensor
 from segdiff.errors import EngineError
 from segdiff.result import Cause
@@ -115,5 +115,9 @@ def _cause(found: Tested, before: Trial) -> Cause:
 
 
 def _unknown(truth: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> Cause:
-    places = [where(truth[name].array, got[name].array) for name in truth if name in got]
-    return Cause("unknown", f"No cause that segdiff knows fits. The difference is {places[0]}.", False)
+    ours, theirs = next((truth[name].array, got[name].array) for name in truth if name in got)
+    text = (
+        f"No cause that segdiff knows fits. The difference is {where(ours, theirs)}. "
+        f"The reference has {statistics(ours)}; the candidate {statistics(theirs)}."
+    )
+    return Cause("unknown", text, False)

@@ -31,6 +31,17 @@ def where(reference: Array, candidate: Array) -> str:
     return "; ".join(found) if found else f"spread over the tensor ({share:.0%} of its elements take part)"
 
 
+def statistics(array: Array) -> str:
+    """Range, mean and standard deviation of the finite numbers of a tensor of any dtype, for a person."""
+    numbers = np.asarray(array, np.float64).reshape(-1)
+    finite = numbers[np.isfinite(numbers)]
+    odd = f", and {numbers.size - finite.size} that are not finite" if finite.size < numbers.size else ""
+    if finite.size == 0:
+        return f"no number{odd}"
+    low, high, mean, spread = finite.min(), finite.max(), finite.mean(), finite.std()
+    return f"values from {low:.4g} to {high:.4g}, mean {mean:.4g}, standard deviation {spread:.4g}{odd}"
+
+
 def _border(square: Array) -> str:
     """Whether it sits in the outermost rows and columns of height and width."""
     if square.ndim < 3 or min(square.shape[-2:]) < 5:

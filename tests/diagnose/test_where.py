@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segdiff.diagnose.where import where
+from segdiff.diagnose.where import statistics, where
 from segdiff.graph import Array
 
 SHAPE = (1, 16, 12, 18)
@@ -57,3 +57,12 @@ def test_integers_do_not_wrap() -> None:
     ours, theirs = np.zeros(64, np.uint8), np.zeros(64, np.uint8)
     ours[5] = 1
     assert where(ours, theirs) == "in place of axis 0 5 of 64"
+
+
+def test_statistics() -> None:
+    numbers = np.array([1.0, 2.0, 3.0, np.nan, np.inf], np.float32)
+    assert statistics(numbers) == (
+        "values from 1 to 3, mean 2, standard deviation 0.8165, and 2 that are not finite"
+    )
+    assert statistics(np.array([True, False])) == "values from 0 to 1, mean 0.5, standard deviation 0.5"
+    assert statistics(np.empty(0)) == "no number"
