@@ -9,6 +9,7 @@ from pathlib import Path
 from onnx import ModelProto
 
 from segdiff.result import Cause
+from tests.faults import Injector, visible
 from tests.models import Array, save
 from tests.sweeps.bench import Bench
 from tests.sweeps.pairs import Pair
@@ -29,6 +30,17 @@ class Asked:
         """The cause of the only origin."""
         (found,) = self.causes(candidate)
         return found
+
+    def names_planted(self, model: ModelProto, feed: Array, kind: str, seeds: int) -> bool:
+        """Whether each fault of a kind that can be seen is named and proven; false where none can."""
+        injector, seen = Injector(model), 0
+        for seed in range(seeds):
+            faulty, fault = injector.plant(seed, kind)
+            if visible(model, faulty, fault, {"x": feed}).visible:
+                cause = self.cause(faulty)
+                assert (cause.kind, cause.proven) == (kind, True), (fault, cause.text)
+                seen += 1
+        return seen > 0
 
 
 class _Fed(Pair):
