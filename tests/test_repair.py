@@ -151,11 +151,21 @@ def test_faults_in_a_row_are_weighed_by_what_repairing_each_alone_gives_back(tmp
     assert first.effect.final_error_removed == pytest.approx(expected, abs=0.02)
 
 
+ALONE = """
+import runpy, sys
+absent = "segdiff paddle paddle2onnx onnx onnx_graphsurgeon networkx cv2 PIL yaml rich threadpoolctl"
+sys.modules.update(dict.fromkeys(absent.split()))
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+"""Run a script as if numpy and onnxruntime were all there is: every other import of ours fails."""
+
+
 def test_the_repro_prints_the_isolated_error(report: Report, tmp_path: Path) -> None:
     folder = report.repro(tmp_path / "repro", origin=1)
     names = {file.name for file in folder.iterdir()}
     assert {"segment.onnx", "repro.py", "reference.json", "tensors.json", "input-0.npy"} <= names
-    done = subprocess.run([sys.executable, folder / "repro.py"], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", ALONE, str(folder / "repro.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     isolated = report.origins[1].pair.isolated
     assert isolated is not None
     words = dict(part.split() for part in done.stdout.split(": ")[1].split(", "))
