@@ -8,16 +8,16 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from segdiff.errors import AlignmentError, EngineError, InputError, ModelError, RepairError, SegdiffError
+from segdiff.core.errors import AlignmentError, EngineError, InputError, ModelError, RepairError, SegdiffError
 
 if TYPE_CHECKING:
-    from segdiff.convert import convert
-    from segdiff.evaluate import evaluate
-    from segdiff.locate import locate
-    from segdiff.masks.report import ScoreReport
-    from segdiff.repair import Repaired, repair
-    from segdiff.result import Report
-    from segdiff.score import score
+    from segdiff.core.answer import Repaired, Report
+    from segdiff.engines.convert import convert
+    from segdiff.finding.locate import locate
+    from segdiff.finding.repair import repair
+    from segdiff.score.evaluate import evaluate
+    from segdiff.score.report import ScoreReport
+    from segdiff.score.score import score
 
 __version__ = "0.1.0"
 
@@ -39,14 +39,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Repaired": "segdiff.repair",
-    "Report": "segdiff.result",
-    "ScoreReport": "segdiff.masks.report",
-    "convert": "segdiff.convert",
-    "evaluate": "segdiff.evaluate",
-    "locate": "segdiff.locate",
-    "repair": "segdiff.repair",
-    "score": "segdiff.score",
+    "Repaired": "segdiff.core.answer",
+    "Report": "segdiff.core.answer",
+    "ScoreReport": "segdiff.score.report",
+    "convert": "segdiff.engines.convert",
+    "evaluate": "segdiff.score.evaluate",
+    "locate": "segdiff.finding.locate",
+    "repair": "segdiff.finding.repair",
+    "score": "segdiff.score.score",
 }
 """Names that are imported when they are first used, so that ``segdiff --help`` comes at once."""
 
@@ -60,12 +60,11 @@ def __getattr__(name: str) -> Any:
 
 
 class _Package(ModuleType):
-    """Where a function and its module share a name (``locate``), importing the module leaves the function."""
+    """Where a function and its room share a name (``score``), importing the room leaves the function."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in _HOMES and isinstance(value, ModuleType):
-            value = getattr(value, name)
-        super().__setattr__(name, value)
+        if name not in _HOMES or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
 
 
 sys.modules[__name__].__class__ = _Package

@@ -2,7 +2,7 @@
 
 import sys
 
-from segdiff.cli import main
+from segdiff.commands.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

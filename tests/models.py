@@ -12,7 +12,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from segdiff.graph import Graph, Op, Parameter, Value
+from segdiff.core.graph import Graph, Op, Parameter, Value
 from segdiff.readers.onnx import read
 
 Array = NDArray[Any]

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 import segdiff
-from segdiff.errors import InputError, ModelError, SegdiffError
+from segdiff.core.errors import InputError, ModelError, SegdiffError
 from tests import models
 from tests.models import IMAGE, Net
 from tests.readers import models as paddle_models

@@ -8,7 +8,7 @@ from segdiff.align.match import match
 from segdiff.align.parameters import match_parameters
 from segdiff.align.segments import Segment, cut
 from segdiff.align.view import View, view_of
-from segdiff.graph import Graph
+from segdiff.core.graph import Graph
 
 __all__ = ["Alignment", "Segment", "align", "coverage", "cut"]
 

@@ -6,7 +6,7 @@ an operator that no table knows is its own kind, and is still matched by its pla
 
 from __future__ import annotations
 
-from segdiff.graph import Op
+from segdiff.core.graph import Op
 
 _SYNONYMS = {
     "conv": "conv2d depthwise_conv2d conv3d Conv com.microsoft.FusedConv conv2d_fusion fused_conv2d",

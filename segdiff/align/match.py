@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from segdiff.align.kinds import COMMUTATIVE, kind_of
 from segdiff.align.parameters import ParameterPair
 from segdiff.align.view import View
-from segdiff.graph import Op, Shape
+from segdiff.core.graph import Op, Shape
 
 Label = tuple[object, ...]
 
@@ -189,10 +189,6 @@ def _by_kind(matcher: Matcher, view: View, name: str, taken: Iterable[int]) -> d
         if op.index not in done:
             found[kind_of(op)].append(op)
     return found
-
-
-def _may_be_same(matcher: Matcher, ours: Op, theirs: Op) -> bool:
-    return _inputs_paired(matcher, ours, theirs) and _parameters_allow(matcher, ours, theirs)
 
 
 def _inputs_paired(matcher: Matcher, ours: Op, theirs: Op) -> bool:

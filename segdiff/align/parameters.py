@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segdiff.graph import Array, Graph, Parameter
+from segdiff.core.graph import Array, Graph, Parameter
 
 SMALLEST_ANCHOR = 3
 """Elements: scalars and pairs are too often equal by chance (an epsilon, a 0 and 1 bound)."""

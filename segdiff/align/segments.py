@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from segdiff.align.view import View
-from segdiff.graph import Graph
+from segdiff.core.graph import Graph
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from functools import cached_property
 import networkx as nx
 
 from segdiff.align.kinds import is_identity, kind_of
-from segdiff.graph import Graph, Op
+from segdiff.core.graph import Graph, Op
 
 
 @dataclass(frozen=True)

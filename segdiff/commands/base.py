@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from segdiff.report.console import complain, one_line
+from segdiff.commands.console import complain, one_line
 
 COULD_NOT_TELL = 2
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
+from segdiff.commands.console import complain, one_line
 from segdiff.commands.locate import deliver, locate_arguments, located
-from segdiff.report.console import complain, one_line
 
 
 def run_demo(arguments: Arguments, parser: Parser) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from segdiff.commands.base import Arguments, Command, Parser, common_arguments
+from segdiff.commands.console import quiet_stderr
 from segdiff.commands.score import ENCODINGS, chosen, finish, output_arguments, protocol_arguments
 from segdiff.commands.values import seconds, whole
-from segdiff.report.console import quiet_stderr
 
 
 def evaluate_arguments(parser: Parser) -> None:
@@ -56,7 +56,7 @@ def evaluate_arguments(parser: Parser) -> None:
 def run_evaluate(arguments: Arguments, parser: Parser) -> int:
     """``segdiff evaluate``: both models on a data set."""
     import segdiff
-    from segdiff.report.progress import progress_bar
+    from segdiff.commands.progress import progress_bar
 
     with ExitStack() as stack:
         if not arguments.debug:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
-from segdiff.commands.values import bound, cosine, seconds, size, whole
-from segdiff.report.console import (
+from segdiff.commands.console import (
     complain,
     one_line,
     print_report,
@@ -17,9 +16,10 @@ from segdiff.report.console import (
     quiet_stderr,
     write_atomically,
 )
+from segdiff.commands.values import bound, cosine, seconds, size, whole
 
 if TYPE_CHECKING:
-    from segdiff.result import Report
+    from segdiff.core.answer import Report
 
 
 def locate_arguments(parser: Parser) -> None:
@@ -106,7 +106,7 @@ def _check_files(arguments: Arguments, parser: Parser) -> None:
 def located(arguments: Arguments) -> Report:
     """The report that these arguments ask for."""
     import segdiff
-    from segdiff.report.progress import progress_bar
+    from segdiff.commands.progress import progress_bar
 
     reference, *candidates, image = arguments.files
     with ExitStack() as stack:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
+from segdiff.commands.console import complain, one_line, print_renderable, print_report
 from segdiff.commands.locate import locate_options, located
-from segdiff.report.console import complain, one_line, print_renderable, print_report
 
 
 def repair_arguments(parser: Parser) -> None:

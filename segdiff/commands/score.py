@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
-from segdiff.commands.values import bound, whole
-from segdiff.report.console import (
+from segdiff.commands.console import (
     complain,
     one_line,
     print_renderable,
@@ -18,9 +17,10 @@ from segdiff.report.console import (
     quiet_stderr,
     write_atomically,
 )
+from segdiff.commands.values import bound, whole
 
 if TYPE_CHECKING:
-    from segdiff.masks.report import ScoreReport
+    from segdiff.score.report import ScoreReport
 
 ENCODINGS = ("index", "binary", "paddleseg", "voc")
 RESIZES = ("linear", "nearest", "nearest_exact", "area", "cubic")
@@ -96,7 +96,7 @@ def output_arguments(parser: Parser) -> argparse._ArgumentGroup:
 def run_score(arguments: Arguments, parser: Parser) -> int:
     """``segdiff score``: scores from saved masks."""
     import segdiff
-    from segdiff.report.progress import progress_bar
+    from segdiff.commands.progress import progress_bar
 
     with ExitStack() as stack:
         if not arguments.debug:
@@ -124,7 +124,7 @@ def finish(report: ScoreReport, arguments: Arguments) -> int:
 
 def deliver(report: ScoreReport, arguments: Arguments) -> bool:
     """Write and print the report; whether all of it went where it should. No failure hides the rest."""
-    from segdiff.report.score import render
+    from segdiff.report.score_terminal import render
 
     if arguments.json == "-":
         return print_text(report.to_json() + "\n")

@@ -4,51 +4,46 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from segdiff.align import Alignment, Segment
+from segdiff.core.answer import Cause
+from segdiff.core.errors import EngineError
 from segdiff.diagnose import families  # noqa: F401  (the families register themselves)
-from segdiff.diagnose.case import Case, Form
 from segdiff.diagnose.hypothesis import hypotheses
+from segdiff.diagnose.reading.case import Case, Form
+from segdiff.diagnose.reading.difference_map import statistics, where
 from segdiff.diagnose.search import Tested, search
-from segdiff.diagnose.where import statistics, where
 from segdiff.engines import Tensor
-from segdiff.errors import EngineError
-from segdiff.result import Cause
-from segdiff.walk import Lockstep, Step
-from segdiff.walk.trial import Bench, Trial
+from segdiff.walk import Run, Step, ends_of
+from segdiff.walk.probe import Bench, Trial
 
 SECONDS = 60.0
 """For the diagnosis of all origins; one alone gets at most a third."""
 
 SHARE = 3
 
-Runner = Callable[[Iterable[str]], Iterator[tuple[str, Tensor]]]
+NO_TIME_LEFT = "Its cause was not looked for: the time for all causes was up before its turn came."
 
 
 def explain(
-    alignment: Alignment,
-    steps: Iterable[Step],
-    lockstep: Lockstep,
-    run: Runner,
+    run: Run,
     progress: Callable[[int], None] = lambda done: None,
     *,
     seconds: float = SECONDS,
 ) -> dict[Segment, Cause]:
-    """The cause of every origin among ``steps``; one that could not be looked at in time is missing.
-
-    ``run`` gives the reference's tensors once more.
-    """
+    """The cause of every origin of the run; ``unknown`` with the reason where none was found."""
     end = time.monotonic() + seconds
     causes: dict[Segment, Cause] = {}
-    for number, step in enumerate(by_size(steps)):
+    for number, step in enumerate(by_size(run.origins)):
         left = end - time.monotonic()
         if left <= 0:
-            break
+            causes[step.segment] = Cause("unknown", NO_TIME_LEFT, False)
+            continue
         try:
-            causes[step.segment] = _explain(alignment, step, lockstep, run, min(left, seconds / SHARE))
-        except EngineError:
-            continue  # the finding stands, its cause is not known
+            causes[step.segment] = _explain(run, step, min(left, seconds / SHARE))
+        except EngineError as error:
+            causes[step.segment] = Cause("unknown", f"Its cause could not be looked for: {error}", False)
         progress(number + 1)
     return causes
 
@@ -65,20 +60,13 @@ def _error(step: Step) -> float:
     return max((math.inf if math.isnan(value) else value for value in values), default=0.0)
 
 
-def tensors_of(step: Step) -> set[str]:
-    """The reference's values that the diagnosis of an origin needs."""
-    return {r for r, _ in (*step.segment.inputs, *step.segment.outputs) if r}
-
-
-def _explain(alignment: Alignment, step: Step, lockstep: Lockstep, run: Runner, seconds: float) -> Cause:
-    tensors = dict(run(tensors_of(step)))
-    feeds = {c: lockstep.fitting(c, tensors[r]) for r, c in step.segment.inputs if r in tensors}
-    truth = {c: tensors[r] for r, c in step.segment.outputs if r in tensors}
-    bench = Bench(lockstep, step.segment, feeds, truth)
+def _explain(run: Run, step: Step, seconds: float) -> Cause:
+    tensors = dict(run.reference(ends_of(step)))
+    bench = run.probe.bench(step.segment, tensors)
     before = bench.attempt()
-    case, got = _case(alignment, bench)
+    case, got = _case(run.alignment, bench)
     found = search(hypotheses(case), bench.attempt, before, seconds)
-    return _cause(found, before) if found else _unknown(truth, got)
+    return _cause(found, before) if found else _unknown(bench.truth, got)
 
 
 def _case(alignment: Alignment, bench: Bench) -> tuple[Case, Mapping[str, Tensor]]:
@@ -88,7 +76,7 @@ def _case(alignment: Alignment, bench: Bench) -> tuple[Case, Mapping[str, Tensor
     nodes = tuple(theirs.op(index) for index in segment.nodes)
     ends = [c for _, c in segment.outputs]
     inner = [name for op in nodes for name in op.outputs if name in theirs.consumers or name in ends]
-    got = bench.lockstep.candidate.run(bench.feeds, inner, segment.nodes)
+    got = bench.run(inner)
     forms: dict[str, Form] = {
         name: (str(tensor.array.dtype), tensor.array.shape) for name, tensor in {**bench.feeds, **got}.items()
     }
@@ -115,7 +103,10 @@ def _cause(found: Tested, before: Trial) -> Cause:
 
 
 def _unknown(truth: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> Cause:
-    ours, theirs = next((truth[name].array, got[name].array) for name in truth if name in got)
+    known = [(truth[name].array, got[name].array) for name in truth if name in got]
+    if not known:
+        return Cause("unknown", "No tensor of its outputs could be had, so no cause was looked for.", False)
+    ours, theirs = known[0]
     text = (
         f"No cause that segdiff knows fits. The difference is {where(ours, theirs)}. "
         f"The reference has {statistics(ours)}; the candidate {statistics(theirs)}."

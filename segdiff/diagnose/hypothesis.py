@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from segdiff.diagnose.case import Case
-from segdiff.edit import Edit, merged
-from segdiff.graph import Op
+from segdiff.core.edit import Edit, merged
+from segdiff.core.graph import Op
+from segdiff.diagnose.reading.case import Case
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from segdiff.core.edit import Edit
 from segdiff.diagnose.hypothesis import Hypothesis
-from segdiff.edit import Edit
-from segdiff.walk.trial import Trial
+from segdiff.walk.probe import Trial
 
 MOST_TRIALS = 160
 """Runs of one segment, so that a family with many suspects cannot run for ever."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from segdiff.graph import Array
+from segdiff.core.graph import Array
 
 SMALLEST = 1 << 16
 """Bytes of the smallest block; tensors below share this size so that most blocks fit most tensors."""

@@ -22,7 +22,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from segdiff.edit import Edit
+from segdiff.core.edit import Edit
+from segdiff.core.errors import EngineError
+from segdiff.core.graph import Array
 from segdiff.engines.blocks import ArrayRef, Lease, Mappings, Pool, Tensor
 from segdiff.engines.channel import Channel, ChannelClosedError
 from segdiff.engines.protocol import (
@@ -37,8 +39,7 @@ from segdiff.engines.protocol import (
     Run,
     Seen,
 )
-from segdiff.errors import EngineError
-from segdiff.graph import Array
+from segdiff.engines.registry import engine_for
 from segdiff.readers import ModelFiles
 
 DEFAULT_ALLOWANCE = 64 << 20
@@ -113,7 +114,8 @@ class Engine:
         self.files = files
         self.blocks = blocks
         self.timeout = timeout
-        self.name = "onnxruntime" if files.format == "onnx" else "paddle"
+        self.row = engine_for(files.format)
+        self.name = self.row.name
         self.owner = f"{self.name}-{next(_serial)}"
         self.last_value: str | None = None
         self.known: set[tuple[str, int]] = set()
@@ -121,7 +123,7 @@ class Engine:
         self.ready = False
         self.serial = 0
         self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        self.process, self.channel = spawn(self.owner, self.log)
+        self.process, self.channel = spawn(self.owner, self.log, self.row.interpreter)
         self._send(Load(files, allowance, threads))
 
     def stream(
@@ -135,7 +137,7 @@ class Engine:
 
         ``edits`` (of an ONNX model, with ``ops``) change nodes for this run alone.
 
-        Raises :class:`segdiff.errors.EngineError`, which names the last value that arrived.
+        Raises :class:`segdiff.core.errors.EngineError`, which names the last value that arrived.
         """
         return self._answers(feeds, tuple(wanted), ops, edits)
 
@@ -267,8 +269,10 @@ class Engine:
         return EngineError(f"{self.files.program}: {self.name} {what}{after}", last_value=self.last_value)
 
 
-def spawn(owner: str, log: IO[bytes]) -> tuple[subprocess.Popen[bytes], Channel]:
-    """Start a worker; whatever the framework prints goes to ``log``."""
+def spawn(
+    owner: str, log: IO[bytes], interpreter: str | None = None
+) -> tuple[subprocess.Popen[bytes], Channel]:
+    """Start a worker, with another Python where one is named; what the framework prints goes to ``log``."""
     ours, theirs = socket.socketpair()
     root = str(Path(__file__).resolve().parents[2])
     environment = dict(os.environ)
@@ -277,7 +281,7 @@ def spawn(owner: str, log: IO[bytes]) -> tuple[subprocess.Popen[bytes], Channel]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-m", "segdiff.engines.worker", str(theirs.fileno()), owner],
+            [interpreter or sys.executable, "-m", "segdiff.engines.worker", str(theirs.fileno()), owner],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=log,

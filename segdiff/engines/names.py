@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from segdiff.graph import Array, Graph, Op
+from segdiff.core.graph import Array, Graph, Op
 
 Namer = Callable[[str, str], str | None]
 """``namer(op, variable)``: the value's name in the graph, or None where it cannot be told."""

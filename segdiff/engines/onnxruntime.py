@@ -16,11 +16,11 @@ import onnx_graphsurgeon as gs
 import onnxruntime as ort
 from onnx_graphsurgeon.logger import G_LOGGER
 
-from segdiff.edit import Edit, apply
+from segdiff.core.edit import Edit, apply
+from segdiff.core.graph import Array
+from segdiff.core.memory import give_back
+from segdiff.engines.framework import Deliver
 from segdiff.engines.protocol import Deployed, Load
-from segdiff.engines.worker import Deliver
-from segdiff.graph import Array
-from segdiff.memory import give_back
 from segdiff.readers.onnx import load_light
 from segdiff.readers.onnx_tensors import external_bytes
 

@@ -14,13 +14,13 @@ import numpy as np
 import paddle
 import paddle.inference as inference
 
-from segdiff.edit import Edit
+from segdiff.core.edit import Edit
+from segdiff.core.graph import Array
+from segdiff.core.memory import give_back
 from segdiff.engines.channel import ChannelClosedError
+from segdiff.engines.framework import Deliver
 from segdiff.engines.names import Namer, namer_for, splits
 from segdiff.engines.protocol import Deployed, Load
-from segdiff.engines.worker import Deliver
-from segdiff.graph import Array
-from segdiff.memory import give_back
 from segdiff.readers import read
 
 NUMPY_NAMES = {

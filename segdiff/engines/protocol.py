@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from segdiff.edit import Edit
+from segdiff.core.edit import Edit
+from segdiff.core.graph import Array
 from segdiff.engines.blocks import ArrayRef
-from segdiff.graph import Array
 from segdiff.readers import ModelFiles
 
 INLINE = 1 << 14

@@ -8,17 +8,16 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from segdiff.edit import Edit
+from segdiff.core.graph import Array
+from segdiff.core.memory import give_back
 from segdiff.engines.blocks import ArrayRef, Mappings, Pool
 from segdiff.engines.channel import Channel, ChannelClosedError
+from segdiff.engines.framework import Framework
 from segdiff.engines.protocol import (
     INLINE,
     Delivered,
-    Deployed,
     Done,
     Failed,
     Load,
@@ -28,34 +27,11 @@ from segdiff.engines.protocol import (
     Run,
     Seen,
 )
-from segdiff.graph import Array
-from segdiff.memory import give_back
-
-Deliver = Callable[[str, int, int, str, tuple[int, ...]], None]
-"""``deliver(value, address, nbytes, dtype, shape)``: hand over a tensor that lies at a raw address."""
+from segdiff.engines.registry import load
 
 
 class GivenUpError(Exception):
     """The reader has given this run up and asked for another."""
-
-
-class Framework(Protocol):
-    """What a framework must be able to do: a model is loaded, it runs, it delivers values as they come."""
-
-    def run(
-        self,
-        feeds: dict[str, Array],
-        wanted: tuple[str, ...],
-        ops: tuple[int, ...] | None,
-        edits: tuple[Edit, ...],
-        deliver: Deliver,
-    ) -> None:
-        """Run on ``feeds`` and deliver every value of ``wanted``."""
-
-    def run_deployed(
-        self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
-    ) -> None:
-        """Run as a user does, and deliver the outputs ``wanted``."""
 
 
 @dataclass
@@ -139,17 +115,6 @@ class Session:
         elif isinstance(message, Run):
             self.next_run = message, descriptors
             raise GivenUpError
-
-
-def load(message: Load) -> Framework:
-    """Import the framework that reads this format (here, so that each worker imports only its own)."""
-    if message.files.format == "onnx":
-        from segdiff.engines.onnxruntime import OnnxRuntime
-
-        return OnnxRuntime(message)
-    from segdiff.engines.paddle import Paddle
-
-    return Paddle(message)
 
 
 def copy_small(address: int, nbytes: int, dtype: str, shape: tuple[int, ...]) -> Array:

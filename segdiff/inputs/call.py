@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segdiff.errors import InputError
+from segdiff.core.errors import InputError
 from segdiff.inputs.image import one_line
 
 Array = NDArray[Any]

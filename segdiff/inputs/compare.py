@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segdiff.errors import InputError
+from segdiff.core.answer import InputComparison, InputFinding
+from segdiff.core.errors import InputError
+from segdiff.core.metrics import Metrics, compare_arrays, squeezed
 from segdiff.inputs.config import DeployConfig
 from segdiff.inputs.hypotheses import Explanation, Source, explain
 from segdiff.inputs.hypotheses.proof import agrees, rounding
@@ -16,44 +18,10 @@ from segdiff.inputs.image import COLOUR, GREY
 from segdiff.inputs.pipeline import Normalize, Pipeline, lower, render
 from segdiff.inputs.prepare import DERIVED, Prepared
 from segdiff.inputs.spec import show_shape
-from segdiff.metrics import Metrics, compare_arrays, squeezed
 
 Array = NDArray[Any]
 
 MOST_CHANNELS_SHOWN = 4
-
-
-@dataclass(frozen=True)
-class InputFinding:
-    """One thing that the candidate's preprocessing does otherwise.
-
-    ``kind`` is one of :data:`segdiff.inputs.hypotheses.KINDS`. ``proven`` says that the picture, taken
-    through the reference's preprocessing with this change (and those of the other findings), is the
-    candidate's tensor within rounding; ``residual`` is the error that then remains, None where nothing could
-    be tried.
-    """
-
-    kind: str
-    text: str
-    proven: bool
-    residual: Metrics | None
-
-
-@dataclass(frozen=True)
-class InputComparison:
-    """The two tensors: whether they are the same within rounding, the errors, and why they differ.
-
-    ``metrics`` are those of the candidate's tensor against the reference's, infinite where the shapes differ.
-    """
-
-    same: bool
-    metrics: Metrics
-    findings: tuple[InputFinding, ...] = ()
-
-    @property
-    def proven(self) -> bool:
-        """Whether the difference is explained to the last bit: True where there is none."""
-        return all(finding.proven for finding in self.findings)
 
 
 def compare_inputs(

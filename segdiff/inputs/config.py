@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from segdiff.errors import InputError
+from segdiff.core.errors import InputError
 from segdiff.inputs.image import check_file, one_line
 from segdiff.inputs.transforms import Transform
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segdiff.errors import InputError
+from segdiff.core.errors import InputError
 from segdiff.inputs.call import Function, called, checked
 from segdiff.inputs.image import check_file
 from segdiff.inputs.spec import show_shape

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segdiff.errors import InputError
+from segdiff.core.errors import InputError
 from segdiff.inputs.headers import declared_size, looks_cut_off
 
 Pixels = NDArray[np.uint8]

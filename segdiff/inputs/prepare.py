@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segdiff.errors import InputError
+from segdiff.core.errors import InputError
 from segdiff.inputs.config import DeployConfig
 from segdiff.inputs.image import COLOUR, GREY, Pixels, as_bgr, check_image, cut_off_note, read_image
 from segdiff.inputs.spec import InputSpec, show_shape

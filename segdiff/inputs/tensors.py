@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segdiff.errors import InputError
+from segdiff.core.errors import InputError
 from segdiff.inputs.image import check_file, one_line
 from segdiff.inputs.spec import InputSpec, show_shape
 

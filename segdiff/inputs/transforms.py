@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segdiff.errors import InputError
+from segdiff.core.errors import InputError
 from segdiff.inputs.image import check_pixels, one_line
 
 Picture = NDArray[Any]

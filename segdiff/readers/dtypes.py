@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from segdiff.errors import ModelError
+from segdiff.core.errors import ModelError
 
 
 @cache

@@ -7,18 +7,16 @@ programs win over ONNX files, because a converted model usually lies beside the 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import yaml
 
-from segdiff.errors import ModelError
+from segdiff.core.errors import ModelError
+from segdiff.core.files import Format, ModelFiles
 from segdiff.readers.guard import guard
+from segdiff.readers.registry import READERS, reader_for
 
-Format = Literal["pdmodel", "pir", "onnx"]
-
-_FORMATS: dict[str, Format] = {".pdmodel": "pdmodel", ".json": "pir", ".onnx": "onnx"}
+_FORMATS: dict[str, Format] = {row.suffix: row.name for row in READERS}
 _OLD_PROGRAM = "__model__"
 _OLD_PARAMS = ("__params__", "params")
 _DEPLOY_YAML = "deploy.yaml"
@@ -26,20 +24,6 @@ _DEPLOY_LIMIT = 1 << 20  # bytes; a deploy.yaml has some hundred
 
 _PIR_MAGIC = re.compile(rb'"magic"\s*:\s*"pir"')
 _PIR_HEAD = 4096  # bytes; paddle writes the keys sorted, so base_code with the magic comes first
-
-
-@dataclass(frozen=True)
-class ModelFiles:
-    """The files of one model.
-
-    ``params`` is None for ONNX and where the parameter file is missing; for old models it can be a folder
-    of one file a parameter. ``deploy_yaml`` stands beside the program, if there is one.
-    """
-
-    format: Format
-    program: Path
-    params: Path | None
-    deploy_yaml: Path | None
 
 
 def find(path: str | Path) -> ModelFiles:
@@ -95,7 +79,7 @@ def _from_program(program: Path) -> ModelFiles:
     if format is None:
         raise ModelError(f"{program}: {_advice(program)}")
     deploy = program.parent / _DEPLOY_YAML
-    params = None if format == "onnx" else _params_of(program)
+    params = None if reader_for(format).carries_parameters else _params_of(program)
     return ModelFiles(format, program, params, deploy if deploy.is_file() else None)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from segdiff.errors import ModelError
+from segdiff.core.errors import ModelError
 
 _PLACES = ("base/proto/framework_pb2.py", "fluid/proto/framework_pb2.py")  # paddle >= 2.6, before
 

@@ -1,7 +1,7 @@
 """How does a damaged file become one clear line instead of a traceback?
 
 Model files are untrusted input: whatever a parser throws at a broken one leaves ``readers`` as a
-:class:`~segdiff.errors.ModelError` that names the file.
+:class:`~segdiff.core.errors.ModelError` that names the file.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from segdiff.errors import ModelError
+from segdiff.core.errors import ModelError
 
 PROTOBUF_LIMIT = 2**31 - 1
 """Largest message protobuf parses, in bytes."""

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from segdiff.errors import ModelError
-from segdiff.graph import Array, Graph, Op, Parameter, Value
+from segdiff.core.errors import ModelError
+from segdiff.core.graph import Array, Graph, Op, Parameter, Value
 from segdiff.readers import onnx_shapes
 from segdiff.readers.guard import guard, read_bytes
 from segdiff.readers.onnx_functions import inlined

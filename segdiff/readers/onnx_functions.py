@@ -11,7 +11,7 @@ from pathlib import Path
 
 import onnx
 
-from segdiff.errors import ModelError
+from segdiff.core.errors import ModelError
 
 _MAX_NODES = 1_000_000
 """Nodes after inlining; the largest models have some ten thousand."""

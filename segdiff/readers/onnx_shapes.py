@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import onnx
 from onnx import shape_inference
 
-from segdiff.graph import Shape, Value
+from segdiff.core.graph import Shape, Value
 from segdiff.readers.onnx_tensors import dtype_name
 
 _SMALL = 1024

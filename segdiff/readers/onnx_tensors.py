@@ -15,8 +15,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from segdiff.errors import ModelError
-from segdiff.graph import Array, Parameter
+from segdiff.core.errors import ModelError
+from segdiff.core.graph import Array, Parameter
 from segdiff.readers.dtypes import numpy_dtype
 from segdiff.readers.guard import guard
 from segdiff.readers.onnx_light import ITSELF

@@ -21,8 +21,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from segdiff.errors import ModelError
-from segdiff.graph import Array, Parameter, Shape, Value
+from segdiff.core.errors import ModelError
+from segdiff.core.graph import Array, Parameter, Shape, Value
 from segdiff.readers.dtypes import numpy_dtype
 from segdiff.readers.framework_proto import dtype_name, framework
 from segdiff.readers.guard import guard

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from segdiff.errors import ModelError
-from segdiff.graph import Graph, Op, Parameter, Value
+from segdiff.core.errors import ModelError
+from segdiff.core.graph import Graph, Op, Parameter, Value
 from segdiff.readers import pir_attributes
 from segdiff.readers.guard import guard, read_bytes
 from segdiff.readers.pdiparams import read_parameters, without_data

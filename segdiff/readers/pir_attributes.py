@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from segdiff.graph import Value
+from segdiff.core.graph import Value
 
 _DTYPES = {
     "t_bool": "bool",

@@ -9,10 +9,11 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping
 
-from segdiff.metrics import Comparison
-from segdiff.report.clean import clean
+from segdiff.core.answer import Cause, Effect, Origin, PairInfo, Report
+from segdiff.core.metrics import Comparison
+from segdiff.core.printable import clean
 from segdiff.report.text import number, rel_l2, shape_text, share
-from segdiff.result import Cause, Effect, Origin, PairInfo, Report
+from segdiff.report.words import reason
 
 AROUND = 5
 """Pairs shown on each side of the first origin, and the number of worst pairs of a model that agrees."""
@@ -150,10 +151,10 @@ def _neighbour(pairs: tuple[PairInfo, ...], nothing: str) -> str:
 def value_lines(pair: PairInfo) -> Iterator[Line]:
     """Shape, reason and evidence of a pair."""
     yield "shape", shape_text(pair.shape)
-    if pair.reason:
-        yield "reason", clean(pair.reason)
+    told = clean(reason(pair.why))
+    yield "reason", told
     for comparison in (pair.isolated, pair.cumulative):
-        if comparison and comparison.mismatch and clean(comparison.mismatch) != clean(pair.reason):
+        if comparison and comparison.mismatch and clean(comparison.mismatch) != told:
             yield "mismatch", clean(comparison.mismatch)
             break
     if pair.evidence:

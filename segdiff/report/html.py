@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from segdiff.report.clean import clean
+from segdiff.core.printable import clean
 
 COLOURS = {"agrees": "#1a7f37", "diverges": "#cf222e", "inconclusive": "#9a6700"}
 STYLE = (

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from segdiff.metrics import Comparison
-from segdiff.report.clean import clean
+from segdiff.core.answer import OpInfo, Origin, PairInfo, Report
+from segdiff.core.metrics import Comparison
+from segdiff.core.printable import clean
 from segdiff.report.facts import (
     MARKS,
     MEANINGS,
@@ -30,7 +31,6 @@ from segdiff.report.facts import (
 )
 from segdiff.report.html import cells, headline, lines, page, table, text
 from segdiff.report.text import attribute, cosine, filled, number, rel_l2, share
-from segdiff.result import OpInfo, Origin, PairInfo, Report
 
 MOST_ROWS = 20
 """Ops, attributes, origins or outputs listed; a page is for reading, ``to_dict()`` has them all."""

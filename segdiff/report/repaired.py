@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -12,13 +11,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from segdiff.metrics import Comparison
-from segdiff.report.clean import clean
+from segdiff.core.answer import Repaired
+from segdiff.core.metrics import Comparison
+from segdiff.core.printable import clean
 from segdiff.report.terminal import WIDTH, Middle
 from segdiff.report.text import cosine, number, share
-
-if TYPE_CHECKING:
-    from segdiff.repair import Repaired
 
 LEFT_SHOWN = 10
 

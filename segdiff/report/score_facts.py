@@ -10,13 +10,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from segdiff.masks.attribution import Attribution
-from segdiff.masks.compare import CANDIDATE, SAME_INPUT, ImageResult
-from segdiff.masks.conclude import signed
-from segdiff.masks.protocol import Protocol
-from segdiff.masks.report import ScoreReport, SideScores
-from segdiff.report.clean import clean
+from segdiff.core.printable import clean
 from segdiff.report.text import number, share, shorten
+from segdiff.score.attribution import Attribution
+from segdiff.score.compare import CANDIDATE, SAME_INPUT, ImageResult
+from segdiff.score.conclude import signed
+from segdiff.score.protocol import Protocol
+from segdiff.score.report import ScoreReport, SideScores
 
 SAME, OWN = "same input", "own input"
 """The candidate twice, where it has an input of its own: fed what the reference is fed, and fed that."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from segdiff.masks.attribution import Attribution
-from segdiff.masks.report import ScoreReport
+from segdiff.core.answer import Repaired
 from segdiff.report.facts import VERDICT_MARKS
 from segdiff.report.html import cells, heading, headline, lines, page, table
 from segdiff.report.notebook import MOST_ROWS
@@ -23,9 +21,8 @@ from segdiff.report.score_facts import (
     score_rows,
     side_lines,
 )
-
-if TYPE_CHECKING:
-    from segdiff.repair import Repaired
+from segdiff.score.attribution import Attribution
+from segdiff.score.report import ScoreReport
 
 
 def to_html(report: ScoreReport) -> str:

@@ -18,8 +18,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from segdiff.metrics import Comparison
-from segdiff.report.clean import clean
+from segdiff.core.answer import ModelInfo, OpInfo, Origin, PairInfo, Report
+from segdiff.core.metrics import Comparison
+from segdiff.core.printable import clean
 from segdiff.report.facts import (
     MARKS,
     MEANINGS,
@@ -40,7 +41,6 @@ from segdiff.report.facts import (
     value_lines,
 )
 from segdiff.report.text import attribute, bar, cosine, number, rel_l2, share, shorten
-from segdiff.result import ModelInfo, OpInfo, Origin, PairInfo, Report
 
 WIDTH = 80
 LABEL = 13

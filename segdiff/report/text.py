@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from rich.cells import cell_len, set_cell_size
 
-from segdiff.metrics import Comparison, Metrics
-from segdiff.report.clean import clean
+from segdiff.core.metrics import Comparison
+from segdiff.core.printable import clean
 
 BLOCKS = " ▏▎▍▌▋▊▉"
 """Eighths of a full cell."""
@@ -78,13 +78,6 @@ def bar(value: float, cells: int = DECADES) -> str:
 def rel_l2(comparison: Comparison | None) -> str:
     """The relative error as a number; ``-`` where it was not measured."""
     return number(comparison.metrics.rel_l2) if comparison else "-"
-
-
-def metrics_line(metrics: Metrics) -> str:
-    """The three metrics that are shown everywhere, on one line."""
-    return (
-        f"cosine {cosine(metrics.cosine)}, max_abs {number(metrics.max_abs)}, rel_l2 {number(metrics.rel_l2)}"
-    )
 
 
 def shape_text(shape: Sequence[int]) -> str:

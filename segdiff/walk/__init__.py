@@ -1,19 +1,7 @@
 """Two aligned models and an input -> the verdict on every segment."""
 
-from segdiff.walk.judge import CROSSING, Thresholds
-from segdiff.walk.lockstep import Candidate, Lockstep, PairResult, Step, Walk
-from segdiff.walk.recall import Recall
-from segdiff.walk.settle import repeats_itself, settle
+from segdiff.walk.probe import Probe
+from segdiff.walk.run import Run, ends_of, walked
+from segdiff.walk.steps import PairResult, Step, Walk
 
-__all__ = [
-    "CROSSING",
-    "Candidate",
-    "Lockstep",
-    "PairResult",
-    "Recall",
-    "Step",
-    "Thresholds",
-    "Walk",
-    "repeats_itself",
-    "settle",
-]
+__all__ = ["PairResult", "Probe", "Run", "Step", "Walk", "ends_of", "walked"]

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from segdiff.graph import Array
-from segdiff.metrics import Comparison
+from segdiff.core.graph import Array
+from segdiff.core.metrics import Comparison
+from segdiff.core.thresholds import Thresholds
 
 EPSILON = 2.0**-24
 """Relative rounding error of one float32 operation."""
@@ -28,44 +30,33 @@ TIE_FACTOR = 4.0
 disturbance changes."""
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """What the user asks for; None leaves it to the measured rounding of each segment.
+Kind = Literal[
+    "equal", "bounded", "rounding", "tie", "within", "crossed", "mismatch", "differs", "choice", "fault"
+]
+"""Why an error is none: ``equal`` to rounding, also of a function ``bounded`` by one; within the segment's
+own ``rounding``; a ``tie`` of equal elements; ``within`` the user's thresholds. Or why it is one: ``crossed``
+those; a ``mismatch`` of shapes or of what is not finite; ``differs`` though nothing could be disturbed; a
+``choice`` of other elements; a ``fault`` of so many ``times`` the segment's rounding."""
 
-    A segment is an origin when its isolated error crosses any threshold that is set. ``cosine`` is a lower
-    bound, ``abs_error`` bounds ``max_abs``, ``rel_l2`` bounds ``rel_l2``.
-    """
-
-    cosine: float | None = None
-    abs_error: float | None = None
-    rel_l2: float | None = None
-
-    @property
-    def given(self) -> bool:
-        """Whether the user set any."""
-        return any(bound is not None for bound in (self.cosine, self.abs_error, self.rel_l2))
-
-    def crossed(self, comparison: Comparison) -> bool:
-        """Whether an error crosses a threshold that is set."""
-        metrics = comparison.metrics
-        return (
-            (self.cosine is not None and metrics.cosine < self.cosine)
-            or (self.abs_error is not None and metrics.max_abs > self.abs_error)
-            or (self.rel_l2 is not None and metrics.rel_l2 > self.rel_l2)
-        )
-
-
-CROSSING = Thresholds(cosine=0.999, rel_l2=1e-2)
-"""Cumulative error from which a user sees a difference, where no threshold is set: 1% of the tensor."""
+FAULTS = frozenset({"crossed", "mismatch", "differs", "choice", "fault"})
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """Whether an isolated error is a fault, and why; ``noise`` is the segment's own rounding if measured."""
+    """What an isolated error is, by its ``kind``; ``noise`` is the segment's own rounding if measured.
 
-    fault: bool
-    reason: str
+    ``times`` says how many times that rounding a ``fault`` is; ``detail`` what a ``mismatch`` consists of.
+    """
+
+    kind: Kind
     noise: Comparison | None = None
+    times: float | None = None
+    detail: str | None = None
+
+    @property
+    def fault(self) -> bool:
+        """Whether the segment errs."""
+        return self.kind in FAULTS
 
 
 def judge(
@@ -84,28 +75,27 @@ def judge(
     many float32 roundings it may differ by because it adds in another order (``segdiff.walk.rounding``).
     """
     if comparison.mismatch:
-        return Judgement(True, comparison.mismatch)
+        return Judgement("mismatch", detail=comparison.mismatch)
     if thresholds.given:
-        crossed = thresholds.crossed(comparison)
-        return Judgement(crossed, "crosses your threshold" if crossed else "within your thresholds")
+        return Judgement("crossed" if thresholds.crossed(comparison) else "within")
     metrics = comparison.metrics
     least = EPSILON * max(1.0, roundings / NOISE_FACTOR)
     if max(metrics.rel_l2, metrics.max_rel) <= NOISE_FACTOR * least:
-        return Judgement(False, "equal to rounding")
+        return Judgement("equal")
     if bounded and metrics.max_abs <= NOISE_FACTOR * EPSILON:
-        return Judgement(False, "equal to rounding of a function bounded by one")
+        return Judgement("bounded")
     noise = disturb()
     if noise is None or noise.mismatch:
-        return Judgement(True, "differs on equal inputs", noise)
+        return Judgement("differs", noise)
     if comparison.discrete:
         tied = comparison.changed <= TIE_FACTOR * noise.changed
-        return Judgement(not tied, "a tie within rounding" if tied else "picks other elements", noise)
+        return Judgement("tie" if tied else "choice", noise)
     allowed_l2 = NOISE_FACTOR * max(noise.metrics.rel_l2, least)
     allowed_max = NOISE_FACTOR * max(noise.metrics.max_abs, least * comparison.scale)
     if metrics.rel_l2 <= allowed_l2 and metrics.max_abs <= allowed_max:
-        return Judgement(False, "within the segment's own rounding", noise)
+        return Judgement("rounding", noise)
     times = max(ratio(metrics.rel_l2, allowed_l2), ratio(metrics.max_abs, allowed_max)) * NOISE_FACTOR
-    return Judgement(True, f"{times:.3g} times the segment's own rounding", noise)
+    return Judgement("fault", noise, float(times))
 
 
 def ratio(error: float, allowed: float) -> float:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable
 
 from segdiff.align.kinds import kind_of
-from segdiff.graph import Graph, Op
+from segdiff.core.graph import Graph, Op
 
 REDUCTIONS = frozenset({"avg_pool", "reduce_mean", "reduce_sum", "reduce_prod", "norm", "cumsum"})
 WEIGHTED = frozenset({"conv", "conv_transpose", "deform_conv", "matmul"})

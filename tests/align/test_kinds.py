@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from segdiff.align.kinds import BOUNDED, COMMUTATIVE, is_identity, kind_of
-from segdiff.graph import Op
+from segdiff.core.graph import Op
 
 
 def op(type: str, slots: tuple[str, ...] = ("X",), **attributes: Any) -> Op:

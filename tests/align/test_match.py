@@ -14,7 +14,7 @@ import pytest
 from onnx import ModelProto, helper
 
 from segdiff.align import Alignment, align, coverage
-from segdiff.metrics import compare_arrays
+from segdiff.core.metrics import compare_arrays
 from tests import models
 from tests.models import Net, chain, copied, find_node, folded, graph_of, scrambled, segmenter
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from segdiff.align.parameters import content_digest, match_parameters
-from segdiff.graph import Graph
+from segdiff.core.graph import Graph
 from tests.models import hand_made
 
 Array = NDArray[Any]

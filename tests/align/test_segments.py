@@ -6,7 +6,7 @@ import pytest
 
 from segdiff.align import Alignment, Segment, align, coverage, cut
 from segdiff.align.view import view_of
-from segdiff.graph import Graph
+from segdiff.core.graph import Graph
 from tests.models import folded, graph_of, hand_made, scrambled, segmenter
 
 

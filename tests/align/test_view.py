@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from segdiff.align.view import View, in_onnx_order, view_of
-from segdiff.graph import Op
+from segdiff.core.graph import Op
 from tests.models import Net, graph_of, hand_made, if_network, segmenter
 
 ONE = np.ones(3, np.float32)

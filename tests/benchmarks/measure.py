@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from segdiff.memory import family
+from segdiff.core.memory import family
 
 INTERVAL = 0.05
 """Seconds between samples of memory."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from segdiff.result import Cause
+from segdiff.core.answer import Cause
 from tests.faults import Injector, visible
 from tests.models import Array, save
 from tests.sweeps.bench import Bench

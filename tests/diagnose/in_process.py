@@ -13,13 +13,13 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from segdiff.diagnose.case import Case
+from segdiff.core.edit import Edit, apply
+from segdiff.core.graph import Graph, Op, Parameter, Value
+from segdiff.core.metrics import compare_arrays
 from segdiff.diagnose.hypothesis import Hypothesis, hypotheses
+from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.search import search
-from segdiff.edit import Edit, apply
-from segdiff.graph import Graph, Op, Parameter, Value
-from segdiff.metrics import compare_arrays
-from segdiff.walk.trial import Trial
+from segdiff.walk.probe import Trial
 from tests.faults import plant
 from tests.models import copied, graph_of, tensors_of
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto
 
+from segdiff.core.edit import apply
 from segdiff.diagnose import families  # noqa: F401  (the families register themselves)
-from segdiff.diagnose.case import Case
 from segdiff.diagnose.hypothesis import Hypothesis, hypotheses
-from segdiff.edit import apply
+from segdiff.diagnose.reading.case import Case
 from tests.models import Array, copied, graph_of, hand_made, tensors_of
 
 NEAR = 2e-6

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from segdiff.core.graph import Graph
 from segdiff.engines.names import InstructionNamer, VariableNamer, namer_for, undelivered
-from segdiff.graph import Graph
 from tests.models import hand_made
 
 ONE = np.ones(1, np.float32)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from segdiff.core.graph import Graph, Op, Value
 from segdiff.engines.names import Split, splits, undelivered
-from segdiff.graph import Graph, Op, Value
 
 
 def program(kind: str, sizes: list[int] | None, axis: float | None = 1.0) -> Graph:

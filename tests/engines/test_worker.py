@@ -16,9 +16,9 @@ import psutil
 import pytest
 from onnx import ModelProto, TensorProto, helper
 
+from segdiff.core.errors import EngineError
+from segdiff.core.memory import status
 from segdiff.engines import Blocks, Deployed, Engine, Tensor
-from segdiff.errors import EngineError
-from segdiff.memory import status
 from segdiff.readers import find
 from segdiff.readers.onnx import read
 from tests import models

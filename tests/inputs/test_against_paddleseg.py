@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segdiff.errors import InputError
+from segdiff.core.errors import InputError
 from segdiff.inputs import TRANSFORMS, DeployConfig, InputSpec, prepare, read_deploy_yaml
 from segdiff.inputs.transforms import RANDOM
 from tests.inputs.pictures import noise, save

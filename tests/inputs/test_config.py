@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from segdiff.errors import InputError
+from segdiff.core.errors import InputError
 from segdiff.inputs import read_deploy_yaml
 from tests.inputs.pictures import write
 

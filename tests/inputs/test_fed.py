@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from segdiff.errors import InputError
+from segdiff.core.errors import InputError
 from segdiff.inputs.fed import read_candidate_input
 from tests.inputs.pictures import noise, save, write
 

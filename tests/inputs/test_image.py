@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from segdiff.errors import InputError
+from segdiff.core.errors import InputError
 from segdiff.inputs.headers import declared_size
 from segdiff.inputs.image import MAX_PIXELS, as_bgr, check_image, cut_off_note, read_image
 from tests.inputs.pictures import noise, save

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from segdiff.errors import InputError
+from segdiff.core.errors import InputError
 from segdiff.inputs import DeployConfig, InputSpec, Prepared, prepare, read_deploy_yaml
 from tests.inputs.pictures import noise, save, write
 

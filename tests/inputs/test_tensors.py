@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segdiff.errors import InputError
+from segdiff.core.errors import InputError
 from segdiff.inputs import InputSpec
 from segdiff.inputs import tensors as module
 from segdiff.inputs.tensors import check_named, check_tensor, read_npy, read_npz

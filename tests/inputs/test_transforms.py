@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from segdiff.errors import InputError
+from segdiff.core.errors import InputError
 from segdiff.inputs import transforms as t
 from segdiff.inputs.transforms import RANDOM, TRANSFORMS, apply_transforms
 from tests.inputs.pictures import noise

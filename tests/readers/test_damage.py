@@ -6,8 +6,8 @@ import time
 import pytest
 
 from segdiff import readers
-from segdiff.errors import ModelError
-from segdiff.graph import Graph
+from segdiff.core.errors import ModelError
+from segdiff.core.graph import Graph
 from tests.readers.models import save_external, write_onnx, write_pdmodel, write_pir
 
 WRITERS = {

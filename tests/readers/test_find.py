@@ -1,7 +1,7 @@
 import pytest
 
 from segdiff import readers
-from segdiff.errors import ModelError
+from segdiff.core.errors import ModelError
 from tests.readers.models import write_onnx, write_pdmodel, write_pir
 
 

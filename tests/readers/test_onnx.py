@@ -4,7 +4,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from segdiff import readers
-from segdiff.errors import ModelError
+from segdiff.core.errors import ModelError
 from tests.readers.models import WEIGHTS, conv_onnx, onnx_model, save_external, write_onnx
 
 

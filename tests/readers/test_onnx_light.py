@@ -10,9 +10,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from segdiff import readers
+from segdiff.core.errors import ModelError
+from segdiff.core.graph import Array, Graph
 from segdiff.engines import Blocks, Engine, Tensor
-from segdiff.errors import ModelError
-from segdiff.graph import Array, Graph
 from segdiff.readers.onnx_light import LARGE, light_bytes
 
 SIDE = 160

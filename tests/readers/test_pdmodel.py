@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from segdiff import readers
-from segdiff.errors import ModelError
+from segdiff.core.errors import ModelError
 from tests.readers.models import WEIGHTS, Program, conv_program, tensor_bytes, write_params, write_pdmodel
 
 

@@ -6,8 +6,19 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from segdiff.metrics import INCOMPARABLE, Comparison, Metrics
-from segdiff.result import Cause, Effect, ModelInfo, OpInfo, Origin, OutputInfo, PairInfo, Report, State
+from segdiff.core.answer import (
+    Cause,
+    Effect,
+    ModelInfo,
+    OpInfo,
+    Origin,
+    OutputInfo,
+    PairInfo,
+    Reason,
+    Report,
+    State,
+)
+from segdiff.core.metrics import INCOMPARABLE, Comparison, Metrics
 
 CHAIN = (
     ("conv2d", "Conv"),
@@ -36,14 +47,14 @@ def pair(index: int, state: State = "clean", isolated: float = 1.3e-7, cumulativ
         state=state,
         cumulative=comparison(cumulative),
         isolated=comparison(isolated),
-        reason="equal to rounding",
+        why=Reason("equal"),
     )
 
 
 def faulty_pair(index: int, rel_l2: float = 0.16) -> PairInfo:
     return replace(
         pair(index, "origin", rel_l2, rel_l2 + 0.01),
-        reason="1.2e+06 times the segment's own rounding",
+        why=Reason("fault", 1.2e6),
         noise=comparison(1.4e-7),
     )
 
@@ -152,7 +163,10 @@ def explained() -> Report:
 def inconclusive() -> Report:
     """The reference died in mid-run."""
     unknown = replace(
-        pair(5, "unknown"), isolated=None, cumulative=None, reason="the candidate's segment failed"
+        pair(5, "unknown"),
+        isolated=None,
+        cumulative=None,
+        why=Reason("unmeasured", detail="the candidate's segment failed"),
     )
     return report(
         verdict="inconclusive",
@@ -183,7 +197,7 @@ def not_finite() -> Report:
     """NaN and infinity in every metric."""
     broken = Comparison(INCOMPARABLE, math.nan, math.nan, 8, mismatch="shape [1, 2] against [1, 3]")
     lost = Comparison(Metrics(*[math.nan] * 5), math.nan, math.nan, 8)
-    bad = replace(faulty_pair(8), isolated=broken, cumulative=lost, noise=None, reason="differs")
+    bad = replace(faulty_pair(8), isolated=broken, cumulative=lost, noise=None, why=Reason("differs"))
     made = diverging()
     return replace(
         made,
@@ -211,7 +225,7 @@ def hostile() -> Report:
         reference_op=HOSTILE,
         candidate_op=HOSTILE,
         evidence=(HOSTILE,),
-        reason=HOSTILE,
+        why=Reason("mismatch", detail=HOSTILE),
         shape=(10**9,) * 40,
     )
     cause = Cause(HOSTILE, HOSTILE, proven=True)

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from segdiff.core.answer import Report
 from segdiff.report.notebook import to_html
-from segdiff.result import Report
 from tests.report import reports
 from tests.report.test_terminal import ALL
 

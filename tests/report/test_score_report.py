@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from segdiff.masks.areas import areas
-from segdiff.masks.attribution import Attribution, Home, Step
-from segdiff.masks.compare import CANDIDATE, REFERENCE, SAME_INPUT, Agreement, ImageResult, Summary
-from segdiff.masks.conclude import Terms, conclude, signed
-from segdiff.masks.pictures import safe
-from segdiff.masks.protocol import EVALUATED, LOGITS
-from segdiff.masks.report import ScoreReport
-from segdiff.repair import Repaired, RepairedOutput
+from segdiff.core.answer import Cause
+from segdiff.finding.repair import Repaired, RepairedOutput
 from segdiff.report.score_facts import attribution_rows, gap, percent
-from segdiff.result import Cause
+from segdiff.score.areas import areas
+from segdiff.score.attribution import Attribution, Home, Step
+from segdiff.score.compare import CANDIDATE, REFERENCE, SAME_INPUT, Agreement, ImageResult, Summary
+from segdiff.score.conclude import Terms, conclude, signed
+from segdiff.score.pictures import safe
+from segdiff.score.protocol import EVALUATED, LOGITS
+from segdiff.score.report import ScoreReport
 from tests.report import reports
 from tests.report.test_notebook import Checker
 

@@ -10,8 +10,8 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from segdiff.core.answer import Report
 from segdiff.report.terminal import render
-from segdiff.result import Report
 from tests.report import reports
 
 ALL = (

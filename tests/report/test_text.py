@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 
-from segdiff.report.clean import LONGEST, clean
+from segdiff.core.printable import LONGEST, clean
 from segdiff.report.text import attribute, bar, cosine, filled, number, shape_text, share, shorten
 
 

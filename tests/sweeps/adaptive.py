@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 import segdiff
-from segdiff.graph import Array
-from segdiff.result import Origin, Report
+from segdiff.core.answer import Origin, Report
+from segdiff.core.graph import Array
 from tests.sweeps.architectures import pairs
 from tests.sweeps.converters import distance, run
 from tests.sweeps.semantics.windows import FUNCTIONS

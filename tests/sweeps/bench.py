@@ -13,16 +13,17 @@ from types import TracebackType
 
 from segdiff.align import align
 from segdiff.align.view import view_of
+from segdiff.core.answer import Report
+from segdiff.core.metrics import compare_arrays
+from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Engine
 from segdiff.engines.protocol import Load
+from segdiff.engines.session import Candidate, Engines, default_memory, input_specs
+from segdiff.finding.locate import explained, observable, proven, weighed
+from segdiff.finding.verdict import Findings, conclude
 from segdiff.inputs import prepare
-from segdiff.locate import explained, observable, proven, recall, walked, weighed
-from segdiff.metrics import compare_arrays
 from segdiff.readers import ModelFiles, find, read
-from segdiff.result import Report
-from segdiff.session import Engines, default_memory, input_specs
-from segdiff.verdict import Findings, conclude
-from segdiff.walk import Candidate, Thresholds
+from segdiff.walk import walked
 from tests.sweeps.pairs import Pair
 
 TIMEOUT = 120.0
@@ -64,13 +65,14 @@ class Bench:
         engines.wait_until_ready()
         alignment = observable(align(*graphs), engines.hidden(graphs[0]))
         feeds = engines.feeds(graphs, alignment, prepared)
-        walk, lockstep = walked(engines, alignment, feeds, thresholds, lambda phase, done, total: None)
-        run = recall(engines, alignment, walk, feeds, None)
-        alignment, walk, random = proven(engines, alignment, walk, lockstep, run)
-        causes = explained(alignment, walk, lockstep, run, lambda phase, done, total: None)
-        weights = weighed(alignment, walk, lockstep, run, causes)
+        run = walked(engines, alignment, feeds, thresholds, default_memory() // 2, lambda done: None)
+        reasons: list[str] = []
+        run, random = proven(run)
+        causes = explained(run, lambda phase, done, total: None)
+        weights = weighed(run, causes, reasons)
         self.candidate = engines.candidate.engine  # another one where it had to be started again
-        return conclude(Findings(graphs, alignment, walk, thresholds, random, prepared.how, causes, weights))
+        found = Findings(run, random, prepared.how, causes, weights, reasons=tuple(reasons))
+        return conclude(found)
 
     def shared_names(self, file: Path) -> tuple[dict[str, str], dict[str, str]]:
         """The names that both sides have, reference -> candidate: those of equal tensors, and the others."""

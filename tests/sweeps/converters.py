@@ -23,12 +23,12 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from segdiff.edit import apply
-from segdiff.errors import SegdiffError
-from segdiff.graph import Array
-from segdiff.metrics import compare_arrays
+from segdiff.core.answer import PairInfo, Report
+from segdiff.core.edit import apply
+from segdiff.core.errors import SegdiffError
+from segdiff.core.graph import Array
+from segdiff.core.metrics import compare_arrays
 from segdiff.readers import find, read
-from segdiff.result import PairInfo, Report
 from tests.sweeps import semantics
 from tests.sweeps.bench import Bench, short
 from tests.sweeps.log import Log, Record

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import onnx
 
-from segdiff.errors import SegdiffError
+from segdiff.core.errors import SegdiffError
 from tests.faults import KINDS, Injector, NoEligibleNode, visible
 from tests.sweeps.bench import Bench, short
 from tests.sweeps.log import Log, Record, percentile

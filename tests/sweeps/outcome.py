@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from segdiff.align.view import view_of
+from segdiff.core.answer import Origin, Report
 from segdiff.readers import find, read
-from segdiff.result import Origin, Report
 from tests.faults import Fault
 
 GOOD = ("hit", "quiet")

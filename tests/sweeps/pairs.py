@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segdiff.graph import Array
+from segdiff.core.graph import Array
 from tests.zoo.layout import MODELS, root
 
 FIRST = (

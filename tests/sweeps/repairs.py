@@ -21,11 +21,11 @@ import onnx
 import onnxruntime as ort
 from onnx import helper
 
-from segdiff.edit import Edit, apply, merged
-from segdiff.errors import SegdiffError
-from segdiff.graph import Array
-from segdiff.metrics import compare_arrays
-from segdiff.result import Report
+from segdiff.core.answer import Report
+from segdiff.core.edit import Edit, apply, merged
+from segdiff.core.errors import SegdiffError
+from segdiff.core.graph import Array
+from segdiff.core.metrics import compare_arrays
 from tests.faults import Injector, NoEligibleNode
 from tests.sweeps.bench import Bench, short
 from tests.sweeps.faults import Planter

@@ -12,8 +12,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from segdiff.errors import SegdiffError
-from segdiff.result import Report
+from segdiff.core.answer import Report
+from segdiff.core.errors import SegdiffError
 from tests.sweeps.bench import Bench, short
 from tests.sweeps.log import Log, Record
 from tests.sweeps.outcome import origin_facts

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from segdiff.errors import SegdiffError
+from segdiff.core.errors import SegdiffError
 from tests.faults import KINDS, Fault, Injector, NoEligibleNode, visible
 from tests.sweeps.bench import Bench, short
 from tests.sweeps.faults import healthy

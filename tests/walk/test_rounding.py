@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from segdiff.graph import Graph
+from segdiff.core.graph import Graph
 from segdiff.walk.rounding import roundings, terms
 from tests.models import hand_made
 

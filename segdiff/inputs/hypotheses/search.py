@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segdiff.core.metrics import Metrics, compare_arrays
 from segdiff.inputs.hypotheses.casts import Cast, casts
 from segdiff.inputs.hypotheses.change import Change, Variant
 from segdiff.inputs.hypotheses.constants import fitted, line, named, near
@@ -33,7 +34,6 @@ from segdiff.inputs.hypotheses.layout import View, views
 from segdiff.inputs.hypotheses.proof import agrees, rounding, step_of
 from segdiff.inputs.hypotheses.resizing import resizings
 from segdiff.inputs.pipeline import Pipeline, normalised, pixels, render
-from segdiff.metrics import Metrics, compare_arrays
 
 Array = NDArray[Any]
 

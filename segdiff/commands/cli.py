@@ -1,0 +1,97 @@
+"""The ``segdiff`` command: arguments in, report out, an exit code that a script can trust.
+
+0 agrees, 1 diverges, 2 could not tell (with one plain line on stderr), 130 interrupted. Everything heavy is
+imported inside the commands, so that ``--help`` and usage errors come at once.
+
+A new command is a module in ``segdiff.commands`` and a word in ``COMMANDS``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+
+from segdiff import __version__
+from segdiff.commands import demo, evaluate, locate, repair, score
+from segdiff.commands.base import COULD_NOT_TELL, Command, Parser
+from segdiff.commands.console import complain, flush, one_line, prepare_streams, print_text
+from segdiff.core.errors import SegdiffError
+
+INTERRUPTED = 130
+
+COMMANDS: Mapping[str, Command] = {
+    "locate": locate.COMMAND,
+    "repair": repair.COMMAND,
+    "score": score.COMMAND,
+    "evaluate": evaluate.COMMAND,
+    "demo": demo.COMMAND,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the result is the exit code."""
+    prepare_streams()
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    try:
+        return _dispatch(words)
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return INTERRUPTED
+    except SegdiffError as error:
+        return _failed(one_line(error), debug)
+    except Exception as error:
+        hint = "" if debug else "; run again with --debug for the traceback"
+        return _failed(f"unexpected {type(error).__name__}: {one_line(error)}{hint}", debug)
+    finally:
+        flush()
+
+
+def _failed(message: str, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    complain(message)
+    return COULD_NOT_TELL
+
+
+def _dispatch(words: list[str]) -> int:
+    top = _top_parser()
+    if not words:
+        top.error("give a command")
+    options = top.parse_args(words[:1])
+    name = options.command
+    if name not in COMMANDS:
+        top.error(f"no such command: {name!r}; there are {', '.join(COMMANDS)}")
+    command = COMMANDS[name]
+    parser = Parser(
+        prog=f"segdiff {name}", usage=command.usage, description=command.summary, allow_abbrev=False
+    )
+    command.arguments(parser)
+    return command.run(parser.parse_intermixed_args(words[1:]), parser)
+
+
+def _top_parser() -> Parser:
+    listing = "\n".join(f"  {name:<10}{command.summary}" for name, command in COMMANDS.items())
+    parser = Parser(
+        prog="segdiff",
+        usage="segdiff COMMAND ...",
+        description="Find the operator where an ONNX model departs from the Paddle model it came from.",
+        epilog=f"commands:\n{listing}\n\nsegdiff COMMAND --help tells more about each. Exit code: "
+        "0 agrees, 1 diverges, 2 could not tell.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    parser.add_argument("command", metavar="COMMAND", help=argparse.SUPPRESS)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Prints where the rest of the output goes, a closed pipe included."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print_text(f"segdiff {__version__}\n")
+        raise SystemExit(0)

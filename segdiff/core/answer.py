@@ -1,0 +1,314 @@
+"""What does segdiff answer? The report as plain data: every other form of it is made from these.
+
+``Report.to_dict()`` is the JSON contract, schema version 1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from segdiff.core.edit import Edit
+from segdiff.core.kept import KeptTensors
+from segdiff.core.late import door
+from segdiff.core.metrics import Comparison, Metrics
+from segdiff.core.thresholds import CROSSING
+
+Verdict = Literal["agrees", "diverges", "inconclusive"]
+State = Literal["clean", "origin", "inherited", "unknown"]
+
+EXIT_CODES: Mapping[str, int] = {"agrees": 0, "diverges": 1, "inconclusive": 2}
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One side: where it lies, its format, and how many compute ops it has."""
+
+    path: Path
+    format: str
+    ops: int
+
+
+@dataclass(frozen=True)
+class OpInfo:
+    """An operator as its framework calls it, with the attributes it was written with."""
+
+    type: str
+    name: str
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a pair has its state, by kind (``segdiff.walk.judge.Kind``, or ``unmeasured``, ``random``,
+    ``inherited``, ``deployed``); ``segdiff.report.words`` has the words for it.
+
+    ``times`` says how many times its rounding a fault is; ``detail`` what a mismatch, or an unmeasured pair's
+    problem, consists of.
+    """
+
+    kind: str
+    times: float | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class PairInfo:
+    """Two aligned values and their errors; ``state`` is the verdict on the segment that makes them.
+
+    ``shape`` is the reference tensor's; ``why`` says why the state is what it is; ``noise`` is
+    the segment's own rounding where it was measured (see ``segdiff.walk.judge``).
+    """
+
+    reference: str
+    candidate: str
+    reference_op: str
+    candidate_op: str
+    shape: tuple[int, ...]
+    evidence: tuple[str, ...]
+    state: State
+    cumulative: Comparison | None
+    isolated: Comparison | None
+    noise: Comparison | None = None
+    why: Reason = Reason("equal")
+
+    @property
+    def reason(self) -> str:
+        """``why`` in words."""
+        return str(door("words.reason")(self.why))
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why an origin errs; ``proven`` when the change it stands for makes the isolated error vanish.
+
+    ``residual`` is the isolated error after the change and ``before`` the one without it; ``edits`` are the
+    change itself, for the repair.
+    """
+
+    kind: str
+    text: str
+    proven: bool
+    residual: Metrics | None = None
+    before: Metrics | None = None
+    edits: tuple[Edit, ...] = field(default=(), repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What repairing an origin gives back: the share of the final error, and of the changed mask pixels.
+
+    Negative where it makes things worse; ``mask_pixels_restored`` is None where no output is a map of classes
+    or none of its pixels changes.
+    """
+
+    final_error_removed: float
+    mask_pixels_restored: float | None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A segment that errs on equal inputs: the operators of both sides and the pair they end in.
+
+    ``inputs`` are the pairs (reference, candidate) the segment starts from. ``confirmed`` says that what
+    reads the value agrees once the reference's tensor is put in its place, so that the fault lies in this
+    segment and nowhere else.
+    """
+
+    pair: PairInfo
+    reference_ops: tuple[OpInfo, ...]
+    candidate_nodes: tuple[OpInfo, ...]
+    inputs: tuple[tuple[str, str], ...]
+    confirmed: bool
+    cause: Cause | None = None
+    effect: Effect | None = None
+
+    @property
+    def runtime(self) -> bool:
+        """Whether the model errs only as deployed: ``reference_ops`` are then the graph as written,
+        ``candidate_nodes`` the same place as the framework's optimiser has made it."""
+        return self.cause is not None and self.cause.kind.startswith("runtime.")
+
+
+@dataclass(frozen=True)
+class OutputInfo:
+    """One output of the model; ``mask_changed`` is the share of pixels whose class changes, None where the
+    output is not a map of classes."""
+
+    reference: str
+    candidate: str
+    cumulative: Comparison | None
+    mask_changed: float | None
+
+
+@dataclass(frozen=True)
+class InputFinding:
+    """One thing that the candidate's preprocessing does otherwise.
+
+    ``kind`` is one of ``segdiff.inputs.hypotheses.KINDS``. ``proven`` says that the picture, taken
+    through the reference's preprocessing with this change (and those of the other findings), is the
+    candidate's tensor within rounding; ``residual`` is the error that then remains, None where nothing could
+    be tried.
+    """
+
+    kind: str
+    text: str
+    proven: bool
+    residual: Metrics | None
+
+
+@dataclass(frozen=True)
+class InputComparison:
+    """The two tensors: whether they are the same within rounding, the errors, and why they differ.
+
+    ``metrics`` are those of the candidate's tensor against the reference's, infinite where the shapes differ.
+    """
+
+    same: bool
+    metrics: Metrics
+    findings: tuple[InputFinding, ...] = ()
+
+    @property
+    def proven(self) -> bool:
+        """Whether the difference is explained to the last bit: True where there is none."""
+        return all(finding.proven for finding in self.findings)
+
+
+@dataclass(frozen=True)
+class AsFed:
+    """The candidate with the input that its user feeds it.
+
+    ``outputs`` compare the candidate on that input with the reference on its own; they are empty where the
+    two inputs are the same, or where the candidate does not take it (``problem`` says why).
+    """
+
+    comparison: InputComparison
+    outputs: tuple[OutputInfo, ...]
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class RepairedOutput:
+    """One output before and after; ``mask_changed`` as in OutputInfo."""
+
+    before: OutputInfo
+    after: Comparison
+    mask_changed: float | None
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """A repaired file at ``path``, what was changed in it, and the origins for which there was no proof.
+
+    ``remarks`` say what else happened to the file.
+    """
+
+    path: Path
+    changes: tuple[Cause, ...]
+    left: tuple[str, ...]
+    outputs: tuple[RepairedOutput, ...]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every origin was repaired and no output shows a difference any more."""
+        seen = [output.after for output in self.outputs]
+        return not self.left and not any(after.mismatch or CROSSING.crossed(after) for after in seen)
+
+    @property
+    def exit_code(self) -> int:
+        """0 when the models agree now, 1 when they still differ."""
+        return 0 if self.agrees else 1
+
+    def __rich__(self) -> Any:
+        return door("repaired.terminal")(self)
+
+    def _repr_html_(self) -> str:
+        return str(door("repaired.notebook")(self))
+
+    def __repr__(self) -> str:
+        return f"<segdiff.Repaired {self.path}: {len(self.changes)} changes, {len(self.left)} origins left>"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The answer to "where do the two models part?".
+
+    ``sentence`` says the verdict for a person; ``remarks`` what else one should know; ``input_findings``
+    what was fed and how. ``pairs`` stand in walk order, ``origins`` too, those of an optimiser last.
+    ``together`` is the effect of repairing all origins at once. ``as_fed`` is what the candidate's own input
+    does, where it was given. ``image`` is the image's path, where it was given as one; ``evidence`` keeps the
+    tensors that a repair and a repro need.
+    """
+
+    verdict: Verdict
+    sentence: str
+    coverage: tuple[float, float]
+    reference: ModelInfo
+    candidate: ModelInfo
+    thresholds: Mapping[str, float | None]
+    outputs: tuple[OutputInfo, ...]
+    origins: tuple[Origin, ...]
+    first_crossing: PairInfo | None
+    pairs: tuple[PairInfo, ...]
+    unmatched: tuple[tuple[str, ...], tuple[str, ...]]
+    input_findings: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    together: Effect | None = None
+    as_fed: AsFed | None = None
+    timing_s: Mapping[str, float] = field(default_factory=dict)
+    peak_memory_mb: float = 0.0
+    image: str | None = None
+    evidence: KeptTensors | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def first(self) -> Origin | None:
+        """The first origin in walk order."""
+        return self.origins[0] if self.origins else None
+
+    @property
+    def homes(self) -> tuple[str, ...]:
+        """Where the error lives: ``input``, ``network``, ``runtime``; several, or nowhere."""
+        found = {
+            "input": self.as_fed is not None and not self.as_fed.comparison.same,
+            "network": any(not origin.runtime for origin in self.origins),
+            "runtime": any(origin.runtime for origin in self.origins),
+        }
+        return tuple(home for home, here in found.items() if here)
+
+    @property
+    def exit_code(self) -> int:
+        """0 agrees, 1 diverges, 2 could not tell."""
+        return EXIT_CODES[self.verdict]
+
+    def repair(self, path: str | Path) -> Repaired:
+        """Write a copy of the candidate with every proven cause mended, and run it; see segdiff.repair."""
+        repaired: Repaired = door("report.repair")(self, path)
+        return repaired
+
+    def repro(self, folder: str | Path, *, origin: int = 0) -> Path:
+        """Write one origin down for a bug report: its nodes, its tensors, a script;"""
+        place: Path = door("report.repro")(self, folder, origin=origin)
+        return place
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON contract, schema version 1; plain types only (docs/json.md)."""
+        found: dict[str, Any] = door("report.to_dict")(self)
+        return found
+
+    def to_json(self) -> str:
+        """``to_dict()`` as text."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
+
+    def __rich__(self) -> Any:
+        return door("report.terminal")(self)
+
+    def _repr_html_(self) -> str:
+        return str(door("report.notebook")(self))
+
+    def __repr__(self) -> str:
+        return f"<segdiff.Report {self.verdict}: {self.sentence}>"

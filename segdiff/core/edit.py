@@ -1,0 +1,210 @@
+"""How is an ONNX model changed? By edits: plain data that say what becomes of one node.
+
+A hypothesis is a few edits, tried on a segment; a repair is the same edits on the whole file. So both use
+:func:`apply`. A node is told by a tensor it writes: that is unique in a graph, whatever nodes are called.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from segdiff.core.errors import ModelError
+from segdiff.core.graph import Array
+
+Operand = str | Array | None
+"""A tensor by its name, a constant, or nothing (an optional input left out)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A node as it shall be written; every operand may be a constant, ``outputs`` are names."""
+
+    op_type: str
+    inputs: tuple[Operand, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    domain: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """What becomes of the node that writes ``output``.
+
+    ``op_type`` its new operator; ``attributes`` the attributes that get another value (None: are removed);
+    ``inputs`` the operands that change, by position. With ``nodes`` the node goes, and these stand in its
+    place: together they must write all of its outputs.
+    """
+
+    output: str
+    op_type: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[int, Operand] = field(default_factory=dict)
+    nodes: tuple[Node, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """How much it changes: the smaller of two repairs is the likelier one."""
+        return bool(self.op_type) + len(self.attributes) + len(self.inputs) + 3 * len(self.nodes)
+
+
+def merged(edits: Iterable[Edit]) -> tuple[Edit, ...]:
+    """Edits of the same node become one, the later winning; one that replaces the node wins over all."""
+    found: dict[str, Edit] = {}
+    for edit in edits:
+        before = found.get(edit.output)
+        if before is None or edit.nodes:
+            found[edit.output] = edit
+        elif not before.nodes:
+            found[edit.output] = Edit(
+                edit.output,
+                edit.op_type or before.op_type,
+                {**before.attributes, **edit.attributes},
+                {**before.inputs, **edit.inputs},
+            )
+    return tuple(found.values())
+
+
+def apply(model: Any, edits: Iterable[Edit]) -> None:
+    """Change an ``onnx.ModelProto`` in place; what only the old nodes read goes with them.
+
+    Raises ModelError where no node writes an edit's ``output``.
+    """
+    graph = model.graph
+    place = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+    before = _reads(graph)
+    constants = _Constants(graph)
+    for edit in sorted(merged(edits), key=lambda edit: -place.get(edit.output, -1)):
+        if edit.output not in place:
+            raise ModelError(f"no node writes {edit.output!r}, so it cannot be changed")
+        index = place[edit.output]
+        if edit.nodes:
+            _replace(graph, index, [_node(node, constants) for node in edit.nodes])
+        else:
+            _change(graph.node[index], edit, constants)
+    _drop_unread(graph, before)
+
+
+def _change(node: Any, edit: Edit, constants: _Constants) -> None:
+    if edit.op_type:
+        node.op_type = edit.op_type
+    kept = [attribute for attribute in node.attribute if attribute.name not in edit.attributes]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    node.attribute.extend(_attributes(node.op_type, node.domain, edit.attributes))
+    names = list(node.input)
+    for position, operand in sorted(edit.inputs.items()):
+        names += [""] * (position + 1 - len(names))
+        names[position] = constants.name_of(operand, f"{edit.output}.{position}")
+    while names and not names[-1]:
+        names.pop()
+    del node.input[:]
+    node.input.extend(names)
+
+
+def _replace(graph: Any, index: int, nodes: list[Any]) -> None:
+    """Nodes in place of one; the last of them inherits its name."""
+    nodes[-1].name = graph.node[index].name
+    rest = [*nodes, *graph.node[index + 1 :]]
+    del graph.node[index:]
+    graph.node.extend(rest)
+
+
+def _node(node: Node, constants: _Constants) -> Any:
+    from onnx import helper
+
+    names = [
+        constants.name_of(operand, f"{node.outputs[0]}.{position}")
+        for position, operand in enumerate(node.inputs)
+    ]
+    made = helper.make_node(node.op_type, names, list(node.outputs), domain=node.domain)
+    made.attribute.extend(_attributes(node.op_type, node.domain, node.attributes))
+    return made
+
+
+def _attributes(op_type: str, domain: str, values: Mapping[str, Any]) -> Iterable[Any]:
+    """Attributes in the type that the operator's schema wants (1 as a float, [] as integers)."""
+    from onnx import defs, helper
+
+    schema = defs.get_schema(op_type, domain=domain) if defs.has(op_type, domain) else None
+    for name, value in values.items():
+        if value is None:
+            continue
+        plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+        known: Any = schema.attributes.get(name) if schema else None
+        kind = known.type.value if known else None
+        yield helper.make_attribute(name, _as(kind, plain), attr_type=kind)
+
+
+def _as(kind: int | None, value: Any) -> Any:
+    """A number, or a list of them, as the kind of attribute wants it."""
+    from onnx import AttributeProto
+
+    if kind in (AttributeProto.FLOAT, AttributeProto.FLOATS):
+        return [float(item) for item in value] if isinstance(value, list | tuple) else float(value)
+    if kind in (AttributeProto.INT, AttributeProto.INTS):
+        return [int(item) for item in value] if isinstance(value, list | tuple) else int(value)
+    return value
+
+
+class _Constants:
+    """New initializers, under names that nothing has."""
+
+    def __init__(self, graph: Any) -> None:
+        self.graph = graph
+        self.taken = {name for node in graph.node for name in (*node.input, *node.output)}
+        self.taken |= {tensor.name for tensor in graph.initializer}
+
+    def name_of(self, operand: Operand, stem: str) -> str:
+        """The name to write for an operand; a constant becomes an initializer."""
+        from onnx import numpy_helper
+
+        if operand is None or isinstance(operand, str):
+            return operand or ""
+        name, count = f"{stem}.segdiff", 0
+        while name in self.taken:
+            count += 1
+            name = f"{stem}.segdiff.{count}"
+        self.taken.add(name)
+        self.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(operand), name))
+        return name
+
+
+def _reads(graph: Any) -> Counter[str]:
+    """How often each tensor is read, by nodes (and what captures it in their subgraphs) or as an output."""
+    found: Counter[str] = Counter(output.name for output in graph.output)
+    queue = [graph]
+    while queue:
+        part = queue.pop()
+        for node in part.node:
+            found.update(node.input)
+            for attribute in node.attribute:
+                queue += [attribute.g] if attribute.HasField("g") else list(attribute.graphs)
+        if part is not graph:
+            found.update(output.name for output in part.output)
+    return found
+
+
+def _drop_unread(graph: Any, before: Counter[str]) -> None:
+    """Initializers and Constant nodes that nothing reads any more, though something did before."""
+    now = _reads(graph)
+    gone = {name for name in before if name not in now}
+    for field_name, name_of in (("initializer", _tensor_name), ("node", _constant_name)):
+        items = getattr(graph, field_name)
+        kept = [item for item in items if name_of(item) not in gone]
+        if len(kept) != len(items):
+            del items[:]
+            items.extend(kept)
+
+
+def _tensor_name(tensor: Any) -> str:
+    return str(tensor.name)
+
+
+def _constant_name(node: Any) -> str | None:
+    """The tensor of a Constant node; None for any other node, which is none of our business."""
+    return str(node.output[0]) if node.op_type == "Constant" and len(node.output) == 1 else None

@@ -1,0 +1,30 @@
+"""Through which doors may a noun reach up? An answer shows, repairs and serialises itself by these alone.
+
+Everything else imports downwards. A door is opened when it is used, so that what is not wanted costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+_DOORS = {
+    "words.reason": "segdiff.report.words:reason",
+    "report.to_dict": "segdiff.report.json:report_to_dict",
+    "report.terminal": "segdiff.report.terminal:render",
+    "report.notebook": "segdiff.report.notebook:to_html",
+    "report.repair": "segdiff.finding.repair:repair",
+    "report.repro": "segdiff.finding.repro:repro",
+    "repaired.terminal": "segdiff.report.repaired:render",
+    "repaired.notebook": "segdiff.report.score_notebook:repaired_to_html",
+    "score.terminal": "segdiff.report.score_terminal:render_all",
+    "score.notebook": "segdiff.report.score_notebook:to_html",
+}
+
+
+def door(name: str) -> Callable[..., Any]:
+    """The function behind a door."""
+    module, _, function = _DOORS[name].partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), function)
+    return found

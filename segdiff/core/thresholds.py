@@ -1,0 +1,38 @@
+"""From which error on does a user want to hear of it? By thresholds of their own, or where it is visible."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from segdiff.core.metrics import Comparison
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What the user asks for; None leaves it to the measured rounding of each segment.
+
+    A segment is an origin when its isolated error crosses any threshold that is set. ``cosine`` is a lower
+    bound, ``abs_error`` bounds ``max_abs``, ``rel_l2`` bounds ``rel_l2``.
+    """
+
+    cosine: float | None = None
+    abs_error: float | None = None
+    rel_l2: float | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether the user set any."""
+        return any(bound is not None for bound in (self.cosine, self.abs_error, self.rel_l2))
+
+    def crossed(self, comparison: Comparison) -> bool:
+        """Whether an error crosses a threshold that is set."""
+        metrics = comparison.metrics
+        return (
+            (self.cosine is not None and metrics.cosine < self.cosine)
+            or (self.abs_error is not None and metrics.max_abs > self.abs_error)
+            or (self.rel_l2 is not None and metrics.rel_l2 > self.rel_l2)
+        )
+
+
+CROSSING = Thresholds(cosine=0.999, rel_l2=1e-2)
+"""Cumulative error from which a user sees a difference, where no threshold is set: 1% of the tensor."""

@@ -1,0 +1,157 @@
+"""Do the models give as deployed what they give when watched? The runtime leg, from the walk to origins.
+
+Every reader of a watched tensor keeps an operator from being fused, so the walk cannot see an optimiser's
+fault. Both models run once more, as their users run them (``optimisation``, beside); what the walk already
+knows of their outputs saves a healthy pair every further run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from segdiff.align.view import View
+from segdiff.core.answer import Cause, OpInfo, Origin, PairInfo, Reason
+from segdiff.core.errors import EngineError
+from segdiff.core.graph import Array
+from segdiff.core.metrics import Comparison
+from segdiff.core.thresholds import Thresholds
+from segdiff.deployed.optimisation import Known, RuntimeFinding, optimisation, paddle_ir
+from segdiff.engines import Engine, Tensor
+from segdiff.walk import Run, Walk
+from segdiff.walk.judge import TIE_FACTOR
+
+
+@dataclass(frozen=True)
+class AsDeployed:
+    """What the optimisers change, as origins; ``remarks`` on a model that does not run as deployed."""
+
+    origins: tuple[Origin, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+NOT_DEPLOYED = AsDeployed()
+
+PROBES = {"runtime.optimisation": optimisation, "runtime.paddle_ir": paddle_ir}
+"""By the kind of finding that an engine's optimiser gives."""
+
+WORTH_A_WORD = 0.01
+"""Beside a fault of the network: the share of its error that an optimiser's must have."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One model, with what the walk knows of its outputs."""
+
+    name: str
+    engine: Engine
+    view: View
+    feeds: Mapping[str, Tensor]
+    known: Known
+
+
+def as_deployed(run: Run, progress: Callable[[int], None]) -> AsDeployed:
+    """Run both models as deployed. Never raises: a model that fails there is a remark."""
+    if run.walk.problem:
+        return NOT_DEPLOYED
+    pool = ThreadPoolExecutor(2)
+    try:
+        running = [pool.submit(probed, side, run.probe.thresholds) for side in sides(run)]
+        found = []
+        for number, each in enumerate(running):
+            progress(number)
+            found.append(each.result())
+    finally:
+        pool.shutdown(wait=False)  # who interrupts this stops the engines, and with them the threads
+    return AsDeployed(
+        tuple(each for each in found if isinstance(each, Origin)),
+        tuple(each for each in found if isinstance(each, str)),
+    )
+
+
+def probed(side: Side, thresholds: Thresholds) -> Origin | str | None:
+    """What the optimiser of one side changes, or why that side does not run as deployed."""
+    probe = PROBES[side.engine.row.optimiser]
+    try:
+        found = probe(side.engine, side.view.graph, side.feeds, thresholds, side.known)
+    except EngineError as error:
+        return f"The {side.name} does not run as deployed, optimised: {error}"
+    return origin_of(side, found) if found else None
+
+
+def sides(run: Run) -> Iterator[Side]:
+    """The candidate, then the reference; a file that is compared with itself only once."""
+    ours, theirs = run.alignment.reference, run.alignment.candidate
+    errors = errors_of(run.walk)
+    partner = {c: r for r, c in run.alignment.pairs.items()}
+    written = {c: tensors for c, tensors in run.walk.ends.items() if c in partner}
+    their_ends = {c: tensors[1] for c, tensors in written.items()}
+    our_ends = {partner[c]: tensors[0] for c, tensors in written.items()}
+    our_errors = {partner[c]: error for c, error in errors.items() if c in partner}
+    candidate, reference = run.probe.candidate.engine, run.reference.engine
+    yield Side("candidate", candidate, theirs, run.probe.feeds, known_of(theirs, their_ends, errors))
+    if reference.files.program != candidate.files.program:
+        known = known_of(ours, our_ends, our_errors)
+        yield Side("reference", reference, ours, run.reference.feeds, known)
+
+
+def errors_of(walk: Walk) -> dict[str, Comparison]:
+    """How far an optimiser may move a value, by the candidate's name: a few times as far as the two models
+    are apart, which is rounding; where they diverge, a hundredth of it, or it must wait for the repair."""
+    found = [pair for step in walk.steps for pair in step.pairs if pair.cumulative]
+    share = WORTH_A_WORD / TIE_FACTOR if walk.diverges else 1.0
+    return {pair.candidate: scaled(pair.cumulative, share) for pair in found if pair.cumulative}
+
+
+def scaled(error: Comparison, share: float) -> Comparison:
+    """A share of an error."""
+    metrics = replace(
+        error.metrics, rel_l2=error.metrics.rel_l2 * share, max_abs=error.metrics.max_abs * share
+    )
+    return replace(error, metrics=metrics, changed=error.changed * share)
+
+
+def known_of(view: View, ends: Mapping[str, Tensor], errors: Mapping[str, Comparison]) -> Known:
+    """What is known of a model's outputs, by the names that the file gives them."""
+    sources = {name: view.source(name) for name in view.graph.outputs}
+    arrays = {name: ends[source].array for name, source in sources.items() if source in ends}
+    return Known(
+        {name: array for name, array in arrays.items() if fits(view, name, array)},
+        {name: errors[source] for name, source in sources.items() if source in errors},
+    )
+
+
+def fits(view: View, name: str, array: Array) -> bool:
+    """Whether a tensor may stand for an output: what an output repeats may have another form."""
+    value = view.graph.value(name)
+    dtype = value.dtype in (None, array.dtype.name)
+    return dtype and (value.shape is None or len(value.shape) == array.ndim)
+
+
+def origin_of(side: Side, found: RuntimeFinding) -> Origin:
+    """A finding in the form of every other one: the graph as written, against the graph as optimised."""
+    output, error = found.worst
+    place = found.rewritings[0] if found.rewritings else None
+    whose = side.name == "reference" and found.kind == "runtime.optimisation"
+    before, after = (place.before, place.after) if place else ((), ())
+    pair = PairInfo(
+        reference=output,
+        candidate=place.output if place else output,
+        reference_op=types(before) or "as written",
+        candidate_op=types(after) or "optimised",
+        shape=tuple(side.known.written[output].shape) if output in side.known.written else (),
+        evidence=(f"the {side.name} against itself",),
+        state="origin",
+        cumulative=error,
+        isolated=error,
+        why=Reason("deployed"),
+    )
+    text = f"in the reference, {found.text}" if whose else found.text
+    cause = Cause(found.kind, text, found.proven, found.residual, error.metrics)
+    return Origin(pair, before, after, (), confirmed=found.proven, cause=cause)
+
+
+def types(ops: tuple[OpInfo, ...]) -> str:
+    """Operators in a row."""
+    return " + ".join(op.type for op in ops)

@@ -1,0 +1,59 @@
+"""What is in a tensor that no image changes? Parameters, and the few ops that spell out constants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from segdiff.core.errors import ModelError
+from segdiff.core.graph import Array, Graph, Op
+
+_DEPTH = 8
+"""Ops on constants that are followed; converters and exporters write chains of two or three."""
+
+
+def value(graph: Graph, name: str, depth: int = _DEPTH) -> Array | None:
+    """The content of a parameter, or of what some op makes of constants; None where it is computed."""
+    if name in graph.parameters:
+        try:
+            return graph.parameters[name].load()
+        except ModelError:
+            return None
+    op = graph.producer.get(name)
+    if op is None or depth == 0:
+        return None
+    if op.type in _SPELT:
+        return _spelt(op)
+    if op.type in _KEEPING and op.inputs:
+        return value(graph, op.inputs[0], depth - 1)
+    if op.type in _GATHERING:
+        parts = [value(graph, part, depth - 1) for part in op.inputs]
+        if parts and all(part is not None and part.size == 1 for part in parts):
+            return np.array([part.reshape(-1)[0] for part in parts if part is not None])
+    return None
+
+
+_SPELT = frozenset({"full", "full_int_array", "fill_constant", "assign_value", "assign_value_"})
+_KEEPING = frozenset({"Identity", "assign", "cast", "Cast", "share_data", "Unsqueeze", "Squeeze", "Reshape"})
+_GATHERING = frozenset({"stack", "builtin.combine"})
+
+
+def _spelt(op: Op) -> Array | None:
+    """The tensor that an op without inputs writes down."""
+    attributes = op.attributes
+    if op.inputs:
+        return None
+    for key in ("value", "str_value", "values", "fp32_values", "int32_values", "int64_values", "bool_values"):
+        found: Any = attributes.get(key)
+        if found is None or found in ("", []):
+            continue
+        try:
+            array = np.asarray(float(found) if isinstance(found, str) else found)
+        except ValueError:
+            return None
+        shape = attributes.get("shape")
+        if op.type == "full_int_array" or shape is None:
+            return array.reshape(-1)
+        return np.full(shape, array) if array.size == 1 else array.reshape(shape)
+    return None

@@ -1,0 +1,139 @@
+"""How does a user without an ONNX file get one? paddle2onnx, in a process of its own.
+
+The converter may abort or divide by zero and take its process down; what it prints is kept, and its most
+telling line goes into the error message. The file appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from segdiff.core.errors import EngineError, ModelError
+from segdiff.readers import ModelFiles, find
+
+TIMEOUT = 1800.0
+"""Seconds. Most models take less than ten; folding the constants of a branchy one has taken five minutes."""
+
+SUFFIX = {"pdmodel": ".pdmodel", "pir": ".json"}
+"""By which paddle2onnx tells the formats."""
+
+LONGEST_REASON = 300
+
+REASONS = (
+    re.compile(r"\[ERROR\].*(\[OP:|not support)"),  # an operator, or an option of one
+    re.compile(r"\[ERROR\](?!.*(Due to|Model exporting|There are))"),
+    re.compile(r"\[ERROR\]"),
+    re.compile(r"^(?!FatalError)[\w.]*(Error|Exception)\s*:"),  # Python's last words
+)
+"""What the log says of a failure, the most telling first."""
+
+NOISE = re.compile(
+    r"\x1b\[[\d;]*m|\d{4}-\d\d-\d\d [\d:]{8}\s+(?=\[)|\[(ERROR|WARNING|INFO|Paddle2ONNX|I)\]\s*"
+    r"|Failed to convert PaddlePaddle model: "
+)
+"""Colours, times and labels of a log line."""
+
+
+def convert(
+    reference: str | Path, onnx_path: str | Path, *, opset: int | None = None, timeout: float = TIMEOUT
+) -> Path:
+    """Convert a Paddle model to ONNX with the installed paddle2onnx, as its command line does.
+
+    reference   a folder with a Paddle model, or its ``.pdmodel`` or ``.json`` (PIR) file
+    onnx_path   the file to write; it appears at the end, complete, and replaces an older one
+    opset       of the ONNX file; by default the converter chooses, and it may raise the one you ask for
+    timeout     seconds after which the converter is stopped
+
+    Returns ``onnx_path``. Raises ModelError for a reference that cannot be converted and a target that cannot
+    be written, EngineError where paddle2onnx fails or dies.
+    """
+    files, target = find(reference), Path(onnx_path)
+    params = parameter_file(files)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".segdiff-", dir=target.absolute().parent) as folder:
+            made = converted(files, params, Path(folder), opset, timeout)
+            made.replace(target)
+    except OSError as error:
+        raise ModelError(f"{target}: cannot be written: {error.strerror or error}") from error
+    return target
+
+
+def parameter_file(files: ModelFiles) -> Path:
+    """The one file of parameters that the converter needs."""
+    if files.format == "onnx":
+        raise ModelError(f"{files.program}: this is an ONNX file already; give a Paddle model to convert")
+    if files.params is None:
+        raise ModelError(f"{files.program}: its parameters (.pdiparams) are missing; put them beside it")
+    if not files.params.is_file():
+        raise ModelError(f"{files.params}: one file for each parameter; paddle2onnx reads a single one only")
+    return files.params
+
+
+def converted(files: ModelFiles, params: Path, folder: Path, opset: int | None, timeout: float) -> Path:
+    """Run the converter in ``folder`` and return the file it made there."""
+    program, made, log = f"model{SUFFIX[files.format]}", folder / "model.onnx", folder / "log"
+    (folder / program).symlink_to(files.program.resolve())
+    (folder / "model.pdiparams").symlink_to(params.resolve())  # of the program's stem: a .pdmodel needs that
+    options = {
+        "--model_dir": str(folder),
+        "--model_filename": program,
+        "--params_filename": "model.pdiparams",
+        "--save_file": str(made),
+    }
+    if opset is not None:
+        options["--opset_version"] = str(opset)
+    words = [word for option in options.items() for word in option]
+    code = run([sys.executable, "-m", "paddle2onnx.command", *words], folder, log, timeout)
+    if code is None:
+        raise EngineError(f"{files.program}: paddle2onnx did not end within {timeout:g} s and was stopped")
+    if code != 0 or not made.is_file() or made.stat().st_size == 0:
+        raise EngineError(f"{files.program}: paddle2onnx {how_it_failed(code)}{reason(log)}")
+    return made
+
+
+def run(command: list[str], folder: Path, log: Path, timeout: float) -> int | None:
+    """The exit code of a command run in ``folder``, None where it had to be stopped."""
+    environment = {**os.environ, "TMPDIR": str(folder)}  # its scratch files go with the folder, crash or not
+    with log.open("wb") as sink:
+        try:
+            done = subprocess.run(
+                command,
+                cwd=folder,  # python -m looks here first: the user's folder may hold one called paddle
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                env=environment,
+                timeout=timeout,
+                start_new_session=True,
+            )
+        except subprocess.TimeoutExpired:
+            return None
+    return done.returncode
+
+
+def how_it_failed(code: int) -> str:
+    """An exit code in words."""
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"failed with exit code {code}" if code else "wrote no file"
+
+
+def reason(log: Path) -> str:
+    """The line of the log that says why, to go behind a message."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if NOISE.sub("", line).strip()]
+    found = next((line for why in REASONS for line in reversed(lines) if why.search(line)), None)
+    if found is None:
+        steps = [line for line in lines if "[Paddle2ONNX]" in line or re.match(r"\[I\]", line)]
+        return f" after: {tidy(steps[-1])}" if steps else f": {tidy(lines[-1])}" if lines else ""
+    return f": {tidy(found)}"
+
+
+def tidy(line: str) -> str:
+    """A log line without its labels, and not too long."""
+    return " ".join(NOISE.sub("", line).split())[:LONGEST_REASON]

@@ -1,0 +1,35 @@
+"""What must a framework be able to do? The protocol that every engine's module fulfils.
+
+A worker process loads one of them (``segdiff.engines.registry`` says which) and hands it what it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from segdiff.core.edit import Edit
+from segdiff.core.graph import Array
+from segdiff.engines.protocol import Deployed
+
+Deliver = Callable[[str, int, int, str, tuple[int, ...]], None]
+"""``deliver(value, address, nbytes, dtype, shape)``: hand over a tensor that lies at a raw address."""
+
+
+class Framework(Protocol):
+    """A loaded model: it runs, and delivers values as they come."""
+
+    def run(
+        self,
+        feeds: dict[str, Array],
+        wanted: tuple[str, ...],
+        ops: tuple[int, ...] | None,
+        edits: tuple[Edit, ...],
+        deliver: Deliver,
+    ) -> None:
+        """Run on ``feeds`` and deliver every value of ``wanted``."""
+
+    def run_deployed(
+        self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
+    ) -> None:
+        """Run as a user does, and deliver the outputs ``wanted``."""

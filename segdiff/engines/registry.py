@@ -1,0 +1,91 @@
+"""Which engine runs which model? One row an engine: this is the one place that asks for a format.
+
+A new runtime is a module that fulfils ``segdiff.engines.framework.Framework`` and a row of this table. What
+an engine cannot do is said in the report and not guessed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+from segdiff.core.errors import ModelError
+from segdiff.core.graph import Graph
+from segdiff.engines.framework import Framework
+from segdiff.engines.names import undelivered
+from segdiff.engines.protocol import Deployed, Load
+
+
+def nothing_hidden(graph: Graph) -> frozenset[str]:
+    """An engine that shows every value."""
+    return frozenset()
+
+
+@dataclass(frozen=True)
+class EngineRow:
+    """One engine.
+
+    ``home`` is ``module:class`` of its framework, imported in the worker alone. ``cuts``: it runs any of its
+    ops alone, with edits (a candidate must); ``ways``: how it runs a model as deployed, its default first;
+    ``optimiser``: the kind of finding that its optimiser gives. ``threads``: by default, None for every core.
+    ``hidden(graph)``: values that it cannot show. ``computes_in``: the types it computes in as stored, the
+    others it widens to float32. ``interpreter``: the Python that runs it, None for this one.
+    """
+
+    name: str
+    formats: tuple[str, ...]
+    home: str
+    cuts: bool
+    ways: tuple[Deployed, ...]
+    optimiser: str
+    threads: int | None = None
+    hidden: Callable[[Graph], frozenset[str]] = nothing_hidden
+    computes_in: tuple[str, ...] = ("float32", "float64")
+    interpreter: str | None = None
+
+
+ENGINES: tuple[EngineRow, ...] = (
+    EngineRow(
+        name="onnxruntime",
+        formats=("onnx",),
+        home="segdiff.engines.onnxruntime:OnnxRuntime",
+        cuts=True,
+        ways=(Deployed(),),
+        optimiser="runtime.optimisation",
+    ),
+    EngineRow(
+        name="paddle",
+        formats=("pdmodel", "pir"),
+        home="segdiff.engines.paddle:Paddle",
+        cuts=False,
+        # Paddle 3.3's oneDNN instructions refuse attributes that its own programs have: then without.
+        ways=(Deployed(onednn=True), Deployed()),
+        optimiser="runtime.paddle_ir",
+        threads=1,  # its threads spin while they wait; one leaves the other cores to the candidate
+        hidden=undelivered,
+    ),
+)
+
+
+def engine_for(model_format: str, rows: tuple[EngineRow, ...] | None = None) -> EngineRow:
+    """The row of the engine that runs a format. Raises ModelError where none does."""
+    rows = ENGINES if rows is None else rows
+    for row in rows:
+        if model_format in row.formats:
+            return row
+    known = ", ".join(name for row in rows for name in row.formats)
+    raise ModelError(f"no engine runs a model of the format {model_format!r}; there are {known}")
+
+
+def threads_of(row: EngineRow, asked: int | None) -> int:
+    """Threads for an engine: as asked, or its own default."""
+    return asked or row.threads or os.cpu_count() or 1
+
+
+def load(message: Load) -> Framework:
+    """Import the framework that runs this model, and load it. Called in the worker."""
+    module, _, name = engine_for(message.files.format).home.partition(":")
+    framework: Framework = getattr(import_module(module), name)(message)
+    return framework

@@ -1,0 +1,148 @@
+"""What does a run need before it can begin? Both models in their engines, their inputs, a clock."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from segdiff.align import Alignment
+from segdiff.core.edit import Edit
+from segdiff.core.errors import EngineError, InputError
+from segdiff.core.graph import Graph, Shape
+from segdiff.engines import Blocks, Engine, Tensor
+from segdiff.engines.registry import engine_for, threads_of
+from segdiff.inputs import InputSpec, Prepared, read_deploy_yaml
+from segdiff.readers import ModelFiles
+
+SHARE_OF_MEMORY = 32
+"""The default budget is the machine's memory divided by this (768 MB of 24 GB)."""
+
+
+@dataclass
+class Candidate:
+    """The candidate's engine; it is started again when a segment has brought it down."""
+
+    start: Callable[[], Engine]
+    engine: Engine
+    restarts_left: int = 5
+
+    def run(
+        self,
+        feeds: Mapping[str, Tensor],
+        wanted: Iterable[str],
+        ops: tuple[int, ...],
+        edits: tuple[Edit, ...] = (),
+    ) -> dict[str, Tensor]:
+        """Run some nodes. Raises EngineError; afterwards the next call works again if that is possible."""
+        try:
+            return self.engine.run(feeds, wanted, ops, edits)
+        except EngineError:
+            if self.engine.process.poll() is not None and self.restarts_left:
+                self.restarts_left -= 1
+                self.engine.close()
+                self.engine = self.start()
+            raise
+
+
+@dataclass
+class Engines:
+    """Both models in their worker processes."""
+
+    blocks: Blocks
+    reference: Engine
+    candidate: Candidate
+
+    def wait_until_ready(self) -> None:
+        """Wait for both models to be loaded."""
+        self.reference.wait_until_ready()
+        self.candidate.engine.wait_until_ready()
+
+    def hidden(self, graph: Graph) -> frozenset[str]:
+        """Reference values that its engine cannot show."""
+        return engine_for(graph.format).hidden(graph)
+
+    def feeds(
+        self, graphs: tuple[Graph, Graph], alignment: Alignment, prepared: Prepared
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The prepared tensors, under each side's input names."""
+        ours = {name: self.blocks.tensor(prepared.tensors[name]) for name in graphs[0].inputs}
+        partner = {c: r for r, c in alignment.pairs.items()}
+        missing = [name for name in graphs[1].inputs if name not in partner]
+        if missing:
+            raise InputError(
+                f"{graphs[1].path}: input {missing[0]!r} has no counterpart in {graphs[0].path}; "
+                f"its inputs are {', '.join(graphs[0].inputs) or 'none'}"
+            )
+        return ours, {name: ours[partner[name]] for name in graphs[1].inputs}
+
+
+@contextmanager
+def started(
+    files: tuple[ModelFiles, ModelFiles], memory: int | None, timeout: float, threads: int | None
+) -> Iterator[Engines]:
+    """Both engines, starting while the caller reads the files; stopped at the end, whatever happens."""
+    blocks = Blocks()
+    options: dict[str, Any] = {
+        "timeout": timeout,
+        "allowance": (memory or default_memory()) // 8,  # the rest is for what must stay alive
+    }
+
+    def start(which: ModelFiles) -> Engine:
+        row = engine_for(which.format)
+        return Engine(which, blocks, threads=threads_of(row, threads), **options)
+
+    reference = start(files[0])
+    candidate = Candidate(lambda: start(files[1]), start(files[1]))
+    try:
+        yield Engines(blocks, reference, candidate)
+    finally:
+        reference.close()
+        candidate.engine.close()
+        blocks.close()
+
+
+def default_memory() -> int:
+    """Bytes of tensors that may wait, where the user says nothing."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // SHARE_OF_MEMORY
+
+
+def input_specs(graphs: tuple[Graph, Graph]) -> tuple[InputSpec, ...]:
+    """What the reference wants to be fed; where it leaves a length open, the candidate's counts."""
+    theirs = dict(zip(graphs[0].inputs, graphs[1].inputs, strict=False))
+    specs = []
+    for name in graphs[0].inputs:
+        ours = graphs[0].value(name)
+        other = graphs[1].value(name if name in graphs[1].inputs else theirs.get(name, name))
+        specs.append(InputSpec(name, narrowed(ours.shape, other.shape), ours.dtype or "float32"))
+    return tuple(specs)
+
+
+def narrowed(ours: Shape | None, theirs: Shape | None) -> Shape | None:
+    """A shape with its open lengths filled from another of the same rank."""
+    if ours is None or theirs is None or len(ours) != len(theirs):
+        return ours or theirs
+    return tuple(b if a is None else a for a, b in zip(ours, theirs, strict=True))
+
+
+def deploy_config(files: tuple[ModelFiles, ModelFiles]) -> Any:
+    """The transforms of the ``deploy.yaml`` beside either model, the reference's first."""
+    found = [each.deploy_yaml for each in files if each.deploy_yaml]
+    return read_deploy_yaml(found[0]) if found else None
+
+
+class Clock:
+    """Seconds by phase."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self.last = time.perf_counter()
+
+    def lap(self, phase: str) -> None:
+        """Close a phase."""
+        now = time.perf_counter()
+        self.laps[phase] = round(now - self.last, 3)
+        self.last = now

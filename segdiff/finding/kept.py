@@ -1,0 +1,36 @@
+"""Which tensors outlive a run? Those around its origins, its inputs and its outputs, copied in time."""
+
+from __future__ import annotations
+
+from segdiff.core.files import ModelFiles
+from segdiff.core.kept import KeptTensors, SegmentTensors
+from segdiff.walk import Run, Step, ends_of
+
+MOST_BYTES = 512 << 20
+"""Of the tensors around the origins: the first ones are kept, the rest is left out."""
+
+
+def keep(files: tuple[ModelFiles, ModelFiles], run: Run) -> KeptTensors:
+    """Copy what is to be kept. Raises EngineError where the reference has to run again and fails."""
+    ends = dict(run.outputs)
+    finals = {ends[name]: tensor.array.copy() for name, tensor in run.reference(ends)}
+    feeds = {name: tensor.array.copy() for name, tensor in run.probe.feeds.items()}
+    kept: dict[str, SegmentTensors] = {}
+    left = MOST_BYTES
+    for step in run.origins:
+        if left > 0:
+            tensors = _segment(step, run)
+            left -= sum(array.nbytes for array in (*tensors.inputs.values(), *tensors.expected.values()))
+            kept.update({c: tensors for _, c in step.segment.outputs})
+    return KeptTensors(files, feeds, finals, kept)
+
+
+def _segment(step: Step, run: Run) -> SegmentTensors:
+    bench = run.probe.bench(step.segment, dict(run.reference(ends_of(step))))
+    segment = step.segment
+    return SegmentTensors(
+        nodes=segment.nodes,
+        names={c: r for r, c in (*segment.inputs, *segment.outputs)},
+        inputs={c: tensor.array.copy() for c, tensor in bench.feeds.items()},
+        expected={c: tensor.array.copy() for c, tensor in bench.truth.items()},
+    )

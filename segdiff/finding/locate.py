@@ -1,0 +1,239 @@
+"""Where do the two models part? The method, from two files and an image to a report.
+
+read -> align -> walk both in lockstep -> put every origin to the proof -> explain and weigh it -> run both as
+deployed -> report
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from segdiff.align import Alignment, Segment, align, cut
+from segdiff.core.answer import AsFed, Cause, InputComparison, OutputInfo, Report
+from segdiff.core.errors import EngineError, InputError
+from segdiff.core.files import ModelFiles
+from segdiff.core.graph import Array
+from segdiff.core.kept import KeptTensors
+from segdiff.core.memory import PeakMemory, give_back
+from segdiff.core.metrics import compare_arrays
+from segdiff.core.thresholds import Thresholds
+from segdiff.deployed import NOT_DEPLOYED, as_deployed
+from segdiff.diagnose import explain
+from segdiff.engines.registry import engine_for
+from segdiff.engines.session import Clock, default_memory, deploy_config, input_specs, started
+from segdiff.finding.kept import keep
+from segdiff.finding.verdict import Findings, conclude
+from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh
+from segdiff.inputs import (
+    CandidateInput,
+    Prepared,
+    compare_inputs,
+    picture_input,
+    prepare,
+    read_candidate_input,
+)
+from segdiff.readers import find, read
+from segdiff.walk import Run, walked
+from segdiff.walk.verify import repeats_itself, verify
+from segdiff.walk.walker import mask_changed
+
+Progress = Callable[[str, int, int], None]
+"""``progress(phase, done, total)``"""
+
+Image = str | Path | Array | Mapping[str, Array]
+
+
+def locate(
+    reference: str | Path,
+    candidate: str | Path,
+    image: Image,
+    *,
+    candidate_input: CandidateInput | None = None,
+    cosine: float | None = None,
+    abs_error: float | None = None,
+    rel_l2: float | None = None,
+    deployed: bool = True,
+    memory: int | None = None,
+    timeout: float = 300.0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Find the operator at which a candidate model departs from its reference, and prove it.
+
+    reference, candidate   a folder with a Paddle model, or a ``.pdmodel``, ``.json`` (PIR) or ``.onnx`` file
+    image                  a picture, a ``.npy`` or ``.npz`` file; an HWC uint8 array (BGR, as OpenCV reads
+                           it); a ready float32 NCHW array; or a dict of input names to arrays
+    candidate_input        what the candidate is really fed: a tensor (an array or a ``.npy`` file), or your
+                           own function from image path to tensor (``module:function``,
+                           ``script.py:function`` or a callable); it is judged first, and the walk runs on
+                           the reference's input
+    cosine, abs_error, rel_l2   thresholds of your own for a segment's isolated error; by default an error
+                           counts when it is many times the segment's own rounding
+    deployed               whether both models also run as their users run them, whole and optimised: an
+                           optimiser's fault vanishes while it is watched
+    memory                 bytes of tensors that may wait between the two engines
+    timeout                seconds an engine may stay silent before it is stopped
+    threads                threads of each engine; by default one for Paddle, every core for onnxruntime
+
+    Raises ModelError (a file cannot be read), InputError (the image cannot be used) or EngineError (a model
+    does not even start to run). A failure in mid-run ends in the verdict ``inconclusive``, with everything
+    measured until then.
+    """
+    clock = Clock()
+    files = find(reference), candidate_files(candidate)
+    thresholds = Thresholds(cosine, abs_error, rel_l2)
+    told = progress or (lambda phase, done, total: None)
+    memory = memory or default_memory()
+    with ExitStack() as stack:
+        peak = stack.enter_context(PeakMemory())
+        engines = stack.enter_context(started(files, memory, timeout, threads))
+        graphs = read(files[0]), read(files[1])
+        config = deploy_config(files)
+        prepared = prepare(image, input_specs(graphs), config)
+        clock.lap("read")
+        fed = fed_input(candidate_input, image, prepared, config, timeout)
+        clock.lap("input")
+        engines.wait_until_ready()
+        clock.lap("start")
+        alignment = observable(align(*graphs), engines.hidden(graphs[0]))
+        give_back()
+        clock.lap("align")
+        feeds = engines.feeds(graphs, alignment, prepared)
+        total = len(alignment.segments)
+        run = walked(
+            engines, alignment, feeds, thresholds, memory // 2, lambda done: told("walk", done, total)
+        )
+        clock.lap("walk")
+        reasons: list[str] = []
+        run, random = proven(run)
+        clock.lap("settle")
+        causes = explained(run, told)
+        clock.lap("explain")
+        weights = weighed(run, causes, reasons)
+        clock.lap("weigh")
+        kept = tensors_kept(files, run, reasons)
+        as_fed = run_as_fed(run, prepared, fed)
+        optimised = NOT_DEPLOYED
+        if deployed:
+            optimised = as_deployed(run, lambda done: told("deployed", done, 2))
+            clock.lap("deployed")
+        findings = Findings(
+            run=run,
+            random=random,
+            how=prepared.how + (fed.how if fed else ()),
+            causes=causes,
+            weights=weights,
+            as_fed=as_fed,
+            optimised=optimised,
+            reasons=tuple(reasons),
+        )
+        report = conclude(findings)
+    return replace(
+        report,
+        timing_s=clock.laps,
+        peak_memory_mb=round(peak.bytes / 2**20, 1),
+        image=str(image) if isinstance(image, str | Path) else None,
+        evidence=kept,
+    )
+
+
+def candidate_files(candidate: str | Path) -> ModelFiles:
+    """The candidate's files. Raises InputError where no engine can cut its segments out: it is no ONNX."""
+    files = find(candidate)
+    if not engine_for(files.format).cuts:
+        raise InputError(
+            f"{files.program}: the candidate must be an .onnx file; it comes after the reference"
+        )
+    return files
+
+
+@dataclass(frozen=True)
+class FedInput:
+    """What the candidate is really fed, how it was made, and how it compares with the reference's input."""
+
+    tensor: Array
+    how: tuple[str, ...]
+    comparison: InputComparison
+
+
+def fed_input(
+    given: CandidateInput | None, image: Image, prepared: Prepared, config: Any, timeout: float
+) -> FedInput | None:
+    """Judge the candidate's own input, where there is one."""
+    if given is None:
+        return None
+    fed = read_candidate_input(given, image, timeout=timeout)
+    return FedInput(fed.tensor, fed.how, compare_inputs(prepared, fed.tensor, config))
+
+
+def observable(alignment: Alignment, hidden: frozenset[str]) -> Alignment:
+    """The alignment without the pairs whose reference value no engine can show."""
+    pairs = {r: c for r, c in alignment.pairs.items() if r not in hidden}
+    if len(pairs) == len(alignment.pairs):
+        return alignment
+    segments = cut(alignment.reference, alignment.candidate, pairs)
+    return replace(alignment, pairs=pairs, segments=segments)
+
+
+def proven(run: Run) -> tuple[Run, tuple[str, ...]]:
+    """Every origin put to the proof; also the values in which the reference contradicts itself."""
+    if run.walk.problem or not run.walk.diverges:
+        return run, ()
+    try:
+        return verify(run), tuple(repeats_itself(run))
+    except EngineError as error:
+        return replace(run, walk=replace(run.walk, problem=str(error))), ()
+
+
+def explained(run: Run, progress: Progress) -> dict[Segment, Cause]:
+    """The cause of every origin, as far as it can be found."""
+    total = len(run.origins)
+    if run.walk.problem or not total:
+        return {}
+    return explain(run, lambda done: progress("explain", done, total))
+
+
+def weighed(run: Run, causes: Mapping[Segment, Cause], reasons: list[str]) -> Weights:
+    """What repairing each origin gives back; why that is not known goes to ``reasons``."""
+    if run.walk.problem or not run.walk.diverges or not run.outputs:
+        return NOT_WEIGHED
+    try:
+        return weigh(run, causes)
+    except EngineError as error:
+        reasons.append(f"What repairing the origins gives back is not known: {error}")
+        return NOT_WEIGHED
+
+
+def run_as_fed(run: Run, prepared: Prepared, fed: FedInput | None) -> AsFed | None:
+    """The candidate run from its own input, against the reference from its own: what the user sees."""
+    if fed is None:
+        return None
+    probe, view, ends = run.probe, run.alignment.reference, run.outputs
+    name = run.alignment.pairs.get(picture_input(prepared))
+    if fed.comparison.same or name is None:
+        return AsFed(fed.comparison, ())
+    feeds = {**probe.feeds, name: probe.blocks.tensor(fed.tensor)}
+    try:
+        got = probe.candidate.engine.run(feeds, [c for _, c in ends])
+        truth = dict(run.reference([r for r, _ in ends]))
+    except EngineError as error:
+        return AsFed(fed.comparison, (), str(error))
+    names = dict(zip(view.outputs, view.graph.outputs, strict=True))
+    pairs = [(names[r], c, truth[r].array, got[c].array) for r, c in ends if r in truth and c in got]
+    outputs = [OutputInfo(r, c, compare_arrays(a, b), mask_changed(a, b)) for r, c, a, b in pairs]
+    return AsFed(fed.comparison, tuple(outputs))
+
+
+def tensors_kept(files: tuple[ModelFiles, ModelFiles], run: Run, reasons: list[str]) -> KeptTensors | None:
+    """The tensors that a repair and a repro will need; why there are none goes to ``reasons``."""
+    if run.walk.problem or not run.walk.diverges:
+        return None
+    try:
+        return keep(files, run)
+    except EngineError as error:
+        reasons.append(f"Nothing was kept for a repair or a repro: {error}")
+        return None

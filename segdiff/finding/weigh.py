@@ -1,0 +1,184 @@
+"""How much does each origin matter? The candidate runs from the image once more with that origin mended.
+
+A proven cause is mended by its own change. Of any other, the segment's isolated error is taken away from the
+candidate's tensor, which puts the reference's tensor in where nothing upstream errs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from segdiff.align import Segment
+from segdiff.core.answer import Cause, Effect
+from segdiff.core.edit import Edit, merged
+from segdiff.core.errors import EngineError
+from segdiff.core.graph import Array, Graph
+from segdiff.core.metrics import compare_arrays
+from segdiff.engines import Tensor
+from segdiff.walk import Run, Step, ends_of
+from segdiff.walk.walker import mask_changed
+
+MOST = 8
+"""Origins that are weighed; each costs a run of the candidate."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What is wrong with the outputs: the root of the summed squares of their relative errors, and the
+    changed pixels of all maps of classes (None where there is none)."""
+
+    error: float
+    pixels: float | None
+
+    def effect(self, after: Damage) -> Effect:
+        """What goes away from here to ``after``."""
+        restored = None
+        if self.pixels and after.pixels is not None:
+            restored = 1 - after.pixels / self.pixels
+        return Effect(1 - after.error / self.error if self.error else 0.0, restored)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Effects by segment, of each origin mended alone, and of all of them ``together``."""
+
+    alone: Mapping[Segment, Effect]
+    together: Effect | None
+
+
+NOT_WEIGHED = Weights({}, None)
+
+
+def weigh(run: Run, causes: Mapping[Segment, Cause]) -> Weights:
+    """Weigh the origins of a run, a proven cause by its own change.
+
+    An origin whose run fails has no effect in the result; beyond ``MOST`` origins the rest is left out.
+    Raises EngineError where the reference has to run again and fails.
+    """
+    scale = _Scale(run, dict(run.reference([r for r, _ in run.outputs])))
+    origins = list(run.origins[:MOST])
+    alone: dict[Segment, Effect] = {}
+    try:
+        before = scale.damage(scale.as_walked() or scale.finals())
+        for step in origins:
+            after = scale.mended([step], causes)
+            if after is not None:
+                alone[step.segment] = before.effect(after)
+        if len(origins) == 1:
+            return Weights(alone, alone.get(origins[0].segment))
+        together = scale.mended(origins, causes)
+        return Weights(alone, before.effect(together) if together else None)
+    except EngineError:
+        return Weights(alone, None)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    run: Run
+    truth: Mapping[str, Tensor]
+
+    @property
+    def outputs(self) -> tuple[tuple[str, str], ...]:
+        return self.run.outputs
+
+    def damage(self, got: Mapping[str, Tensor]) -> Damage:
+        squares, pixels, maps = 0.0, 0.0, False
+        for r, c in self.outputs:
+            if r not in self.truth:
+                continue
+            ours, theirs = self.truth[r].array, got[c].array
+            found = compare_arrays(ours, theirs)
+            error = 1.0 if found.mismatch else found.metrics.rel_l2
+            squares += error**2 if np.isfinite(error) else 1.0
+            changed = mask_changed(ours, theirs)
+            if changed is not None:
+                maps, pixels = True, pixels + changed * ours.size / ours.shape[1]
+        return Damage(squares**0.5, pixels if maps else None)
+
+    def as_walked(self) -> dict[str, Tensor]:
+        """The candidate's outputs as the walk has seen them; nothing where it has not seen them all."""
+        seen = {c: ends[1] for c, ends in self.run.walk.ends.items()}
+        return seen if {c for _, c in self.outputs} <= seen.keys() else {}
+
+    def finals(
+        self, patches: Mapping[str, Tensor] | None = None, edits: tuple[Edit, ...] = ()
+    ) -> dict[str, Tensor]:
+        """The candidate's outputs from the image, with tensors patched in and nodes changed."""
+        patches = patches or {}
+        wanted = [c for _, c in self.outputs]
+        ops = upstream(self.run.probe.graph, wanted, frozenset(patches))
+        graph = self.run.probe.graph
+        read = {name for index in ops for name in graph.op(index).inputs} | set(wanted)
+        feeds = {name: tensor for name, tensor in {**self.run.probe.feeds, **patches}.items() if name in read}
+        got = {name: feeds[name] for name in wanted if name in feeds}
+        rest = [name for name in wanted if name not in feeds]
+        return got | (self.run.probe.candidate.run(feeds, rest, ops, edits) if rest else {})
+
+    def mended(self, steps: list[Step], causes: Mapping[Segment, Cause]) -> Damage | None:
+        """The damage that is left with these origins mended; None where one cannot be."""
+        edits: list[Edit] = []
+        patches: dict[str, Tensor] = {}
+        for step in steps:
+            cause = causes.get(step.segment)
+            if cause is not None and cause.proven:
+                edits += cause.edits
+                continue
+            patches.update(self._corrected(step, dict(patches), merged(edits)))
+        try:
+            return self.damage(self.finals(patches, merged(edits)))
+        except EngineError:
+            return None
+
+    def _corrected(
+        self, step: Step, patches: Mapping[str, Tensor], edits: tuple[Edit, ...]
+    ) -> dict[str, Tensor]:
+        """The candidate's own tensors at the end of a segment, less the segment's isolated error."""
+        probe, segment = self.run.probe, step.segment
+        truth = dict(self.run.reference(ends_of(step)))
+        wanted = [c for _, c in segment.outputs]
+        given = {c: probe.fitting(c, truth[r]) for r, c in segment.inputs if r in truth}
+        isolated = probe.candidate.run(given, wanted, segment.nodes)
+        ops = upstream(probe.graph, wanted, frozenset(patches))
+        feeds = {**probe.feeds, **patches}
+        mending = tuple(edit for edit in edits if _writes(probe.graph, ops, edit.output))
+        read = {name for index in ops for name in probe.graph.op(index).inputs}
+        feeds = {name: tensor for name, tensor in feeds.items() if name in read}
+        own = probe.candidate.run(feeds, wanted, ops, mending)
+        return {
+            c: probe.blocks.tensor(corrected(truth[r].array, own[c].array, isolated[c].array))
+            for r, c in segment.outputs
+            if r in truth
+        }
+
+
+def corrected(truth: Array, own: Array, isolated: Array) -> Array:
+    """``own`` less what the segment alone does wrong; the reference's tensor where that has no meaning.
+
+    All three of one shape, and float; otherwise ``truth`` in the candidate's shape and dtype.
+    """
+    if truth.shape == own.shape == isolated.shape and own.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            fixed = own + (truth - isolated)
+        if np.isfinite(fixed).all():
+            return np.asarray(fixed, own.dtype)
+    fitted: Array = np.asarray(truth, own.dtype)
+    return fitted.reshape(own.shape) if fitted.size == own.size else fitted
+
+
+def upstream(graph: Graph, wanted: Iterable[str], stops: frozenset[str]) -> tuple[int, ...]:
+    """Indices of the ops that make ``wanted``, back to the values ``stops`` and the model's inputs."""
+    found: set[int] = set()
+    queue = [name for name in wanted if name not in stops]
+    while queue:
+        op = graph.producer.get(queue.pop())
+        if op is not None and op.index not in found:
+            found.add(op.index)
+            queue += [name for name in op.inputs if name not in stops]
+    return tuple(sorted(found))
+
+
+def _writes(graph: Graph, ops: Iterable[int], name: str) -> bool:
+    return any(name in graph.op(index).outputs for index in ops)

@@ -1,0 +1,136 @@
+"""What does a report look like as JSON? Schema version 1, as docs/json.md has it; plain types only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from segdiff.core.answer import Effect, ModelInfo, Origin, OutputInfo, PairInfo, Report
+from segdiff.core.metrics import Comparison
+from segdiff.core.plain import plain
+from segdiff.report.words import reason
+
+
+def report_to_dict(report: Report) -> dict[str, Any]:
+    """The report as dicts, lists, text and numbers."""
+    return {
+        "schema": 1,
+        "verdict": report.verdict,
+        "sentence": report.sentence,
+        "coverage": {"reference": report.coverage[0], "candidate": report.coverage[1]},
+        "reference": _model(report.reference),
+        "candidate": _model(report.candidate),
+        "thresholds": dict(report.thresholds),
+        "outputs": [_output(output) for output in report.outputs],
+        "first": _origin(report.first) if report.first else None,
+        "origins": [_origin(origin) for origin in report.origins],
+        "together": _effect(report.together),
+        "first_crossing": _crossing(report.first_crossing) if report.first_crossing else None,
+        "pairs": [_pair(pair) for pair in report.pairs],
+        "unmatched": {"reference": list(report.unmatched[0]), "candidate": list(report.unmatched[1])},
+        "input": _input(report),
+        "remarks": list(report.remarks),
+        "timing_s": dict(report.timing_s),
+        "peak_memory_mb": report.peak_memory_mb,
+    }
+
+
+def _model(model: ModelInfo) -> dict[str, Any]:
+    return {"path": str(model.path), "format": model.format, "ops": model.ops}
+
+
+def _metrics(comparison: Comparison | None) -> dict[str, float | None] | None:
+    return comparison.metrics.to_dict() if comparison else None
+
+
+def _output(output: OutputInfo) -> dict[str, Any]:
+    return {
+        "reference": output.reference,
+        "candidate": output.candidate,
+        "cumulative": _metrics(output.cumulative),
+        "mask_changed": output.mask_changed,
+    }
+
+
+def _pair(pair: PairInfo) -> dict[str, Any]:
+    return {
+        "reference": pair.reference,
+        "candidate": pair.candidate,
+        "reference_op": pair.reference_op,
+        "candidate_op": pair.candidate_op,
+        "evidence": list(pair.evidence),
+        "state": pair.state,
+        "cumulative": _metrics(pair.cumulative),
+        "isolated": _metrics(pair.isolated),
+    }
+
+
+def _crossing(pair: PairInfo) -> dict[str, Any]:
+    return {
+        "reference": pair.reference,
+        "candidate": pair.candidate,
+        "cumulative": _metrics(pair.cumulative),
+    }
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    ops = [
+        {"type": op.type, "outputs": list(op.outputs), "attributes": plain(op.attributes)}
+        for op in origin.reference_ops
+    ]
+    nodes = [
+        {
+            "op_type": op.type,
+            "name": op.name,
+            "outputs": list(op.outputs),
+            "attributes": plain(op.attributes),
+        }
+        for op in origin.candidate_nodes
+    ]
+    cause, effect = origin.cause, origin.effect
+    return {
+        "reference": {"ops": ops, "value": origin.pair.reference},
+        "candidate": {"nodes": nodes, "value": origin.pair.candidate},
+        "isolated": _metrics(origin.pair.isolated),
+        "cumulative": _metrics(origin.pair.cumulative),
+        "confirmed": origin.confirmed,
+        "reason": reason(origin.pair.why),
+        "cause": cause
+        and {
+            "kind": cause.kind,
+            "text": cause.text,
+            "proven": cause.proven,
+            "residual": cause.residual.to_dict() if cause.residual else None,
+        },
+        "effect": _effect(effect),
+    }
+
+
+def _input(report: Report) -> dict[str, Any]:
+    if report.as_fed is None:
+        return {"same": True, "findings": list(report.input_findings)}
+    found = report.as_fed.comparison
+    return {
+        "same": found.same,
+        "findings": [*report.input_findings, *(finding.text for finding in found.findings)],
+        "metrics": found.metrics.to_dict(),
+        "causes": [
+            {
+                "kind": finding.kind,
+                "text": finding.text,
+                "proven": finding.proven,
+                "residual": finding.residual.to_dict() if finding.residual else None,
+            }
+            for finding in found.findings
+        ],
+        "outputs": [_output(output) for output in report.as_fed.outputs],
+        "problem": report.as_fed.problem,
+    }
+
+
+def _effect(effect: Effect | None) -> dict[str, float | None] | None:
+    if effect is None:
+        return None
+    return {
+        "final_error_removed": effect.final_error_removed,
+        "mask_pixels_restored": effect.mask_pixels_restored,
+    }

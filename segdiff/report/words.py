@@ -1,0 +1,28 @@
+"""How is a reason told? The one place where a kind of judgement becomes words."""
+
+from __future__ import annotations
+
+from segdiff.core.answer import Reason
+
+_WORDS = {
+    "equal": "equal to rounding",
+    "bounded": "equal to rounding of a function bounded by one",
+    "rounding": "within the segment's own rounding",
+    "tie": "a tie within rounding",
+    "within": "within your thresholds",
+    "crossed": "crosses your threshold",
+    "differs": "differs on equal inputs",
+    "choice": "picks other elements",
+    "random": "random numbers",
+    "inherited": "right on the reference's inputs; the error comes from above",
+    "deployed": "as deployed it gives another result than as written",
+}
+
+
+def reason(why: Reason) -> str:
+    """A reason in words; one of a kind that this table lacks is told by its detail, or by the kind."""
+    if why.kind == "fault" and why.times is not None:
+        return f"{why.times:.3g} times the segment's own rounding"
+    if why.kind == "unmeasured":
+        return why.detail or "not measured"
+    return why.detail or _WORDS.get(why.kind, why.kind)

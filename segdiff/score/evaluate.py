@@ -1,0 +1,289 @@
+"""How do both models do on a data set? From two models and a list of images to scores and the worst images.
+
+read -> start both engines -> image by image: run, score, compare, keep -> report, pictures
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from segdiff.commands.console import write_atomically
+from segdiff.core.answer import Report
+from segdiff.core.errors import InputError
+from segdiff.core.memory import PeakMemory
+from segdiff.engines import Blocks, Engine
+from segdiff.engines.session import Clock, deploy_config, input_specs
+from segdiff.finding.locate import locate
+from segdiff.inputs import DeployConfig, InputSpec
+from segdiff.inputs.fed import CandidateInput, check_named, is_npy
+from segdiff.inputs.image import one_line
+from segdiff.inputs.transforms import check_transforms
+from segdiff.readers import ModelFiles, find, read
+from segdiff.score.areas import IGNORE
+from segdiff.score.compare import CANDIDATE, REFERENCE, SAME_INPUT, Summary
+from segdiff.score.conclude import Terms, conclude, is_doubtful
+from segdiff.score.dataset import Entry, passed_over, read_dataset
+from segdiff.score.encoding import Kind
+from segdiff.score.evaluation import Evaluation
+from segdiff.score.folder import Folder, checked_kind, classes_in, found_kind
+from segdiff.score.journal import Journal, digest, fingerprint
+from segdiff.score.names import class_names
+from segdiff.score.pictures import write_gallery
+from segdiff.score.protocol import EVALUATED, Protocol, protocol_of
+from segdiff.score.report import ScoreReport
+from segdiff.score.run import Loader, Model, Pair, check_inputs
+
+Progress = Callable[[str, int, int], None]
+"""``progress(phase, done, total)``"""
+
+
+def evaluate(
+    reference: str | Path,
+    candidate: str | Path,
+    dataset: str | Path,
+    *,
+    labels: str | Path | None = None,
+    root: str | Path | None = None,
+    separator: str = " ",
+    candidate_input: CandidateInput | None = None,
+    reference_protocol: str = "dataset",
+    candidate_protocol: str = "dataset",
+    label_resize: str = "linear",
+    ignore_index: int | None = IGNORE,
+    num_classes: int | None = None,
+    names: str | Path | Sequence[str] | None = None,
+    label_encoding: str | None = None,
+    out: str | Path | None = None,
+    pictures: str | Path | None = None,
+    worst: int = 8,
+    locate_worst: bool = False,
+    timeout: float = 300.0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> ScoreReport:
+    """Run both models over a data set: scores of each side, agreement, raw outputs, the worst images.
+
+    reference, candidate   models as :func:`segdiff.locate` takes them
+    dataset       a list with ``image label`` or ``image`` a line, a folder of images, or one image
+    labels, root, separator   the folder of labels that goes with a folder of images (or the label of one
+                  image); the folder that a list's paths start from (its own); what stands between two words
+    candidate_input   what the candidate is really fed, if not PaddleSeg's preprocessing: ``module:function``
+                  or a callable from an image's path to the tensor
+    reference_protocol, candidate_protocol   ``dataset``: areas summed over the data set at the label's size,
+                  logits resized before the argmax, as PaddleSeg's evaluation does; ``image``: the mean of
+                  per-image IoU at the mask's size
+    label_resize  how ``image`` brings the label to the mask's size: ``linear`` (what ``cv2.resize`` does
+                  unasked), ``nearest``, ``nearest_exact``, ``area`` or ``cubic``
+    ignore_index  the label that does not count, or None
+    num_classes   by default as many as the reference's output has channels, or else the labels
+    names         of the classes: a sequence, a file with one a line, or ``a,b,c``
+    label_encoding   ``index``, ``binary``, ``paddleseg`` or ``voc``; by default the labels show it
+    out           a file for the report as JSON; each image's result is kept beside it as it comes, and a run
+                  that was interrupted goes on from there
+    pictures      a folder to write pictures of the ``worst`` images to
+    locate_worst  ask :func:`segdiff.locate` about the worst image
+    timeout, threads   seconds an engine may stay silent; threads of each engine (all cores)
+
+    Raises ModelError, InputError or EngineError where the run as a whole is impossible. An image that cannot
+    be used is skipped and reported.
+    """
+    clock = Clock()
+    entries = read_dataset(dataset, labels=labels, root=root, separator=separator)
+    _check_fed(candidate_input, entries)
+    files = find(reference), find(candidate)
+    config = deploy_config(files)
+    if config is not None:
+        check_transforms(config.transforms or (), str(config.path))
+    shown = (EVALUATED, protocol_of("image", label_resize))
+    terms = Terms(_protocol(reference_protocol, shown), _protocol(candidate_protocol, shown))
+    frames = tuple(dict.fromkeys(protocol.frame for protocol in (*shown, *terms.protocols())))
+    with ExitStack() as stack:
+        peak = stack.enter_context(PeakMemory())
+        pair = stack.enter_context(started(files, timeout, threads))
+        label_kind = _label_kind(entries, label_encoding)
+        loader = _loader(pair, config, label_kind, candidate_input)
+        count = partial(_count_classes, entries, label_kind, ignore_index)
+        evaluation = Evaluation(pair, loader, frames, ignore_index, num_classes, count)
+        evaluation.remarks += passed_over(dataset, labels, entries)
+        clock.lap("start")
+        journal = None
+        if out is not None:
+            options = [ignore_index, num_classes, label_kind, _told(candidate_input), [f.key for f in frames]]
+            journal = stack.enter_context(Journal(journal_of(out), _identity(files, entries, options)))
+        summary = evaluation.all(entries, worst, journal, progress or _nobody)
+        clock.lap("run")
+        known = class_names(names, evaluation.classes or _classes_of(summary))
+        ranked = _ranked(entries, summary)
+        fed = evaluation.input_of(ranked[0]) if ranked else None
+        rounding = evaluation.rounding(ranked[0]) if ranked and is_doubtful(summary) else 0.0
+        sources = _sources(files, candidate_input)
+        report = conclude(summary, terms, shown, sources, known, fed=fed, rounding=rounding)
+        clock.lap("judge")
+        pictured = evaluation.pictures(ranked or entries[:1])
+        written = write_gallery(pictures, pictured, known) if pictures else ()
+        clock.lap("pictures")
+        if report.verdict == "diverges" and ranked:
+            evaluation.remarks += evaluation.optimised_away(ranked[0])
+        remarks = (*evaluation.remarks, *pair.reference.remarks, *pair.candidate.remarks)
+        clock.lap("optimisers")
+    report = replace(
+        report,
+        remarks=remarks,
+        files=written,
+        located=_located(files, ranked, candidate_input, timeout, threads, progress)
+        if locate_worst
+        else None,
+        timing_s=clock.laps,
+        peak_memory_mb=round(peak.bytes / 2**20, 1),
+    )
+    if out is not None:
+        _keep(report, Path(out))
+    return report
+
+
+def journal_of(out: str | Path) -> Path:
+    """Where each image's result is kept: ``report.json`` has ``report.images.jsonl`` beside it."""
+    return Path(out).with_suffix(".images.jsonl")
+
+
+@contextmanager
+def started(files: tuple[ModelFiles, ModelFiles], timeout: float, threads: int | None) -> Iterator[Pair]:
+    """Both models in their engines, loaded; stopped at the end, whatever happens."""
+    blocks = Blocks()
+
+    def start(which: ModelFiles) -> Engine:
+        return Engine(which, blocks, timeout=timeout, threads=threads or os.cpu_count() or 1)
+
+    engines: list[Engine] = []
+    models: list[Model] = []
+    try:
+        engines += [start(each) for each in files]
+        graphs = read(files[0]), read(files[1])
+        check_inputs(*graphs)
+        models += [
+            Model(graph, partial(start, each), engine)
+            for graph, each, engine in zip(graphs, files, engines, strict=True)
+        ]
+        for engine in engines:
+            engine.wait_until_ready()
+        yield Pair(blocks, *models)
+    finally:
+        for engine in (*engines, *(model.engine for model in models)):
+            engine.close()
+        blocks.close()
+
+
+def _nobody(phase: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def _protocol(name: str, shown: tuple[Protocol, Protocol]) -> Protocol:
+    return shown[0] if protocol_of(name, "linear").over == "dataset" else shown[1]
+
+
+def _check_fed(candidate_input: CandidateInput | None, entries: Sequence[Entry]) -> None:
+    """Raise InputError, before anything runs, where no image could get its tensor."""
+    if isinstance(candidate_input, str | os.PathLike):
+        check_named(os.fspath(candidate_input))
+    is_tensor = isinstance(candidate_input, np.ndarray) or is_npy(candidate_input)
+    if is_tensor and len(entries) > 1:
+        raise InputError(
+            f"The candidate input is one tensor, but the data set has {len(entries)} images; give a "
+            "function, written module:function or path/to/script.py:function."
+        )
+
+
+def _label_kind(entries: Sequence[Entry], encoding: str | None) -> Kind:
+    if encoding:
+        return checked_kind(encoding)
+    labels = [entry.label for entry in entries if entry.label is not None]
+    return found_kind("the data set", labels) if labels else "index"
+
+
+def _loader(
+    pair: Pair, config: DeployConfig | None, kind: Kind, candidate_input: CandidateInput | None
+) -> Loader:
+    graphs = pair.reference.graph, pair.candidate.graph
+    specs = input_specs(graphs)
+    own = InputSpec(graphs[1].inputs[0], graphs[1].value(graphs[1].inputs[0]).shape, specs[0].dtype)
+    if candidate_input is not None and len(specs) > 1:
+        raise InputError(f"{graphs[0].path} has {len(specs)} inputs; a candidate input fills one.")
+    return Loader(specs, config, kind, candidate_input, own)
+
+
+def _count_classes(entries: Sequence[Entry], kind: Kind, ignore_index: int | None) -> int:
+    """As many classes as the labels have; 0 without labels."""
+    labels = {entry.name: entry.label for entry in entries if entry.label is not None}
+    return classes_in(Folder(Path("the data set"), labels, kind), ignore_index) if labels else 0
+
+
+def _classes_of(summary: Summary) -> int:
+    return next((tally.classes for tally in summary.tallies.values()), 0)
+
+
+def _told(candidate_input: CandidateInput | None) -> str | None:
+    if candidate_input is None or isinstance(candidate_input, str):
+        return candidate_input
+    return getattr(candidate_input, "__qualname__", type(candidate_input).__name__)
+
+
+def _identity(
+    files: tuple[ModelFiles, ModelFiles], entries: Sequence[Entry], options: list[Any]
+) -> dict[str, Any]:
+    """What a run is: results of another one are no use to it."""
+    reference, candidate = files
+    return {
+        "reference": [fingerprint(reference.program), fingerprint(reference.params)],
+        "candidate": fingerprint(candidate.program),
+        "transforms": [fingerprint(each.deploy_yaml) for each in files],
+        "data set": digest(f"{entry.image} {entry.label}" for entry in entries),
+        "options": options,
+    }
+
+
+def _sources(files: tuple[ModelFiles, ModelFiles], candidate_input: CandidateInput | None) -> dict[str, str]:
+    reference, candidate = (str(each.program) for each in files)
+    if candidate_input is None:
+        return {REFERENCE: reference, CANDIDATE: candidate}
+    return {REFERENCE: reference, SAME_INPUT: candidate, CANDIDATE: f"{candidate}, fed by its own script"}
+
+
+def _ranked(entries: Sequence[Entry], summary: Summary) -> list[Entry]:
+    by_name = {entry.name: entry for entry in entries}
+    return [by_name[result.name] for result in summary.worst]
+
+
+def _located(
+    files: tuple[ModelFiles, ModelFiles],
+    ranked: Sequence[Entry],
+    candidate_input: CandidateInput | None,
+    timeout: float,
+    threads: int | None,
+    progress: Progress | None,
+) -> Report | None:
+    if not ranked:
+        return None
+    return locate(
+        files[0].program,
+        files[1].program,
+        ranked[0].image,
+        candidate_input=candidate_input,
+        timeout=timeout,
+        threads=threads,
+        progress=progress,
+    )
+
+
+def _keep(report: ScoreReport, out: Path) -> None:
+    try:
+        write_atomically(out, report.to_json() + "\n")
+    except OSError as error:
+        raise InputError(f"The report cannot be written to {out}: {one_line(error)}.") from error

@@ -1,0 +1,204 @@
+"""How many points do two folders of masks lie apart, and where do the points go? No model is needed.
+
+labels, reference masks, candidate masks -> one pass over the images -> scores, the table, the pictures
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from segdiff.core.errors import InputError
+from segdiff.core.memory import PeakMemory
+from segdiff.inputs.image import one_line, read_image
+from segdiff.score.areas import IGNORE
+from segdiff.score.bounds import Bounds
+from segdiff.score.check import check_classes
+from segdiff.score.compare import CANDIDATE, REFERENCE, ImageResult, Summary, agreement, scored
+from segdiff.score.conclude import Terms, conclude, fraction
+from segdiff.score.files import Values, list_masks
+from segdiff.score.folder import Folder, classes_in, open_masks
+from segdiff.score.names import class_names
+from segdiff.score.pictures import Shown, write_gallery
+from segdiff.score.protocol import DATASET, LABEL_CENTRED, Frame, protocol_of, resized
+from segdiff.score.report import ScoreReport
+
+Progress = Callable[[str, int, int], None]
+"""``progress(phase, done, total)``"""
+
+PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+
+
+def score(
+    labels: str | Path,
+    reference_masks: str | Path,
+    candidate_masks: str | Path,
+    *,
+    reference_protocol: str = "dataset",
+    candidate_protocol: str = "image",
+    label_resize: str = "linear",
+    reference_score: float | None = None,
+    candidate_score: float | None = None,
+    ignore_index: int | None = IGNORE,
+    num_classes: int | None = None,
+    names: str | Path | Sequence[str] | None = None,
+    label_encoding: str | None = None,
+    reference_encoding: str | None = None,
+    candidate_encoding: str | None = None,
+    images: str | Path | None = None,
+    pictures: str | Path | None = None,
+    worst: int = 8,
+    progress: Progress | None = None,
+) -> ScoreReport:
+    """Score two folders of saved masks against labels, and split the gap between two scores into its causes.
+
+    labels, reference_masks, candidate_masks   folders whose files have the same names, whatever the suffix
+    reference_protocol, candidate_protocol   ``dataset``: areas summed over the data set at the label's size,
+                   as PaddleSeg does; ``image``: the mean of per-image IoU at the mask's size
+    label_resize   how ``image`` brings the label to the mask's size: ``linear`` (what ``cv2.resize`` does
+                   unasked), ``nearest``, ``nearest_exact``, ``area`` or ``cubic``
+    reference_score, candidate_score   the mIoU that were printed, in percent or as fractions
+    ignore_index   the label that does not count, or None
+    num_classes    by default as many as the labels have
+    names          of the classes: a sequence, a file with one a line, or ``a,b,c``
+    label_encoding, reference_encoding, candidate_encoding   what the values of the files mean: ``index``,
+                   ``binary``, ``paddleseg`` or ``voc``; by default the files show it
+    images         the folder of the original images, for the pictures
+    pictures       a folder to write pictures of the ``worst`` images to
+    worst          how many images are listed as the worst
+
+    Raises InputError where a folder or an option cannot be used, or no image is left. An image that cannot be
+    used is skipped and reported.
+    """
+    start = time.perf_counter()
+    terms = Terms(
+        protocol_of(reference_protocol, label_resize),
+        protocol_of(candidate_protocol, label_resize),
+        fraction(reference_score, "The reference's score"),
+        fraction(candidate_score, "The candidate's score"),
+    )
+    shown = (DATASET, protocol_of("image", label_resize))
+    with PeakMemory() as peak:
+        masks = Masks(
+            open_masks(labels, label_encoding),
+            open_masks(reference_masks, reference_encoding),
+            open_masks(candidate_masks, candidate_encoding),
+            list_masks(images, PICTURES) if images else {},
+        )
+        scorer = Scorer(
+            masks,
+            num_classes or classes_in(masks.labels, ignore_index),
+            ignore_index,
+            frames=(LABEL_CENTRED, *{p.frame: None for p in (*shown, *terms.protocols())}),
+        )
+        known = class_names(names, scorer.classes)
+        summary, bounds = scorer.run(worst, progress or (lambda phase, done, total: None))
+        sources = {REFERENCE: str(masks.reference), CANDIDATE: str(masks.candidate)}
+        report = conclude(summary, terms, shown, sources, known, bounds)
+        files = write_gallery(pictures, scorer.pictures(report.worst), known) if pictures else ()
+    return replace(
+        report,
+        remarks=tuple(scorer.remarks),
+        files=files,
+        timing_s={"score": round(time.perf_counter() - start, 3)},
+        peak_memory_mb=round(peak.bytes / 2**20, 1),
+    )
+
+
+@dataclass(frozen=True)
+class Masks:
+    """The three folders, and the original images by name."""
+
+    labels: Folder
+    reference: Folder
+    candidate: Folder
+    images: Mapping[str, Path]
+
+    def names(self) -> tuple[list[str], list[str]]:
+        """Names that all three folders have, and a line for each label and mask that lacks its partner."""
+        folders = (self.labels, self.reference, self.candidate)
+        every = sorted({name for folder in folders for name in folder.files})
+        lacking = {name: [f for f in folders if name not in f.files] for name in every}
+        shared = [name for name in every if not lacking[name]]
+        if not shared:
+            raise InputError(
+                f"No file has the same name in {', '.join(str(folder.path) for folder in folders)} "
+                f"(there is {', '.join(repr(next(iter(folder.files))) for folder in folders)})."
+            )
+        return shared, [
+            f"{name}: not in {' nor in '.join(str(folder.path) for folder in absent)}"
+            for name, absent in lacking.items()
+            if absent
+        ]
+
+
+@dataclass
+class Scorer:
+    """One pass over the images."""
+
+    masks: Masks
+    classes: int
+    ignore_index: int | None
+    frames: tuple[Frame, ...]
+    remarks: list[str] = field(default_factory=list)
+
+    def run(self, worst: int, progress: Progress) -> tuple[Summary, Bounds]:
+        """All images, one at a time."""
+        summary, bounds = Summary(worst), Bounds.none(self.classes)
+        shared, lonely = self.masks.names()
+        for problem in lonely:
+            summary.skip(problem)
+        for done, name in enumerate(shared):
+            progress("score", done, len(shared))
+            try:
+                label, *sides = self.read(name)
+                summary.add(self.result(name, label, *sides))
+                bounds.add(sides[0], label, self.ignore_index)
+            except InputError as error:
+                summary.skip(f"{name}: {one_line(error)}")
+        progress("score", len(shared), len(shared))
+        return summary, bounds
+
+    def read(self, name: str) -> tuple[Values, Values, Values]:
+        """Label, reference mask and candidate mask of one image, in class numbers that exist."""
+        masks = self.masks
+        label = masks.labels.read(name)
+        check_classes(label, self.classes, self.ignore_index, f"The label {masks.labels.files[name]}")
+        sides = []
+        for folder in (masks.reference, masks.candidate):
+            mask = folder.read(name)
+            check_classes(mask, self.classes, None, f"The mask {folder.files[name]}")
+            sides.append(mask)
+        return label, sides[0], sides[1]
+
+    def result(self, name: str, label: Values, reference: Values, candidate: Values) -> ImageResult:
+        """What one image says."""
+        areas = {
+            side: scored(mask, label, self.frames, self.classes, self.ignore_index)
+            for side, mask in ((REFERENCE, reference), (CANDIDATE, candidate))
+        }
+        return ImageResult(name, areas, agreement(reference, self.brought(candidate, reference)))
+
+    def brought(self, candidate: Values, reference: Values) -> Values:
+        """The candidate's mask at the reference's size."""
+        if candidate.shape != reference.shape and not self.remarks:
+            self.remarks.append(
+                f"The masks have different sizes ({show(reference)} and {show(candidate)}); to compare them, "
+                "the candidate's were resized to the reference's (nearest)."
+            )
+        return resized(candidate, reference.shape, "nearest")
+
+    def pictures(self, results: Sequence[ImageResult]) -> Iterator[Shown]:
+        """What there is to see of some images."""
+        for result in results:
+            _, reference, candidate = self.read(result.name)
+            image = self.masks.images.get(result.name)
+            original = read_image(image) if image else None
+            yield Shown(result.name, original, reference, self.brought(candidate, reference))
+
+
+def show(mask: Values) -> str:
+    """Height and width."""
+    return f"{mask.shape[0]}x{mask.shape[1]}"

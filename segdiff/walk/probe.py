@@ -1,0 +1,174 @@
+"""What does a segment do on given tensors, and is that right? The probe runs it, with edits, and judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from segdiff.align import Segment
+from segdiff.align.kinds import BOUNDED, kind_of
+from segdiff.core.edit import Edit
+from segdiff.core.errors import EngineError
+from segdiff.core.graph import Array, Graph
+from segdiff.core.metrics import Comparison, Metrics, compare_arrays
+from segdiff.core.thresholds import Thresholds
+from segdiff.engines import Blocks, Tensor
+from segdiff.engines.session import Candidate
+from segdiff.walk.judge import Judgement, disturbed, judge
+from segdiff.walk.rounding import roundings
+from segdiff.walk.steps import Form
+
+SEED = 20240501
+"""Of the disturbance; fixed, so that a verdict can be repeated."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What may run a segment of the candidate.
+
+    ``reference`` and ``graph`` are the graphs of both sides; ``feeds`` the candidate's inputs; ``forms``
+    dtype and shape of the candidate's own tensors, as the walk has seen them.
+    """
+
+    candidate: Candidate
+    reference: Graph
+    graph: Graph
+    blocks: Blocks
+    thresholds: Thresholds
+    feeds: Mapping[str, Tensor] = field(default_factory=dict)
+    forms: Mapping[str, Form] = field(default_factory=dict)
+
+    def run(
+        self,
+        segment: Segment,
+        feeds: Mapping[str, Tensor],
+        wanted: Iterable[str],
+        edits: tuple[Edit, ...] = (),
+    ) -> dict[str, Tensor]:
+        """The values ``wanted`` that the segment's nodes make of ``feeds``. Raises EngineError."""
+        return self.candidate.run(feeds, wanted, segment.nodes, edits)
+
+    def fitting(self, c: str, tensor: Tensor) -> Tensor:
+        """A reference tensor in the dtype and shape that the candidate has in its place."""
+        declared = np.dtype(self.graph.value(c).dtype or tensor.array.dtype)
+        dtype, shape = self.forms.get(c) or (declared, tensor.array.shape)
+        if tensor.array.dtype == dtype and tensor.array.shape == shape:
+            return tensor
+        array: Array = np.asarray(tensor.array, dtype=dtype)
+        return self.blocks.tensor(array.reshape(shape) if array.size == int(np.prod(shape)) else array)
+
+    def kinds(self, segment: Segment) -> set[str]:
+        """Kinds of the segment's ops, of both sides."""
+        theirs = {kind_of(self.graph.op(index)) for index in segment.ops}
+        return theirs | {kind_of(self.reference.op(index)) for index in segment.reference_ops}
+
+    def judged(
+        self,
+        segment: Segment,
+        comparison: Comparison,
+        output: tuple[int, ...],
+        inputs: list[tuple[int, ...]],
+        disturb: Callable[[], Comparison | None],
+    ) -> Judgement:
+        """Judge an isolated error of a segment; ``output`` and ``inputs`` are shapes of the run's tensors."""
+        kinds = self.kinds(segment)
+        return judge(
+            comparison,
+            self.thresholds,
+            lambda: None if "random" in kinds else disturb(),
+            bounded=bool(kinds & BOUNDED),
+            roundings=roundings(self.graph, segment.ops, inputs, output),
+        )
+
+    def disturb(
+        self,
+        segment: Segment,
+        c: str,
+        undisturbed: Array,
+        feeds: Mapping[str, Tensor],
+        edits: tuple[Edit, ...] = (),
+    ) -> Comparison | None:
+        """What the last bit of the segment's inputs does to its output ``c``; None where it does not run."""
+        shaken = {
+            name: self.blocks.tensor(disturbed(tensor.array, SEED + place))
+            for place, (name, tensor) in enumerate(feeds.items())
+        }
+        try:
+            got = self.run(segment, shaken, [c], edits)
+        except EngineError:
+            return None
+        return compare_arrays(undisturbed, got[c].array)
+
+    def bench(self, segment: Segment, tensors: Mapping[str, Tensor]) -> Bench:
+        """The segment between the reference's ``tensors``, by the reference's names."""
+        feeds = {c: self.fitting(c, tensors[r]) for r, c in segment.inputs if r in tensors}
+        truth = {c: tensors[r] for r, c in segment.outputs if r in tensors}
+        return Bench(self, segment, feeds, truth)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a segment does with some edits. ``agrees``: no output crosses the walk's own threshold.
+
+    ``problem`` says why it could not run, else None; ``comparisons`` are by the candidate's value.
+    """
+
+    agrees: bool
+    comparisons: Mapping[str, Comparison]
+    problem: str | None = None
+
+    @property
+    def error(self) -> float:
+        """The largest relative L2 error of an output; infinite where it did not run or has another shape."""
+        if self.problem or any(c.mismatch for c in self.comparisons.values()):
+            return float("inf")
+        return max((_relative(c) for c in self.comparisons.values()), default=0.0)
+
+    @property
+    def worst(self) -> Metrics | None:
+        """The metrics of the output that errs most."""
+        found = sorted(self.comparisons.values(), key=lambda c: (c.mismatch is not None, _relative(c)))
+        return found[-1].metrics if found else None
+
+
+def _relative(comparison: Comparison) -> float:
+    value = comparison.changed if comparison.discrete else comparison.metrics.rel_l2
+    return float("inf") if np.isnan(value) else float(value)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One segment with the reference's tensors: ``feeds`` by the candidate's value, ``truth`` as well."""
+
+    probe: Probe
+    segment: Segment
+    feeds: Mapping[str, Tensor]
+    truth: Mapping[str, Tensor]
+
+    def run(self, wanted: Iterable[str], edits: tuple[Edit, ...] = ()) -> dict[str, Tensor]:
+        """Values of the segment on the reference's tensors. Raises EngineError."""
+        return self.probe.run(self.segment, self.feeds, wanted, edits)
+
+    def attempt(self, edits: tuple[Edit, ...] = ()) -> Trial:
+        """Run with the edits; an edit that onnxruntime refuses is a trial with a problem."""
+        wanted = [c for _, c in self.segment.outputs if c in self.truth]
+        try:
+            got = self.run(wanted, edits)
+        except EngineError as error:
+            return Trial(False, {}, str(error))
+        comparisons = {c: compare_arrays(self.truth[c].array, got[c].array) for c in wanted}
+        faults = [self._judged(c, got[c], comparisons[c], edits).fault for c in wanted]
+        return Trial(not any(faults), comparisons)
+
+    def _judged(self, c: str, got: Tensor, comparison: Comparison, edits: tuple[Edit, ...]) -> Judgement:
+        probe, segment = self.probe, self.segment
+        shapes = [tensor.array.shape for tensor in self.feeds.values()]
+        return probe.judged(
+            segment,
+            comparison,
+            self.truth[c].array.shape,
+            shapes,
+            lambda: probe.disturb(segment, c, got.array, self.feeds, edits),
+        )

@@ -1,0 +1,45 @@
+"""How often must the reference run again? Once, for all that the proofs ask of it: what came is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from segdiff.engines import Engine, Tensor
+
+
+@dataclass
+class ReferenceTensors:
+    """A way to run the reference again that remembers up to ``budget`` bytes of what it was told to keep.
+
+    ``feeds`` are the reference's inputs.
+    """
+
+    engine: Engine
+    feeds: Mapping[str, Tensor]
+    budget: int
+    held: dict[str, Tensor] = field(default_factory=dict)
+    wanted: set[str] = field(default_factory=set)
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Remember these values when they come by."""
+        self.wanted.update(names)
+
+    def __call__(self, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+        """The values named, from memory or from one more run (which brings what is to be kept, too).
+
+        Raises EngineError where the reference has to run and fails.
+        """
+        asked = set(names)
+        known = {name: tensor for name, tensor in (*self.feeds.items(), *self.held.items()) if name in asked}
+        yield from known.items()
+        missing = asked - known.keys()
+        if not missing:
+            return
+        keeping = self.wanted - self.held.keys() - self.feeds.keys()
+        for name, tensor in self.engine.stream(self.feeds, missing | keeping):
+            if name in self.wanted and tensor.nbytes <= self.budget:
+                self.held[name] = tensor
+                self.budget -= tensor.nbytes
+            if name in missing:
+                yield name, tensor

@@ -1,0 +1,72 @@
+"""What is known once both models have walked? The run: what may be asked further, and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from segdiff.align import Alignment
+from segdiff.core.thresholds import Thresholds
+from segdiff.engines import Tensor
+from segdiff.engines.session import Engines
+from segdiff.walk.probe import Probe
+from segdiff.walk.reference_tensors import ReferenceTensors
+from segdiff.walk.steps import Step, Walk
+from segdiff.walk.walker import walk_through
+
+
+@dataclass(frozen=True)
+class Run:
+    """A walk, with what ran it.
+
+    ``probe`` runs segments of the candidate, ``reference`` the reference once more; ``alignment`` and
+    ``walk`` are what is known so far; ``hidden`` are reference values that its engine cannot show.
+    """
+
+    probe: Probe
+    reference: ReferenceTensors
+    alignment: Alignment
+    walk: Walk
+    hidden: frozenset[str] = frozenset()
+
+    @property
+    def origins(self) -> tuple[Step, ...]:
+        """The steps that err on equal inputs, in walk order."""
+        return tuple(step for step in self.walk.steps if step.is_origin)
+
+    @property
+    def outputs(self) -> tuple[tuple[str, str], ...]:
+        """The model outputs that have a partner, (reference, candidate)."""
+        pairs = self.alignment.pairs
+        return tuple((r, pairs[r]) for r in self.alignment.reference.outputs if r in pairs)
+
+
+def walked(
+    engines: Engines,
+    alignment: Alignment,
+    feeds: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
+    thresholds: Thresholds,
+    memory: int,
+    progress: Callable[[int], None],
+) -> Run:
+    """Walk both models side by side, every segment on equal inputs.
+
+    ``feeds`` are the inputs of the reference and of the candidate, ``memory`` the bytes of reference tensors
+    that may be kept for the proofs.
+    """
+    graphs = alignment.reference.graph, alignment.candidate.graph
+    probe = Probe(engines.candidate, *graphs, engines.blocks, thresholds, feeds[1])
+    needed = {r for s in alignment.segments for r, _ in (*s.inputs, *s.outputs) if r and r not in feeds[0]}
+    stream = engines.reference.stream(feeds[0], needed)
+    walk = walk_through(probe, stream, alignment.segments, feeds[0], progress)
+    reference = ReferenceTensors(engines.reference, feeds[0], memory)
+    for step in walk.steps:
+        reference.keep(ends_of(step) if step.is_origin else ())
+    reference.keep(alignment.reference.outputs)
+    hidden = engines.hidden(graphs[0])
+    return Run(replace(probe, forms=walk.forms), reference, alignment, walk, hidden)
+
+
+def ends_of(step: Step) -> set[str]:
+    """The reference's values at both ends of a segment."""
+    return {r for r, _ in (*step.segment.inputs, *step.segment.outputs) if r}

@@ -1,0 +1,68 @@
+"""What does a walk measure? One step a segment, two errors a pair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from segdiff.align import Segment
+from segdiff.core.metrics import Comparison
+from segdiff.engines import Tensor
+from segdiff.walk.judge import Judgement
+
+Form = tuple[np.dtype[Any], tuple[int, ...]]
+"""dtype and shape of a tensor."""
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """The two errors of one pair; None where a run that was needed failed.
+
+    ``digest`` (of a faulty pair) tells whether the reference repeats itself on a second run; ``mask_changed``
+    (of a model output) is the share of pixels whose class the candidate changes.
+    """
+
+    reference: str
+    candidate: str
+    shape: tuple[int, ...]
+    cumulative: Comparison | None
+    isolated: Comparison | None
+    judgement: Judgement | None
+    digest: int | None = None
+    mask_changed: float | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One segment with what was measured. ``problem`` says why a part is unknown, else None."""
+
+    segment: Segment
+    pairs: tuple[PairResult, ...]
+    problem: str | None = None
+
+    @property
+    def is_origin(self) -> bool:
+        """Whether the segment errs on equal inputs."""
+        return any(pair.judgement is not None and pair.judgement.fault for pair in self.pairs)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Every segment's step, in the order walked; ``problem`` says what stopped the reference, else None.
+
+    ``forms`` are dtype and shape of the candidate's own tensors, by name; ``ends`` the outputs of both models
+    as they came, (reference's, candidate's), by the candidate's name.
+    """
+
+    steps: tuple[Step, ...]
+    problem: str | None = None
+    forms: Mapping[str, Form] = field(default_factory=dict, repr=False, compare=False)
+    ends: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def diverges(self) -> bool:
+        """Whether any segment errs on equal inputs."""
+        return any(step.is_origin for step in self.steps)

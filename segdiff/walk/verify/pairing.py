@@ -1,0 +1,203 @@
+"""Which values of a region are one another? Those that hold the same numbers from the same inputs on."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+
+import networkx as nx
+import numpy as np
+
+from segdiff.align import Segment
+from segdiff.align.view import view_of
+from segdiff.core.errors import EngineError
+from segdiff.core.graph import Graph
+from segdiff.core.metrics import compare_arrays
+from segdiff.engines import Tensor
+from segdiff.walk.run import Run
+from segdiff.walk.verify.regions import Region
+
+LARGEST_REGION = 1 << 30
+"""Bytes of reference tensors that a region may hold at once; a larger one is left as it is."""
+
+SAME_REL_L2 = 1e-4
+SAME_MAX_REL = 1e-3
+"""Two tensors computed from the same inputs count as one value below both: far above rounding (4e-5 at the
+most in measured segments), far below what unrelated tensors reach."""
+
+
+def mend(
+    region: Region,
+    run: Run,
+    pairs: dict[str, str],
+    evidence: dict[str, tuple[str, ...]],
+) -> None:
+    """Pair the region's values by what they hold, and drop the pairs that this refutes, in place."""
+    truth = _reference_tensors(region, run)
+    feeds = {c: run.probe.fitting(c, truth[r]) for r, c in region.inputs if r in truth}
+    got = run.probe.candidate.run(feeds, region.candidate_values, region.nodes)
+    proven = _same_values(region, truth, got, pairs, run.probe.reference, run.probe.graph)
+    for r, c in proven.items():
+        _unpair(pairs, evidence, r, c)
+        pairs[r] = c
+        evidence[r] = (*evidence.get(r, ()), "values")
+    for r, c in _refuted(region, proven, run):
+        if pairs.get(r) == c:
+            del pairs[r]
+            evidence.pop(r, None)
+    _bridge(region, run, truth, pairs, evidence, frozenset(proven))
+    _uncross(region, run, truth, pairs, evidence)
+
+
+def _reference_tensors(region: Region, run: Run) -> dict[str, Tensor]:
+    wanted = dict.fromkeys([r for r, _ in region.inputs if r] + list(region.reference_values))
+    held: dict[str, Tensor] = {}
+    total = 0
+    for name, tensor in run.reference(wanted):
+        held[name] = tensor
+        total += tensor.nbytes
+        if total > LARGEST_REGION:
+            raise EngineError("the region is too large to be held in memory")
+    return held
+
+
+def _same_values(
+    region: Region,
+    truth: Mapping[str, Tensor],
+    got: Mapping[str, Tensor],
+    pairs: Mapping[str, str],
+    reference: Graph,
+    candidate: Graph,
+) -> dict[str, str]:
+    """Reference -> candidate values of the region that hold the same numbers; the closest wins.
+
+    Outputs of one op are not exchanged for that where all that read them agree as they are: then the op has
+    exchanged them, and is to blame. Two outputs of the models that are one another's partners are only ever
+    exchanged for outputs: an operator lost or added at the very end would have nothing to be judged by.
+    """
+    backward = {c: r for r, c in pairs.items()}
+    finals = final_pairs(reference, candidate, pairs)
+    last = frozenset(finals.values())
+    rated = []
+    only, read = region.lost_work(), region.read()
+    for place, c in enumerate(region.candidate_values):
+        for r in region.reference_values:
+            if c in only and r not in only[c]:
+                continue
+            if r not in truth or truth[r].array.size != got[c].array.size:
+                continue
+            if c not in read and siblings(reference, r, backward.get(c, r)):
+                continue
+            if (r in finals) != (c in last):
+                continue
+            found = compare_arrays(truth[r].array.reshape(-1), got[c].array.reshape(-1))
+            metrics = found.metrics
+            if truth[r].array.any() and metrics.rel_l2 <= SAME_REL_L2 and metrics.max_rel <= SAME_MAX_REL:
+                rated.append((backward.get(c) != r, metrics.rel_l2, place, r, c))
+    proven: dict[str, str] = {}
+    for _, _, _, r, c in sorted(rated):
+        if r not in proven and c not in proven.values():
+            proven[r] = c
+    return proven
+
+
+def final_pairs(reference: Graph, candidate: Graph, pairs: Mapping[str, str]) -> dict[str, str]:
+    """The pairs that are outputs of both models."""
+    ours, theirs = (frozenset(view_of(graph).outputs) for graph in (reference, candidate))
+    return {r: c for r, c in pairs.items() if r in ours and c in theirs}
+
+
+def siblings(graph: Graph, one: str, other: str) -> bool:
+    """Whether two values are different outputs of one op."""
+    op = graph.producer.get(one)
+    return op is not None and one != other and other in op.outputs
+
+
+def _unpair(pairs: dict[str, str], evidence: dict[str, tuple[str, ...]], r: str, c: str) -> None:
+    for other in [o for o, partner in pairs.items() if (partner == c) != (o == r)]:
+        del pairs[other]
+        evidence.pop(other, None)
+
+
+def _refuted(region: Region, proven: Mapping[str, str], run: Run) -> Iterator[tuple[str, str]]:
+    """Pairs with a wound on both sides although a later value of the region comes out right."""
+    entered = {pair for step in region.steps for pair in step.segment.inputs}
+    flow = run.probe.graph.flow
+    right = set(proven.values())
+    for step in region.steps:
+        for r, c in step.segment.outputs:
+            if (r, c) in entered and proven.get(r) != c and right & nx.descendants(flow, c):
+                yield r, c
+
+
+def _bridge(
+    region: Region,
+    run: Run,
+    truth: Mapping[str, Tensor],
+    pairs: dict[str, str],
+    evidence: dict[str, tuple[str, ...]],
+    proven: frozenset[str],
+) -> None:
+    """Behind a fault no value tells its partner: try the partners that make the next segment agree."""
+    for behind in region.steps:
+        for r, c in behind.segment.inputs:
+            if (r, c) in region.inputs or r in proven or pairs.get(r) != c:
+                continue
+            for other in region.reference_values:
+                free = other not in proven and other != r and other in truth
+                if free and _accepts(behind.segment, run, truth, pairs, (other, c)):
+                    _unpair(pairs, evidence, other, c)
+                    pairs[other] = c
+                    evidence[other] = ("values behind it",)
+                    break
+
+
+def _uncross(
+    region: Region,
+    run: Run,
+    truth: Mapping[str, Tensor],
+    pairs: dict[str, str],
+    evidence: dict[str, tuple[str, ...]],
+) -> None:
+    """Two readers of one op err, and agree with its outputs exchanged: then that op has exchanged them.
+
+    One fault explains more than two, so the pairs are crossed and the blame goes to the op that both read.
+    """
+    for step, other in itertools.combinations(region.steps, 2):
+        for (r, c), (q, d) in itertools.product(step.segment.inputs, other.segment.inputs):
+            exchanged = r != q and siblings(run.probe.graph, c, d) and pairs.get(r) == c and pairs.get(q) == d
+            if (
+                exchanged
+                and _accepts(step.segment, run, truth, pairs, (q, c))
+                and _accepts(other.segment, run, truth, pairs, (r, d))
+            ):
+                pairs[r], pairs[q] = d, c
+                evidence[r] = evidence[q] = ("values behind it",)
+                return
+
+
+def _accepts(
+    segment: Segment,
+    run: Run,
+    truth: Mapping[str, Tensor],
+    pairs: Mapping[str, str],
+    trial: tuple[str, str],
+) -> bool:
+    """Whether a segment agrees when one input is paired differently."""
+    partner = {c: r for r, c in segment.inputs} | {trial[1]: trial[0]}
+    if truth[trial[0]].array.size != int(np.prod(run.probe.forms.get(trial[1], (None, (-1,)))[1])):
+        return False
+    if any(r not in truth for r in partner.values()):
+        return False
+    feeds = {c: run.probe.fitting(c, truth[r]) for c, r in partner.items()}
+    try:
+        got = run.probe.candidate.run(feeds, [c for _, c in segment.outputs], segment.nodes)
+    except EngineError:
+        return False
+    for r, c in segment.outputs:
+        if r not in truth or truth[r].array.size != got[c].array.size:
+            return False
+        metrics = compare_arrays(truth[r].array.reshape(-1), got[c].array.reshape(-1)).metrics
+        if metrics.rel_l2 > SAME_REL_L2 or metrics.max_rel > SAME_MAX_REL:
+            return False
+    return True

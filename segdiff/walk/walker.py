@@ -1,0 +1,247 @@
+"""How do both models walk side by side? The reference streams its values; each segment runs when it can.
+
+As soon as the reference's tensors at both ends of a segment are there, the candidate's segment runs twice:
+on the candidate's own tensors (what the user's model does, the *cumulative* error) and on the reference's
+(same inputs on both sides, the *isolated* error). Tensors are let go when no later segment needs them, so
+memory follows what is alive at one moment and not the sum of all activations.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from segdiff.align import Segment
+from segdiff.align.view import view_of
+from segdiff.core.errors import EngineError
+from segdiff.core.graph import Array
+from segdiff.core.metrics import compare_arrays
+from segdiff.engines import Tensor
+from segdiff.walk.probe import Probe
+from segdiff.walk.steps import Form, PairResult, Step, Walk
+
+
+def walk_through(
+    probe: Probe,
+    reference: Iterator[tuple[str, Tensor]],
+    segments: tuple[Segment, ...],
+    feeds: Mapping[str, Tensor],
+    progress: Callable[[int], None],
+) -> Walk:
+    """Walk the segments, one step each.
+
+    ``reference`` streams the reference's values by name, ``feeds`` are its inputs; the candidate starts from
+    ``probe.feeds`` (its own tensors are left out where that is empty). Never raises for what an engine does:
+    a segment that fails is unknown with the reason, and what stops the reference is the walk's ``problem``.
+    """
+    return _Walker(probe, forms=dict(probe.forms)).walk(reference, segments, feeds, progress)
+
+
+@dataclass
+class _Walker:
+    """The state of one walk: tensors alive on both sides, and how often each will still be needed."""
+
+    start: Probe
+    forms: dict[str, Form]
+    reference_live: dict[str, Tensor] = field(default_factory=dict)
+    own_live: dict[str, Tensor] = field(default_factory=dict)
+    exact: set[str] = field(default_factory=set)
+    needs: Counter[str] = field(default_factory=Counter)
+    own_needs: Counter[str] = field(default_factory=Counter)
+    ends: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+
+    @cached_property
+    def probe(self) -> Probe:
+        """The probe, which learns the forms as the walk goes on."""
+        return replace(self.start, forms=self.forms)
+
+    def walk(
+        self,
+        reference: Iterator[tuple[str, Tensor]],
+        segments: tuple[Segment, ...],
+        feeds: Mapping[str, Tensor],
+        progress: Callable[[int], None],
+    ) -> Walk:
+        """Every segment's step."""
+        waiting = Waiting(segments)
+        for segment in segments:
+            self.needs.update({r for r, _ in (*segment.inputs, *segment.outputs)})
+            self.own_needs.update({c for _, c in segment.inputs})
+        own = self.start.feeds
+        self.own_live.update(own)
+        self.forms.update({c: (tensor.array.dtype, tensor.array.shape) for c, tensor in own.items()})
+        self.exact.update(own)
+        steps: dict[int, Step] = {}
+        problem = None
+        try:
+            for name, tensor in _chain(feeds, reference):
+                if name not in self.needs:
+                    continue
+                self.reference_live[name] = tensor
+                del tensor
+                queue = deque(waiting.ready(name))
+                while queue:
+                    number = queue.popleft()
+                    steps[number] = self._step(segments[number])
+                    queue += waiting.ready(number)
+                    progress(len(steps))
+        except EngineError as error:
+            problem = str(error)
+        for number, segment in enumerate(segments):
+            steps.setdefault(number, _unknown(segment, problem or "the reference did not deliver its values"))
+        found = tuple(steps[number] for number in range(len(segments)))
+        return Walk(found, problem, self.forms, self.ends)
+
+    def _step(self, segment: Segment) -> Step:
+        try:
+            step = self._measure(segment)
+        except EngineError as error:
+            step = _unknown(segment, str(error))
+        self._let_go(segment)
+        return step
+
+    def _measure(self, segment: Segment) -> Step:
+        wanted = [c for _, c in segment.outputs]
+        own, problem = None, None
+        if all(c in self.own_live for _, c in segment.inputs):
+            try:
+                own = self.probe.run(segment, {c: self.own_live[c] for _, c in segment.inputs}, wanted)
+                self.own_live.update({c: own[c] for c in wanted if self.own_needs[c] > 0})
+                self.forms.update({c: (own[c].array.dtype, own[c].array.shape) for c in wanted})
+            except EngineError as error:
+                problem = str(error)
+            self._let_own_inputs_go(segment)
+        if own is not None and all(c in self.exact for _, c in segment.inputs):
+            isolated = own
+        else:
+            isolated = self.probe.run(segment, self._isolated_feeds(segment), wanted)
+        pairs = tuple(self._pair(segment, r, c, own, isolated) for r, c in segment.outputs)
+        return Step(segment, pairs, problem)
+
+    def _pair(
+        self, segment: Segment, r: str, c: str, own: dict[str, Tensor] | None, isolated: dict[str, Tensor]
+    ) -> PairResult:
+        truth = self.reference_live[r].array
+        alone = compare_arrays(truth, isolated[c].array)
+        together = alone if own is isolated else None
+        if own is not None and together is None:
+            together = compare_arrays(truth, own[c].array)
+        if together is not None and together.metrics.max_abs == 0.0:
+            self.exact.add(c)
+            self._hold_once(r, c)
+        judgement = self.probe.judged(
+            segment,
+            alone,
+            truth.shape,
+            self._input_shapes(segment),
+            lambda: self.probe.disturb(segment, c, isolated[c].array, self._isolated_feeds(segment)),
+        )
+        digest = digest_of(truth) if judgement.fault else None
+        changed = None
+        if own is not None and c in self.graph_outputs:
+            self.ends[c] = self.reference_live[r], self.own_live.get(c, own[c])
+            changed = mask_changed(truth, own[c].array)
+        return PairResult(r, c, truth.shape, together, alone, judgement, digest, changed)
+
+    def _input_shapes(self, segment: Segment) -> list[tuple[int, ...]]:
+        return [self.reference_live[r].array.shape for r, _ in segment.inputs if r in self.reference_live]
+
+    @cached_property
+    def graph_outputs(self) -> frozenset[str]:
+        """The candidate's outputs, and what they repeat."""
+        return frozenset(view_of(self.start.graph).outputs)
+
+    def _isolated_feeds(self, segment: Segment) -> dict[str, Tensor]:
+        return {c: self._as_candidate(r, c) for r, c in segment.inputs}
+
+    def _as_candidate(self, r: str, c: str) -> Tensor:
+        """The reference's tensor in the shape and type that the candidate has in its place."""
+        tensor = self.reference_live.get(r)
+        if tensor is None:
+            if c not in self.own_live:
+                raise EngineError(f"no tensor is known for {c!r}")
+            return self.own_live[c]  # a model input that the reference does not have
+        return self.probe.fitting(c, tensor)
+
+    def _let_own_inputs_go(self, segment: Segment) -> None:
+        """Let go of the candidate's tensors that nothing reads after its own run of the segment.
+
+        One that the reference lacks stays: the isolated run needs it too.
+        """
+        for c in {c for r, c in segment.inputs if r in self.reference_live}:
+            if self.own_needs[c] <= 1:
+                self.own_live.pop(c, None)
+
+    def _hold_once(self, r: str, c: str) -> None:
+        """Of two equal tensors hold the reference's alone."""
+        ours, theirs = self.reference_live[r], self.own_live.get(c)
+        if theirs and (ours.array.dtype, ours.array.shape) == (theirs.array.dtype, theirs.array.shape):
+            self.own_live[c] = ours
+
+    def _let_go(self, segment: Segment) -> None:
+        for r in {r for r, _ in (*segment.inputs, *segment.outputs)}:
+            self.needs[r] -= 1
+            if self.needs[r] <= 0:
+                self.reference_live.pop(r, None)
+        for c in {c for _, c in segment.inputs}:
+            self.own_needs[c] -= 1
+            if self.own_needs[c] <= 0:
+                self.own_live.pop(c, None)
+
+
+class Waiting:
+    """Which segments can run? Those whose reference tensors are there and whose predecessors have run."""
+
+    def __init__(self, segments: tuple[Segment, ...]) -> None:
+        maker = {pair: number for number, segment in enumerate(segments) for pair in segment.outputs}
+        self.missing: list[set[str | int]] = []
+        self.waiters: dict[str | int, list[int]] = defaultdict(list)
+        for number, segment in enumerate(segments):
+            values: set[str | int] = {r for r, _ in (*segment.inputs, *segment.outputs) if r}
+            values.update(maker[pair] for pair in segment.inputs if pair in maker)
+            self.missing.append(values)
+            for needed in values:
+                self.waiters[needed].append(number)
+
+    def ready(self, arrived: str | int) -> list[int]:
+        """The segments that only waited for this value, or for this segment to have run; in order."""
+        done = []
+        for number in self.waiters.pop(arrived, ()):
+            self.missing[number].discard(arrived)
+            if not self.missing[number]:
+                done.append(number)
+        return done
+
+
+def digest_of(array: Array) -> int:
+    """A checksum of an array's bytes."""
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+
+
+def mask_changed(reference: Array, candidate: Array) -> float | None:
+    """Share of pixels whose class differs; None where the tensor is not a map of classes.
+
+    Integers are classes already; of a float ``(N, C, H, W)`` with C > 1 the class is the argmax over C.
+    """
+    if reference.shape != candidate.shape or reference.size == 0 or reference.ndim < 3:
+        return None
+    if reference.dtype.kind in "iu":
+        return float(np.mean(reference != candidate))
+    if reference.ndim != 4 or reference.shape[1] < 2:
+        return None
+    return float(np.mean(reference.argmax(axis=1) != candidate.argmax(axis=1)))
+
+
+def _chain(feeds: Mapping[str, Tensor], stream: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+    yield from feeds.items()
+    yield from stream
+
+
+def _unknown(segment: Segment, problem: str) -> Step:
+    pairs = tuple(PairResult(r, c, (), None, None, None) for r, c in segment.outputs)
+    return Step(segment, pairs, problem)

@@ -1,0 +1,246 @@
+"""Wrong pairs are healed, and a fault beside them is found: the alignment is sabotaged, the rest is real."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import ModelProto
+
+import segdiff
+from segdiff.align import Alignment, cut
+from segdiff.core.answer import Report
+from segdiff.core.graph import Graph
+from tests import models
+from tests.models import Net, find_node, segmenter, with_attribute
+
+Sabotage = Callable[[dict[str, str]], dict[str, str]]
+Locate = Callable[[ModelProto, ModelProto, Sabotage], Report]
+
+
+@pytest.fixture
+def locate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Locate:
+    """``segdiff.locate`` with its pairs replaced after they were found."""
+
+    def run(ours: ModelProto, theirs: ModelProto, sabotage: Sabotage) -> Report:
+        module = sys.modules["segdiff.locate"]
+        honest = module.align
+
+        def align(reference: Graph, candidate: Graph) -> Alignment:
+            found = honest(reference, candidate)
+            pairs = sabotage(dict(found.pairs))
+            assert pairs != found.pairs, "nothing was sabotaged"
+            evidence = {
+                r: ("sabotage",) if pairs[r] != found.pairs.get(r) else found.evidence[r] for r in pairs
+            }
+            segments = cut(found.reference, found.candidate, pairs)
+            return replace(found, pairs=pairs, evidence=evidence, segments=segments)
+
+        monkeypatch.setattr(module, "align", align)
+        files = [
+            models.save(model, tmp_path / f"{side}.onnx") for side, model in (("r", ours), ("c", theirs))
+        ]
+        return segdiff.locate(*files, models.image(), timeout=60)
+
+    segdiff.locate  # noqa: B018 - imports the module
+    return run
+
+
+def swapped(first: str, second: str) -> Sabotage:
+    return lambda pairs: pairs | {first: pairs[second], second: pairs[first]}
+
+
+def without(*names: str) -> Sabotage:
+    return lambda pairs: {r: c for r, c in pairs.items() if r not in names}
+
+
+def shifted(*names: str) -> Sabotage:
+    """Each value gets the partner of the next one, the last one gets none."""
+
+    def change(pairs: dict[str, str]) -> dict[str, str]:
+        moved = {r: pairs[after] for r, after in pairwise(names)}
+        return {r: c for r, c in pairs.items() if r not in names} | moved
+
+    return change
+
+
+def branches() -> ModelProto:
+    """Two branches that look alike, with weights of their own, joined by a concat that tells them apart."""
+    net = Net()
+    made = [net.node("Relu", net.conv("x", (3, 4)), outputs=[f"relu_{side}"]) for side in "ab"]
+    deep = [net.node("Sigmoid", net.conv(x, (4, 4)), outputs=[f"deep_{x}"]) for x in made]
+    return net.model(net.node("Softmax", net.conv(net.node("Concat", *deep, axis=1), (8, 3)), axis=1))
+
+
+def tower() -> ModelProto:
+    """A chain whose values all have one shape."""
+    net = Net()
+    x = net.conv("x", (3, 4))
+    for number in range(3):
+        x = net.node("Relu", net.batch_norm(x, 4), outputs=[f"relu{number}"])
+        x = net.node("Conv", x, net.weight(4, 4, 3, 3), pads=[1] * 4, outputs=[f"conv{number}"])
+    return net.model(net.node("Softmax", x, axis=1))
+
+
+def healed(report: Report) -> bool:
+    """No origin is left, and every pair left is of one name."""
+    assert report.verdict == "agrees", (
+        report.sentence,
+        [(p.reference, p.candidate, p.state) for p in report.pairs],
+    )
+    assert [(p.reference, p.candidate) for p in report.pairs if p.reference != p.candidate] == []
+    assert all(pair.cumulative is not None and pair.isolated is not None for pair in report.pairs)
+    return True
+
+
+def found_at(report: Report, *names: str) -> bool:
+    """The origins are the segments that end in these values, and each is one operator."""
+    ends = [origin.pair.candidate for origin in report.origins]
+    assert ends == list(names), (report.sentence, ends)
+    assert report.verdict == "diverges"
+    for origin in report.origins:
+        assert (len(origin.candidate_nodes), len(origin.reference_ops)) == (1, 1)
+        assert origin.pair.reference == origin.pair.candidate
+    return True
+
+
+# --- a healthy model
+
+
+def test_two_swapped_pairs(locate: Locate) -> None:
+    net = branches()
+    report = locate(net, net, swapped("relu_a", "relu_b"))
+    assert healed(report)
+    mended = {pair.reference: pair.evidence for pair in report.pairs}
+    for name in ("relu_a", "relu_b"):
+        assert mended[name][-1].startswith("values")
+
+
+def test_two_swapped_pairs_in_a_row(locate: Locate) -> None:
+    net = branches()
+    report = locate(
+        net,
+        net,
+        lambda pairs: swapped("deep_relu_a", "deep_relu_b")(swapped("relu_a", "relu_b")(pairs)),
+    )
+    assert healed(report)
+
+
+def test_two_values_of_a_chain_swapped(locate: Locate) -> None:
+    net = tower()
+    assert healed(locate(net, net, swapped("relu0", "relu1")))
+
+
+@pytest.mark.parametrize(
+    "names", [("relu0", "conv0"), ("conv0", "relu1", "conv1"), ("relu0", "relu1", "relu2")]
+)
+def test_pairs_that_are_shifted_along_a_chain(names: tuple[str, ...], locate: Locate) -> None:
+    net = tower()
+    assert healed(locate(net, net, shifted(*names)))
+
+
+# --- a fault
+
+
+def test_a_fault_beside_swapped_pairs_is_the_only_origin(locate: Locate) -> None:
+    ours = branches()
+    theirs = models.copied(ours)
+    find_node(theirs, "Sigmoid", 0).op_type = "Tanh"
+    assert found_at(locate(ours, theirs, swapped("relu_a", "relu_b")), "deep_relu_a")
+
+
+def test_a_fault_in_front_of_a_shifted_pair(locate: Locate) -> None:
+    ours = tower()
+    theirs = with_attribute(ours, "BatchNormalization", 0, epsilon=0.5)
+    norm = find_node(ours, "BatchNormalization", 0).output[0]
+    assert found_at(locate(ours, theirs, shifted("relu1", "conv1")), norm)
+
+
+def test_a_fault_in_a_wide_segment_is_narrowed_to_its_operator(locate: Locate) -> None:
+    ours = tower()
+    theirs = with_attribute(ours, "BatchNormalization", 1, epsilon=0.5)
+    norm = find_node(ours, "BatchNormalization", 1).output[0]
+    report = locate(ours, theirs, without(norm, "relu0", "conv0", "relu1", "conv1"))
+    assert report.verdict == "diverges"
+    assert len(report.origins) == 1
+    (origin,) = report.origins
+    assert norm in [name for node in origin.candidate_nodes for name in node.outputs]
+    assert len(origin.candidate_nodes) <= 4  # of eight
+
+
+def test_a_swap_that_is_real_is_blamed_and_not_healed_away(locate: Locate) -> None:
+    """The candidate joins the branches in the other order; the pairs of another place are wrong besides."""
+    ours = branches()
+    theirs = models.copied(ours)
+    concat = find_node(theirs, "Concat")
+    concat.input[0], concat.input[1] = concat.input[1], concat.input[0]
+    assert found_at(locate(ours, theirs, swapped("relu_a", "relu_b")), concat.output[0])
+
+
+def test_two_faults_with_a_wrong_pair_between_them(locate: Locate) -> None:
+    ours = tower()
+    theirs = with_attribute(ours, "BatchNormalization", 0, epsilon=0.5)
+    theirs = with_attribute(theirs, "BatchNormalization", 2, epsilon=0.5)
+    norms = [find_node(ours, "BatchNormalization", place).output[0] for place in (0, 2)]
+    assert found_at(locate(ours, theirs, shifted("relu1", "conv1")), *norms)
+
+
+def test_wrong_pairs_all_over_a_network_with_a_fault(locate: Locate) -> None:
+    ours = segmenter()
+    theirs = with_attribute(ours, "LeakyRelu", alpha=0.4)
+    projections = [node.output[0] for node in ours.graph.node if node.op_type == "MatMul"][:3]
+    leaky = find_node(ours, "LeakyRelu").output[0]
+    assert found_at(locate(ours, theirs, swapped(projections[0], projections[2])), leaky)
+
+
+def test_nodes_too_many_at_the_very_end(tmp_path: Path) -> None:
+    """The reference's output equals a value in front of them; it must not become that value's partner."""
+
+    def ending(factor: float) -> ModelProto:
+        net = Net()
+        whole = net.node("Abs", net.conv("x", (3, 4)), outputs=["whole"])
+        if factor != 1:
+            whole = net.node("Add", net.node("Mul", whole, net.constant(factor)), net.constant(0.25))
+        return net.model(whole)
+
+    files = [models.save(ending(f), tmp_path / f"{f}.onnx") for f in (1, 1.5)]
+    report = segdiff.locate(*files, models.image(), timeout=60)
+    assert report.verdict == "diverges", report.sentence
+    assert [node.type for node in report.origins[0].candidate_nodes][-2:] == ["Mul", "Add"]
+
+
+def test_nodes_lost_at_the_very_end(tmp_path: Path) -> None:
+    """The candidate's output equals an inner value of the reference: still it is not right."""
+
+    def ending(more: bool) -> ModelProto:
+        net = Net()
+        x = net.node("Abs", net.node("Sqrt", net.node("Abs", net.conv("x", (3, 4)))))
+        return net.model(net.node("Sin", net.node("Cos", x)) if more else x)
+
+    files = [models.save(ending(more), tmp_path / f"{more}.onnx") for more in (True, False)]
+    report = segdiff.locate(*files, models.image(), timeout=60)
+    assert report.verdict == "diverges", report.sentence
+
+
+def halves() -> ModelProto:
+    """A split whose halves are read in two sizes, behind each a convolution of its own."""
+    net = Net()
+    net.node(
+        "Split", net.conv("x", (3, 8)), net.constant([4, 4], np.int64), outputs=["left", "right"], axis=1
+    )
+    small = net.conv(net.node("AveragePool", "left", kernel_shape=[2, 2], strides=[2, 2]), (4, 3))
+    return net.model(small, net.conv(net.node("Sigmoid", "right"), (4, 3)))
+
+
+def test_a_split_that_exchanged_its_halves_for_readers_of_two_sizes(locate: Locate) -> None:
+    """Paired by their place at the split, both readers err: the split is to blame, not they."""
+    theirs = models.copied(halves())
+    node = find_node(theirs, "Split")
+    node.output[:] = list(reversed(node.output))
+    report = locate(halves(), theirs, swapped("left", "right"))
+    assert found_at(report, "right")
