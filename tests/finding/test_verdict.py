@@ -72,6 +72,10 @@ def findings(
     return Findings(run, random, ("fed as is",))
 
 
+def changed(given: Findings, **parts: Any) -> Findings:
+    return replace(given, run=replace(given.run, **parts))
+
+
 def states(report: Report) -> list[str]:
     return [pair.state for pair in report.pairs]
 
@@ -160,11 +164,11 @@ def test_ties_are_a_remark() -> None:
 
 def test_what_rounding_could_hide_is_a_remark() -> None:
     """A logarithm of a saturated sigmoid: nobody can tell an error from rounding there."""
-    coarse = Judgement(False, "within the segment's own rounding", error(7e-3))
+    coarse = Judgement("rounding", error(7e-3))
     report = conclude(findings(*HEALTHY[:3], (5e-3, 5e-3, coarse)))
     assert report.verdict == "agrees"
     assert any("p2o.y" in remark and "0.007" in remark for remark in report.remarks)
-    fine = Judgement(False, "within the segment's own rounding", error(1e-5))
+    fine = Judgement("rounding", error(1e-5))
     assert not conclude(findings(*HEALTHY[:3], (SMALL, SMALL, fine))).remarks
 
 
@@ -196,7 +200,7 @@ def test_a_mismatch_crosses_whatever_the_thresholds() -> None:
     broken = compare_arrays(np.zeros(3), np.full(3, math.nan))
     pair = replace(step.pairs[0], cumulative=broken, isolated=broken)
     steps = (given.walk.steps[0], replace(step, pairs=(pair,)), *given.walk.steps[2:])
-    report = conclude(replace(given, walk=replace(given.walk, steps=steps)))
+    report = conclude(changed(given, walk=replace(given.walk, steps=steps)))
     assert report.first_crossing is not None
     assert report.first_crossing.reference == "b"
 
@@ -213,7 +217,7 @@ def test_a_candidate_output_without_partner_is_inconclusive() -> None:
     given = findings(*HEALTHY)
     pairs = {r: c for r, c in given.alignment.pairs.items() if r != "y"}
     report = conclude(
-        replace(
+        changed(
             given,
             alignment=replace(given.alignment, pairs=pairs),
             walk=replace(given.walk, steps=given.walk.steps[:3]),
@@ -231,7 +235,7 @@ def test_little_coverage_is_no_basis_for_blame() -> None:
         replace(segment, same_ends=number == 1) for number, segment in enumerate(given.alignment.segments)
     )
     steps = tuple(replace(s, segment=g) for s, g in zip(given.walk.steps, segments, strict=True))
-    poor = replace(
+    poor = changed(
         given,
         alignment=replace(given.alignment, segments=segments),
         walk=replace(given.walk, steps=steps),

@@ -28,7 +28,7 @@ def locate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Locate:
     """``segdiff.locate`` with its pairs replaced after they were found."""
 
     def run(ours: ModelProto, theirs: ModelProto, sabotage: Sabotage) -> Report:
-        module = sys.modules["segdiff.locate"]
+        module = sys.modules["segdiff.finding.locate"]
         honest = module.align
 
         def align(reference: Graph, candidate: Graph) -> Alignment:
