@@ -13,12 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from segdiff.core.printable import clean
-
-if TYPE_CHECKING:
-    from segdiff.core.answer import Report
 
 PIPE_WIDTH = 80
 """Columns where stdout is no terminal."""
@@ -57,11 +54,11 @@ def complain(message: str) -> None:
         sys.stderr.flush()
 
 
-def print_report(report: Report, *, all_pairs: bool = False) -> bool:
-    """Print the report on stdout; see :func:`print_text` for the result."""
-    from segdiff.report.terminal import render
+def print_answer(answer: Any, *, everything: bool = False) -> bool:
+    """Print an answer on stdout, every row of it if asked; see :func:`print_text` for the result."""
+    from segdiff.report.forms import shown
 
-    return print_renderable(render(report, all_pairs=all_pairs))
+    return print_renderable(shown(answer, "terminal", everything=everything))
 
 
 def print_renderable(renderable: Any) -> bool:

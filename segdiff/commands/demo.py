@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import complain, one_line
-from segdiff.commands.locate import deliver, locate_arguments, located
+from segdiff.commands.delivery import deliver
+from segdiff.commands.locate import locate_arguments, located
 
 
 def run_demo(arguments: Arguments, parser: Parser) -> int:

@@ -8,14 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
-from segdiff.commands.console import (
-    complain,
-    one_line,
-    print_report,
-    print_text,
-    quiet_stderr,
-    write_atomically,
-)
+from segdiff.commands.console import complain, one_line, quiet_stderr
+from segdiff.commands.delivery import deliver
 from segdiff.commands.values import bound, cosine, seconds, size, whole
 
 if TYPE_CHECKING:
@@ -144,21 +138,6 @@ def _converted(reference: str, arguments: Arguments, stack: ExitStack) -> Path:
 def _options(arguments: Arguments) -> dict[str, Any]:
     names = ("candidate_input", "cosine", "abs_error", "rel_l2", "deployed", "memory", "timeout", "threads")
     return {name: getattr(arguments, name) for name in names}
-
-
-def deliver(report: Report, arguments: Arguments) -> bool:
-    """Write and print the report; whether all of it went where it should. No failure hides the rest."""
-    target, delivered = arguments.json, True
-    if target == "-":
-        return print_text(report.to_json() + "\n")
-    if target is not None:
-        try:
-            write_atomically(Path(target), report.to_json() + "\n")
-        except (OSError, ValueError, TypeError) as error:
-            reason = getattr(error, "strerror", None) or one_line(error)
-            complain(f"cannot write the JSON report to {target}: {reason}")
-            delivered = False
-    return print_report(report, all_pairs=arguments.all) and delivered
 
 
 USAGE = """segdiff locate REFERENCE CANDIDATE IMAGE [options]

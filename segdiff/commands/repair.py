@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
-from segdiff.commands.console import complain, one_line, print_renderable, print_report
+from segdiff.commands.console import complain, one_line, print_answer
 from segdiff.commands.locate import locate_options, located
 
 
@@ -31,13 +31,13 @@ def run_repair(arguments: Arguments, parser: Parser) -> int:
         complain(f"could not tell: {one_line(report.sentence)}")
         return COULD_NOT_TELL
     if report.verdict == "agrees":
-        print_report(report)
+        print_answer(report)
         complain(f"there is nothing to repair, so {arguments.output} was not written")
         return 0
     if arguments.repro and "network" in report.homes:
         report.repro(arguments.repro)
     repaired = report.repair(arguments.output)
-    return repaired.exit_code if print_renderable(repaired) else COULD_NOT_TELL
+    return repaired.exit_code if print_answer(repaired) else COULD_NOT_TELL
 
 
 USAGE = "segdiff repair REFERENCE CANDIDATE IMAGE -o FILE [options]"

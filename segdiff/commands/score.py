@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
-from segdiff.commands.console import (
-    complain,
-    one_line,
-    print_renderable,
-    print_report,
-    print_text,
-    quiet_stderr,
-    write_atomically,
-)
+from segdiff.commands.console import complain, one_line, quiet_stderr
+from segdiff.commands.delivery import deliver
 from segdiff.commands.values import bound, whole
 
 if TYPE_CHECKING:
@@ -120,24 +112,6 @@ def finish(report: ScoreReport, arguments: Arguments) -> int:
         first = f": {one_line(report.problems[0])}" if report.problems else ""
         complain(f"{report.skipped} image{'s' if report.skipped > 1 else ''} skipped{first}{more}")
     return report.exit_code if delivered else COULD_NOT_TELL
-
-
-def deliver(report: ScoreReport, arguments: Arguments) -> bool:
-    """Write and print the report; whether all of it went where it should. No failure hides the rest."""
-    from segdiff.report.score_terminal import render
-
-    if arguments.json == "-":
-        return print_text(report.to_json() + "\n")
-    delivered = True
-    if arguments.json is not None:
-        try:
-            write_atomically(Path(arguments.json), report.to_json() + "\n")
-        except (OSError, ValueError, TypeError) as error:
-            reason = getattr(error, "strerror", None) or one_line(error)
-            complain(f"cannot write the JSON report to {arguments.json}: {reason}")
-            delivered = False
-    delivered &= print_renderable(render(report, all_rows=arguments.all))
-    return delivered and (report.located is None or print_report(report.located))
 
 
 USAGE = "segdiff score --labels DIR --reference-masks DIR --candidate-masks DIR [options]"

@@ -225,10 +225,10 @@ class Repaired:
         return 0 if self.agrees else 1
 
     def __rich__(self) -> Any:
-        return door("repaired.terminal")(self)
+        return door("terminal")(self)
 
     def _repr_html_(self) -> str:
-        return str(door("repaired.notebook")(self))
+        return str(door("html")(self))
 
     def __repr__(self) -> str:
         return f"<segdiff.Repaired {self.path}: {len(self.changes)} changes, {len(self.left)} origins left>"
@@ -305,10 +305,10 @@ class Report:
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
     def __rich__(self) -> Any:
-        return door("report.terminal")(self)
+        return door("terminal")(self)
 
     def _repr_html_(self) -> str:
-        return str(door("report.notebook")(self))
+        return str(door("html")(self))
 
     def __repr__(self) -> str:
         return f"<segdiff.Report {self.verdict}: {self.sentence}>"

@@ -10,16 +10,12 @@ from importlib import import_module
 from typing import Any
 
 _DOORS = {
+    "terminal": "segdiff.report.forms:terminal",
+    "html": "segdiff.report.forms:html",
     "words.reason": "segdiff.report.words:reason",
     "report.to_dict": "segdiff.report.json:report_to_dict",
-    "report.terminal": "segdiff.report.terminal:render",
-    "report.notebook": "segdiff.report.notebook:to_html",
     "report.repair": "segdiff.finding.repair:repair",
     "report.repro": "segdiff.finding.repro:repro",
-    "repaired.terminal": "segdiff.report.repaired:render",
-    "repaired.notebook": "segdiff.report.score_notebook:repaired_to_html",
-    "score.terminal": "segdiff.report.score_terminal:render_all",
-    "score.notebook": "segdiff.report.score_notebook:to_html",
 }
 
 

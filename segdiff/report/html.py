@@ -1,16 +1,23 @@
-"""Which pieces of HTML do all reports in a notebook share? Each needs nothing from elsewhere.
+"""What does an answer look like in a notebook? One small piece of HTML that needs nothing from elsewhere.
 
-Every text that a file or a user can have chosen goes through :func:`text`: cleaned, then escaped.
+Everything a model file can have chosen is cleaned, and escaped by markupsafe: nothing here joins bare text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 
-from segdiff.core.printable import clean
+from markupsafe import Markup
 
-COLOURS = {"agrees": "#1a7f37", "diverges": "#cf222e", "inconclusive": "#9a6700"}
+from segdiff.report import document as doc
+from segdiff.report.text import filled
+
+COLOURS: dict[doc.Tone, str] = {
+    "good": "#1a7f37",
+    "bad": "#cf222e",
+    "warning": "#9a6700",
+    "unknown": "#8250df",
+}
 STYLE = (
     ".segdiff{font-size:13px;line-height:1.45;max-width:60em}"
     ".segdiff table{border-collapse:collapse;margin:.4em 0}"
@@ -21,41 +28,82 @@ STYLE = (
     ".segdiff code{font-size:12px;background:none}"
     ".segdiff .bar{display:inline-block;height:.7em;margin-left:.5em}"
 )
+BAR_WIDTH = 6.0
+"""em of a bar that is full: an error of 1."""
+
+NOTHING = Markup("")
 
 
-def page(sections: Iterable[str]) -> str:
-    """Self-contained HTML: no script, no link, styles under a class of their own."""
-    return f'<div class="segdiff"><style>{STYLE}</style>{"".join(sections)}</div>'
+def render(document: doc.Document) -> str:
+    """A document as self-contained HTML: no script, no link, styles under a class of their own."""
+    body = NOTHING.join(map(_drawn, document))
+    return str(Markup('<div class="segdiff"><style>{}</style>{}</div>').format(Markup(STYLE), body))
 
 
-def headline(mark: str, verdict: str, sentence: str) -> str:
-    """The answer, in the colour of its verdict."""
-    words = escape(clean(sentence, 1000), quote=True)
-    return f'<p style="color:{COLOURS[verdict]};font-weight:bold">{mark} {words}</p>'
+def _drawn(block: doc.Block) -> Markup:
+    if isinstance(block, doc.Headline):
+        style = f"color:{COLOURS[block.tone]};font-weight:bold"
+        return Markup('<p style="{}">{} {}</p>').format(style, block.mark, block.sentence)
+    if isinstance(block, doc.Heading):
+        return Markup("<h4>{}</h4>").format(block.text)
+    if isinstance(block, doc.Note):
+        return Markup("<p>{}</p>").format(block.text)
+    if isinstance(block, doc.Lines):
+        return _rows(Markup("<th>{}</th><td>{}</td>").format(label, words) for label, words in block.rows)
+    if isinstance(block, doc.Sides):
+        return _sides(block)
+    if isinstance(block, doc.Grid):
+        return _rows(map(_cells, block.rows))
+    return _table(block)
 
 
-def heading(words: object) -> str:
-    """What stands over a table."""
-    return f"<h4>{text(words)}</h4>"
+def _rows(rows: Iterable[Markup], head: Markup = NOTHING) -> Markup:
+    body = NOTHING.join(Markup("<tr>{}</tr>").format(row) for row in rows)
+    return Markup("<table>{}{}</table>").format(head, body)
 
 
-def text(value: object) -> str:
-    """One line of any text, harmless in HTML."""
-    return escape(clean(value), quote=True)
+def _table(block: doc.Table) -> Markup:
+    titles = NOTHING.join(Markup("<th>{}</th>").format(column.title) for column in block.columns)
+    total = (block.total,) if block.total else ()
+    return _rows(map(_cells, (*block.rows, *total)), Markup("<tr>{}</tr>").format(titles))
 
 
-def lines(rows: Iterable[tuple[str, str]]) -> str:
-    """Labels and what they say."""
-    return table([], ([f"<th>{text(label)}</th>", f"<td>{text(words)}</td>"] for label, words in rows))
+def _cells(cells: Iterable[doc.Cell]) -> Markup:
+    return NOTHING.join(map(_cell, cells))
 
 
-def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of cells that are HTML already, under titles that are text."""
-    head = "".join(f"<th>{text(title)}</th>" for title in titles)
-    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    return f"<table>{f'<tr>{head}</tr>' if head else ''}{body}</table>"
+def _cell(cell: doc.Cell) -> Markup:
+    words = cell.text if not cell.lead or cell.lead in cell.text else f"{cell.lead} {cell.text}"
+    colour = COLOURS.get(cell.tone)
+    if cell.bar is not None:
+        return Markup("<td>{}{}</td>").format(words, _bar(cell.bar, colour or "currentColor"))
+    if not colour:
+        return Markup("<td>{}</td>").format(words)
+    return Markup('<td style="color:{}" title="{}">{}</td>').format(colour, cell.hint, words)
 
 
-def cells(*values: object) -> list[str]:
-    """A cell for each value."""
-    return [f"<td>{text(value)}</td>" for value in values]
+def _bar(error: float, colour: str) -> Markup:
+    width = filled(error) * BAR_WIDTH
+    if not width:
+        return NOTHING
+    return Markup('<span class="bar" style="width:{:.2f}em;background:{}"></span>').format(width, colour)
+
+
+def _sides(block: doc.Sides) -> Markup:
+    sides = block.left, block.right
+    head = NOTHING.join(Markup("<th>{}</th>").format(side.title) for side in sides)
+    operators = NOTHING.join(Markup("<td>{}</td>").format(_operators(side)) for side in sides)
+    values = NOTHING.join(Markup("<td>→ {}</td>").format(side.value) for side in sides)
+    return _rows((operators, values), Markup("<tr>{}</tr>").format(head))
+
+
+def _operators(side: doc.Side) -> Markup:
+    lines = [Markup("… {} more before").format(side.before)] if side.before else []
+    for operator in side.operators:
+        lines.append(Markup("<b>{}</b>").format(operator.type))
+        for key, value, differs in operator.attributes:
+            mark = "≠" if differs else "\xa0"
+            lines.append(Markup("<code>{}{} = {}</code>").format(mark, key, value))
+        if operator.more:
+            lines.append(Markup("… {} more").format(operator.more))
+    return Markup("<br>").join(lines) if lines else Markup("no operator")

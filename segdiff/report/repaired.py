@@ -1,28 +1,31 @@
-"""What does a repair look like in a terminal? What was changed, and the outputs before and after."""
+"""What does a repair say? What was changed, and the outputs before and after."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich import box
-from rich.console import Group, RenderableType
-from rich.constrain import Constrain
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
 from segdiff.core.answer import Repaired
 from segdiff.core.metrics import Comparison
 from segdiff.core.printable import clean
-from segdiff.report.terminal import WIDTH, Middle
+from segdiff.report.document import Block, Cell, Column, Document, Headline, Note, Table, lines
 from segdiff.report.text import cosine, number, share
 
 LEFT_SHOWN = 10
 
 
-def render(repaired: Repaired) -> RenderableType:
-    """The repair as a rich renderable of at most 80 columns."""
-    return Constrain(Group(*_sections(repaired)), WIDTH)
+def document(repaired: Repaired, *, everything: bool = False) -> Document:
+    """The repair; ``everything`` lists every value that was left as it is."""
+    return tuple(_blocks(repaired, len(repaired.left) if everything else LEFT_SHOWN))
+
+
+def _blocks(repaired: Repaired, most: int) -> Iterator[Block]:
+    yield Headline(mark_of(repaired), sentence_of(repaired), "good" if repaired.agrees else "warning")
+    yield from lines(change_lines(repaired, most))
+    titles = ("output", 28), ("", 7), ("max_abs", 10), ("cosine", 14), ("mask", 10)
+    rows = ((Cell(name, one_line=True), *map(Cell, numbers)) for name, *numbers in output_rows(repaired))
+    yield Table(tuple(Column(title, width) for title, width in titles), tuple(rows))
+    for remark in repaired.remarks:
+        yield Note(clean(remark), "warning")
 
 
 def mark_of(repaired: Repaired) -> str:
@@ -39,14 +42,14 @@ def sentence_of(repaired: Repaired) -> str:
     return f"{clean(repaired.path)} has {len(repaired.changes)} repaired; {rest}."
 
 
-def change_lines(repaired: Repaired) -> Iterator[tuple[str, str]]:
-    """What was changed, and the values whose origin was left as it is."""
+def change_lines(repaired: Repaired, most: int) -> Iterator[tuple[str, str]]:
+    """What was changed, and at most so many of the values whose origin was left as it is."""
     for cause in repaired.changes:
         yield "changed", f"{clean(cause.text)} [{clean(cause.kind)}]"
-    for value in repaired.left[:LEFT_SHOWN]:
+    for value in repaired.left[:most]:
         yield "left", clean(value)
-    if len(repaired.left) > LEFT_SHOWN:
-        yield "left", f"and {len(repaired.left) - LEFT_SHOWN} more"
+    if len(repaired.left) > most:
+        yield "left", f"and {len(repaired.left) - most} more"
 
 
 def output_rows(repaired: Repaired) -> Iterator[tuple[str, ...]]:
@@ -55,28 +58,6 @@ def output_rows(repaired: Repaired) -> Iterator[tuple[str, ...]]:
         before = _numbers(output.before.cumulative, output.before.mask_changed)
         yield clean(output.before.candidate), "before", *before
         yield "", "after", *_numbers(output.after, output.mask_changed)
-
-
-def _sections(repaired: Repaired) -> Iterator[RenderableType]:
-    style = "bold green" if repaired.agrees else "bold yellow"
-    yield Text(f"{mark_of(repaired)} {sentence_of(repaired)}", style)
-    yield Text()
-    for label, words in change_lines(repaired):
-        yield Padding(Text(f"{label:<8} {words}", "yellow" if label == "left" else ""), (0, 2))
-    yield Text()
-    yield Padding(_table(repaired), (0, 0, 0, 2))
-    for remark in repaired.remarks:
-        yield Padding(Text(clean(remark), "yellow"), (0, 2))
-
-
-def _table(repaired: Repaired) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, header_style="dim")
-    table.add_column("output", width=28)
-    for title, width in (("", 7), ("max_abs", 10), ("cosine", 14), ("mask", 10)):
-        table.add_column(title, width=width, no_wrap=True)
-    for name, *numbers in output_rows(repaired):
-        table.add_row(Middle(name), *numbers)
-    return table
 
 
 def _numbers(comparison: Comparison | None, mask: float | None) -> tuple[str, str, str]:

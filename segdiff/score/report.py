@@ -98,10 +98,10 @@ class ScoreReport:
         return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
 
     def __rich__(self) -> Any:
-        return door("score.terminal")(self)
+        return door("terminal")(self)
 
     def _repr_html_(self) -> str:
-        return str(door("score.notebook")(self))
+        return str(door("html")(self))
 
     def __repr__(self) -> str:
         return f"<segdiff.ScoreReport {self.verdict}: {self.sentence}>"

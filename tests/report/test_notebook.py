@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from segdiff.core.answer import Report
-from segdiff.report.notebook import to_html
+from segdiff.report.forms import html as to_html
 from tests.report import reports
 from tests.report.test_terminal import ALL
 

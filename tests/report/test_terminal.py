@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from segdiff.core.answer import Report
-from segdiff.report.terminal import render
+from segdiff.report import forms
 from tests.report import reports
 
 ALL = (
@@ -34,7 +34,7 @@ def shown(report: Report, width: int = 80, *, all_pairs: bool = False, colour: b
         color_system="truecolor" if colour else None,
     )
     with console.capture() as captured:
-        console.print(render(report, all_pairs=all_pairs))
+        console.print(forms.shown(report, "terminal", everything=all_pairs))
     return captured.get()
 
 

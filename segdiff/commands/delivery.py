@@ -1,0 +1,31 @@
+"""Where does an answer go? To a JSON file, if one is named, and to stdout; no failure hides the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from segdiff.commands.base import Arguments
+from segdiff.commands.console import complain, one_line, print_answer, print_text, write_atomically
+
+
+class Answer(Protocol):
+    """What can be delivered: a report of ``locate`` or a score."""
+
+    def to_json(self) -> str:
+        """The answer as text."""
+
+
+def deliver(answer: Answer, arguments: Arguments) -> bool:
+    """Write and print an answer as ``--json`` and ``--all`` say; whether all of it went where it should."""
+    target, delivered = arguments.json, True
+    if target == "-":
+        return print_text(answer.to_json() + "\n")
+    if target is not None:
+        try:
+            write_atomically(Path(target), answer.to_json() + "\n")
+        except (OSError, ValueError, TypeError) as error:
+            reason = getattr(error, "strerror", None) or one_line(error)
+            complain(f"cannot write the JSON report to {target}: {reason}")
+            delivered = False
+    return print_answer(answer, everything=arguments.all) and delivered

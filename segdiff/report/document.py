@@ -1,0 +1,142 @@
+"""What does an answer say, whatever shows it? A document: a headline, headings, lines, tables, operators.
+
+Each answer has one module that makes its document (``located``, ``scored``, ``repaired``), each form one that
+draws any document (``terminal``, ``html``). Texts are cleaned here or before; a form escapes what it must.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from segdiff.core.printable import clean
+
+Tone = Literal["plain", "dim", "strong", "good", "bad", "warning", "unknown"]
+"""What a text means; each form has its own way to show that, and none relies on colour alone."""
+
+Line = tuple[str, str]
+"""A label and what it says."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The answer in a sentence, with its mark."""
+
+    mark: str
+    sentence: str
+    tone: Tone
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What stands over the blocks that follow."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Labels and what they say; a label that repeats is shown once."""
+
+    rows: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence of its own."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One field of a table.
+
+    ``lead`` is an operator in front of the text; ``bar`` an error that is drawn on a log scale from 1e-8 to
+    1; ``hint`` what a mark means, for forms that can show it on demand; one of ``one_line`` is cut in its
+    middle where there is no room.
+    """
+
+    text: str
+    tone: Tone = "plain"
+    lead: str = ""
+    bar: float | None = None
+    hint: str = ""
+    one_line: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A title, the width that a terminal gives it, and whether it holds numbers."""
+
+    title: str
+    width: int | None = None
+    right: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells under columns; ``total`` stands below a line; ``airy`` has room between columns."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    total: tuple[Cell, ...] = ()
+    airy: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows of cells without titles."""
+
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator with its name and attributes; ``differs`` marks an attribute that the other side has
+    otherwise, None one that the other side does not have."""
+
+    type: str
+    name: str
+    attributes: tuple[tuple[str, str, bool | None], ...]
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of an origin: its last operators, how many more stand before them, the value they make."""
+
+    title: str
+    operators: tuple[Operator, ...]
+    before: int
+    value: str
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both sides of an origin, beside one another."""
+
+    left: Side
+    right: Side
+
+
+Block = Headline | Heading | Lines | Note | Table | Grid | Sides
+Document = tuple[Block, ...]
+
+
+def lines(rows: Iterable[Line]) -> tuple[Lines, ...]:
+    """A block of lines; nothing where there is none."""
+    found = tuple((clean(label), clean(words, 1000)) for label, words in rows)
+    return (Lines(found),) if found else ()
+
+
+def cells(*values: Any) -> tuple[Cell, ...]:
+    """A plain cell for each value."""
+    return tuple(Cell(clean(value)) for value in values)
+
+
+def more(shown: int, total: int) -> tuple[Note, ...]:
+    """A note on what is left out; nothing where all is shown."""
+    return (Note(f"and {total - shown} more; --all shows them", "dim"),) if shown < total else ()

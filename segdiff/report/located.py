@@ -1,0 +1,198 @@
+"""What does a report of ``locate`` say? Where the models part, why, how much, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from segdiff.core.answer import ModelInfo, OpInfo, Origin, PairInfo, Report, State
+from segdiff.core.metrics import Comparison
+from segdiff.core.printable import clean
+from segdiff.report.document import (
+    Block,
+    Cell,
+    Column,
+    Document,
+    Grid,
+    Heading,
+    Headline,
+    Lines,
+    Note,
+    Operator,
+    Side,
+    Sides,
+    Table,
+    Tone,
+    lines,
+    more,
+)
+from segdiff.report.facts import (
+    MARKS,
+    MEANINGS,
+    VERDICT_MARKS,
+    by_weight,
+    cause_lines,
+    closing_lines,
+    columns,
+    crossing,
+    error_rows,
+    first_heading,
+    input_lines,
+    other_origin,
+    outputs_heading,
+    shown_pairs,
+    surroundings,
+    value_lines,
+)
+from segdiff.report.text import attribute, cosine, number, rel_l2, share, shorten
+
+OPS_SHOWN, ATTRIBUTES_SHOWN, ORIGINS_SHOWN, OUTPUTS_SHOWN = 6, 24, 10, 12
+
+VERDICT_TONES: dict[str, Tone] = {"agrees": "good", "diverges": "bad", "inconclusive": "warning"}
+STATE_TONES: dict[State, Tone] = {
+    "clean": "good",
+    "origin": "bad",
+    "inherited": "warning",
+    "unknown": "unknown",
+}
+
+NAME = 140
+"""Cells of a name that is given in full: four lines of a column or so."""
+
+
+def document(report: Report, *, everything: bool = False) -> Document:
+    """The report; ``everything`` lists every pair and origin."""
+    return tuple(_blocks(report, everything))
+
+
+def _blocks(report: Report, everything: bool) -> Iterator[Block]:
+    tone = VERDICT_TONES[report.verdict]
+    yield Headline(VERDICT_MARKS[report.verdict], clean(report.sentence, 1000), tone)
+    yield Lines((("reference", _model(report.reference)), ("candidate", _model(report.candidate))))
+    yield from lines(input_lines(report))
+    if report.first:
+        yield from _first(report, report.first)
+        yield from _others(report.origins[1:], everything)
+    story = crossing(report)
+    if story:
+        yield Note(story, "warning" if report.first else "plain")
+    yield from _pairs(report, everything)
+    yield from _outputs(report)
+    yield from lines(closing_lines(report))
+
+
+def _model(model: ModelInfo) -> str:
+    return f"{shorten(clean(model.path), NAME)} ({clean(model.format)}, {model.ops} ops)"
+
+
+def _first(report: Report, first: Origin) -> Iterator[Block]:
+    yield Heading(first_heading(first))
+    ours, theirs = first.reference_ops, first.candidate_nodes
+    left, right = columns(first)
+    yield Sides(
+        _side(left, ours, theirs, first.pair.reference), _side(right, theirs, ours, first.pair.candidate)
+    )
+    yield Grid(
+        (
+            (Cell(""), *(Cell(title, "dim") for title in ("cosine", "max_abs", "rel_l2"))),
+            *(
+                (Cell(label, "dim"), *map(Cell, _numbers(error)), Cell(meaning, "dim"))
+                for label, error, meaning in error_rows(first)
+            ),
+        )
+    )
+    yield from lines([*value_lines(first.pair), *surroundings(report, first)])
+    yield from lines(cause_lines(report, first))
+
+
+def _side(title: str, ops: tuple[OpInfo, ...], others: tuple[OpInfo, ...], value: str) -> Side:
+    """The last operators of one side: the end of a segment makes the value."""
+    told = tuple(_operator(op, others) for op in ops[-OPS_SHOWN:])
+    return Side(title, told, max(0, len(ops) - OPS_SHOWN), shorten(clean(value), NAME) or "-")
+
+
+def _operator(op: OpInfo, others: tuple[OpInfo, ...]) -> Operator:
+    repeated = op.name.startswith(f"{op.type}.") or any(op.name in output for output in op.outputs)
+    rows = []
+    for key, value in islice(sorted(op.attributes.items()), ATTRIBUTES_SHOWN):
+        told = shorten(attribute(value), NAME)
+        theirs = {attribute(other.attributes[key]) for other in others if key in other.attributes}
+        rows.append((clean(key), told, told not in theirs if theirs else None))
+    left = max(0, len(op.attributes) - ATTRIBUTES_SHOWN)
+    name = "" if repeated else clean(op.name)
+    return Operator(shorten(clean(op.type), NAME), name, tuple(rows), left)
+
+
+def _numbers(comparison: Comparison | None) -> tuple[str, str, str]:
+    if comparison is None:
+        return "-", "-", "-"
+    metrics = comparison.metrics
+    return cosine(metrics.cosine), number(metrics.max_abs), number(metrics.rel_l2)
+
+
+def _others(origins: tuple[Origin, ...], everything: bool) -> Iterator[Block]:
+    if not origins:
+        return
+    yield Heading("The other origins: independent faults, by their weight")
+    chosen = by_weight(origins) if everything else by_weight(origins)[:ORIGINS_SHOWN]
+    told = map(other_origin, chosen)
+    yield Grid(tuple((Cell("✗", "bad"), Cell(left, one_line=True), Cell(right)) for left, right in told))
+    yield from more(len(chosen), len(origins))
+
+
+def _pairs(report: Report, everything: bool) -> Iterator[Block]:
+    heading, rows = shown_pairs(report, all_pairs=everything)
+    if not rows:
+        yield Note("No pair of values was compared.", "dim")
+        return
+    yield Heading(heading)
+    titles = (("", 1), ("reference", 29), ("candidate", 12), ("isolated rel_l2", 16), ("cumulative", 16))
+    yield Table(tuple(Column(title, width) for title, width in titles), tuple(map(_row, rows)))
+    yield from _legend(rows)
+
+
+def _row(pair: PairInfo) -> tuple[Cell, ...]:
+    tone = STATE_TONES[pair.state]
+    strong: Tone = "strong" if pair.state == "origin" else "plain"
+    return (
+        Cell(MARKS[pair.state], tone, hint=MEANINGS[pair.state]),
+        Cell(clean(pair.reference), strong, lead=clean(pair.reference_op), one_line=True),
+        Cell(clean(pair.candidate_op), strong, one_line=True),
+        _measure(pair.isolated, tone),
+        _measure(pair.cumulative, tone),
+    )
+
+
+def _measure(comparison: Comparison | None, tone: Tone) -> Cell:
+    return Cell(rel_l2(comparison), tone, bar=comparison.metrics.rel_l2 if comparison else None)
+
+
+def _legend(rows: Iterable[PairInfo]) -> Iterator[Note]:
+    states = {pair.state for pair in rows}
+    marks = [f"{mark} {MEANINGS[state]}" for state, mark in MARKS.items() if state in states]
+    yield Note("   ".join(marks), "dim")
+    yield Note("bars run from 1e-8 to 1 on a log scale, a cell for a decade", "dim")
+
+
+def _outputs(report: Report) -> Iterator[Block]:
+    outputs = report.outputs
+    if not outputs:
+        return
+    yield Heading(outputs_heading(report))
+    titles = (("reference", 24), ("candidate", 23), ("max_abs", 8), ("cosine", 10), ("mask", 8))
+    rows = []
+    for output in outputs[:OUTPUTS_SHOWN]:
+        cosine_text, max_abs, _ = _numbers(output.cumulative)
+        names = (
+            Cell(clean(output.reference), one_line=True),
+            Cell(clean(output.candidate) or "-", one_line=True),
+        )
+        rows.append((*names, Cell(max_abs), Cell(cosine_text), _mask(output.mask_changed)))
+    yield Table(tuple(Column(title, width) for title, width in titles), tuple(rows))
+    yield from more(len(rows), len(outputs))
+    if any(output.mask_changed is not None for output in outputs):
+        yield Note("mask: the share of pixels whose class changes", "dim")
+
+
+def _mask(changed: float | None) -> Cell:
+    return Cell("-") if changed is None else Cell(share(changed), "warning" if changed else "plain")
