@@ -28,6 +28,7 @@ _PARAMETER = ("p", "builtin.parameter")
 _INPUTS = ("pd_op.data", "pd_op.feed")
 _OUTPUTS = ("pd_op.fetch", "builtin.shadow_output")
 _ABSENT = 0  # the number of an optional operand that is not there
+_KEPT = 0  # the place, among a parameter's own flags, of the one that says whether the file keeps it
 
 
 def read(program: Path, params: Path | None) -> Graph:
@@ -72,10 +73,10 @@ def _name(op: dict[str, Any]) -> str:
 
 
 def _declared(ops: list[dict[str, Any]]) -> dict[str, Value]:
-    """Name -> shape and type of the parameters."""
+    """Name -> shape and type of the parameters that stand in the parameter file."""
     declared: dict[str, Value] = {}
     for op in ops:
-        if _name(op) in _PARAMETER:
+        if _name(op) in _PARAMETER and _persistable(op):
             name = _parameter_name(op)
             if name in declared:
                 raise ValueError(f"parameter {name} is declared twice")
@@ -91,6 +92,17 @@ def _parameter_name(op: dict[str, Any]) -> str:
     return name
 
 
+def _persistable(op: dict[str, Any]) -> bool:
+    """Whether a parameter has data: the state of an LSTM's dropout, which inference does not use, has none."""
+    if _name(op) == "p":
+        flags = op.get("OA", ())
+        return bool(flags[_KEPT]) if len(flags) > _KEPT else True
+    kept = next(
+        (pir_attributes.decode(item["AT"]) for item in op.get("OA", ()) if item["N"] == "persistable"), None
+    )
+    return bool(kept[0]) if isinstance(kept, list) and kept else True
+
+
 def _results(op: dict[str, Any]) -> list[dict[str, Any]]:
     """The op's results; the compressed parameter has one that is not in a list."""
     results = op.get("O", [])
@@ -104,6 +116,7 @@ class _Reader:
         self.path = path
         self.parameters = parameters
         self.names: dict[int, str] = {}
+        self.without_data = {_ABSENT}
         self.values: dict[str, Value] = {}
         self.inputs: list[str] = []
         self.outputs: list[tuple[int, str]] = []
@@ -116,7 +129,9 @@ class _Reader:
             name = _name(item)
             number = counts[name]
             counts[name] += 1
-            if name in _PARAMETER:
+            if name in _PARAMETER and not _persistable(item):
+                self.without_data.add(_results(item)[0]["%"])
+            elif name in _PARAMETER:
                 self._number(_results(item)[0], _parameter_name(item))
             elif name in _INPUTS:
                 self._input(item)
@@ -139,7 +154,7 @@ class _Reader:
         type_name = full.removeprefix("pd_op.").removesuffix("_")
         operands = [(slot(type_name, position), value) for position, value in self._operands(item)]
         own = {value for _, value in operands}
-        captured = [self._lookup(number) for number in _captured(item)]
+        captured = [self._lookup(number) for number in _captured(item) if number not in self.without_data]
         operands += [("captured", value) for value in dict.fromkeys(captured) if value not in own]
         outputs = [self._value(result, f"{name}.{place}") for place, result in enumerate(_results(item))]
         return Op(
@@ -161,7 +176,8 @@ class _Reader:
     def _operands(self, item: dict[str, Any]) -> list[tuple[int, str]]:
         """(position, value) of the operands that are there."""
         numbers = [operand["%"] for operand in item.get("I", ())]
-        return [(place, self._lookup(number)) for place, number in enumerate(numbers) if number != _ABSENT]
+        there = [(place, number) for place, number in enumerate(numbers) if number not in self.without_data]
+        return [(place, self._lookup(number)) for place, number in there]
 
     def _lookup(self, number: int) -> str:
         if number not in self.names:

@@ -49,6 +49,7 @@ _ROLES = {
     "start end step": "arange",
     "start stop number": "linspace",
     "shape min max": "uniform",
+    "x pre_state weight_list sequence_length dropout_state": "rnn",
     "inputs": "add_n meshgrid",
     "output": "assign_value",
     "input": "shape shape64 unbind",

@@ -177,3 +177,21 @@ def test_deeply_nested_attributes_end_in_a_model_error(tmp_path):
     path.write_text(text)
     with pytest.raises(ModelError, match="nested too deeply"):
         readers.read(readers.find(path))
+
+
+def test_a_parameter_that_no_file_keeps_is_no_operand(tmp_path):
+    state = {**pir_parameter(3, "lstm.dropout_state", ()), "OA": [0, 1, 0]}
+    spelled_out = {
+        **pir_parameter(4, "lstm.seed", ()),
+        "#": "0.parameter",
+        "A": [attr("parameter_name", "0.a_str", "lstm.seed")],
+        "OA": [attr("persistable", "0.a_array", [{"#": "0.a_bool", "D": False}])],
+    }
+    weight = {**pir_parameter(2, "w", (4,)), "OA": [1, 0, 1]}
+    used = pir_op("1.rnn", [1, 2, 3, 4], {5: dense((4,))})
+    folder = write_pir(
+        tmp_path, pir_program([weight, state, spelled_out, DATA, used]), weights={"w": np.ones(4, np.float32)}
+    )
+    graph = readers.read(readers.find(folder))
+    assert set(graph.parameters) == {"w"}
+    assert graph.ops[0].inputs == ("x", "w")
