@@ -20,6 +20,7 @@ from segdiff.core.printable import clean
 from segdiff.inputs.image import Pixels, as_bgr, one_line
 from segdiff.score.dataset import PICTURES
 from segdiff.score.files import SUFFIXES, Values
+from segdiff.score.lettering import write_text
 from segdiff.score.palette import COUNT, paddleseg_colours
 
 TILE = 320
@@ -28,8 +29,8 @@ TILE = 320
 WIDEST = 1280
 """Width of one picture in a strip at most."""
 
-LINE, SCALE = 18, 0.42
-"""Height of a line of text in pixels, and OpenCV's font scale that goes with it."""
+LINE = 18
+"""Height of a line of text in pixels."""
 
 GAP = 6
 """White pixels between two pictures."""
@@ -135,9 +136,9 @@ def strip(tiles: list[Pixels], name: str, width: int) -> Pixels:
     gap = np.full((height, GAP, 3), 255, np.uint8)
     row = np.hstack([part for tile in shown for part in (tile, gap)])
     head = np.full((2 * LINE, row.shape[1], 3), 255, np.uint8)
-    _write_text(head, clean(name, 100), 4, 0)
+    write_text(head, clean(name, 100), 4, 2)
     for number, title in enumerate(TITLES[: len(tiles)]):
-        _write_text(head, title, number * (width + GAP) + 4, 1)
+        write_text(head, title, number * (width + GAP) + 4, LINE + 2)
     return np.vstack([head, row])
 
 
@@ -160,14 +161,8 @@ def legend(names: tuple[str, ...], width: int) -> Pixels:
     for number, name in enumerate(shown):
         colour = tuple(int(c) for c in paddleseg_colours()[number][::-1])
         cv2.rectangle(canvas, (number * step + 4, 3), (number * step + 16, LINE - 4), colour, cv2.FILLED)
-        _write_text(canvas, clean(name, 24), number * step + 20, 0)
+        write_text(canvas, clean(name, 24), number * step + 20, 2, stand_in=f"class {number}")
     return canvas
-
-
-def _write_text(canvas: Pixels, text: str, left: int, line: int) -> None:
-    ascii_only = text.encode("ascii", "replace").decode()
-    place = (left, (line + 1) * LINE - 5)
-    cv2.putText(canvas, ascii_only, place, cv2.FONT_HERSHEY_SIMPLEX, SCALE, BLACK, 1, cv2.LINE_AA)
 
 
 def safe(name: str) -> str:
