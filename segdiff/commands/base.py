@@ -14,13 +14,22 @@ COULD_NOT_TELL = 2
 Arguments = argparse.Namespace
 
 
+class BadUsage(SystemExit):
+    """The exit of a command whose words make no sense; ``told`` is what was said on stderr."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(COULD_NOT_TELL)
+        self.told = told
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is, and exit with 2."""
-        complain(f"{one_line(message)} (see {self.prog} --help)")
-        raise SystemExit(COULD_NOT_TELL)
+        told = f"{one_line(message)} (see {self.prog} --help)"
+        complain(told)
+        raise BadUsage(told)
 
 
 @dataclass(frozen=True)

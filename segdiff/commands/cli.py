@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 
 from segdiff import __version__
 from segdiff.commands import demo, evaluate, locate, repair, score
-from segdiff.commands.base import COULD_NOT_TELL, Command, Parser
+from segdiff.commands.base import COULD_NOT_TELL, BadUsage, Command, Parser
 from segdiff.commands.console import complain, flush, one_line, prepare_streams, print_text
+from segdiff.commands.guard import failed
 from segdiff.core.errors import SegdiffError
 
 INTERRUPTED = 130
@@ -36,12 +37,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     try:
         return _dispatch(words)
-    except KeyboardInterrupt:
+    except BadUsage as error:
+        failed(words, error.told)
+        raise
+    except KeyboardInterrupt as error:
         complain("interrupted")
+        failed(words, error)
         return INTERRUPTED
     except SegdiffError as error:
+        failed(words, error)
         return _failed(one_line(error), debug)
     except Exception as error:
+        failed(words, error)
         hint = "" if debug else "; run again with --debug for the traceback"
         return _failed(f"unexpected {type(error).__name__}: {one_line(error)}{hint}", debug)
     finally:

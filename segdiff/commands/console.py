@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import StringIO
-from pathlib import Path
 from typing import Any, TextIO
 
 from segdiff.core.printable import clean
@@ -161,18 +160,3 @@ def _is_descriptor_2(stream: TextIO | None) -> bool:
     with suppress(OSError, ValueError, AttributeError):
         return stream is not None and stream.fileno() == 2
     return False
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file whole or not at all; a pipe or a device is written as it is. Raises OSError."""
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
-        return
-    target = path.resolve()  # a link stays a link
-    temporary = target.parent / f".segdiff-{os.getpid()}.tmp"
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(target)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()

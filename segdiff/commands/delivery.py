@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from segdiff.commands.base import Arguments
-from segdiff.commands.console import complain, one_line, print_answer, print_text, write_atomically
+from segdiff.commands.console import complain, one_line, print_answer, print_text
+from segdiff.core.outputs import write_atomically
 
 
 class Answer(Protocol):

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 from segdiff.commands.base import Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import quiet_stderr
-from segdiff.commands.score import ENCODINGS, chosen, finish, output_arguments, protocol_arguments
+from segdiff.commands.guard import Reads, file_output, guard
+from segdiff.commands.locate import script_of
+from segdiff.commands.score import (
+    ENCODINGS,
+    chosen,
+    files_in,
+    finish,
+    output_arguments,
+    outputs,
+    protocol_arguments,
+)
 from segdiff.commands.values import seconds, whole
+from segdiff.core.errors import SegdiffError
 
 
 def evaluate_arguments(parser: Parser) -> None:
@@ -58,12 +71,37 @@ def run_evaluate(arguments: Arguments, parser: Parser) -> int:
     import segdiff
     from segdiff.commands.progress import progress_bar
 
+    written = (*outputs(arguments), file_output("--out", arguments.out, "results"))
+    guard(written, _reads(arguments), arguments)
     with ExitStack() as stack:
         if not arguments.debug:
             stack.enter_context(quiet_stderr())
         progress = stack.enter_context(progress_bar(False if arguments.no_progress else None))
         report = segdiff.evaluate(progress=progress, **chosen(arguments))
     return finish(report, arguments)
+
+
+def _reads(arguments: Arguments) -> Reads:
+    dataset = Path(arguments.dataset)
+    folders = tuple(Path(each) for each in (dataset, arguments.labels) if each and Path(each).is_dir())
+    names = (Path(arguments.names),) if arguments.names else ()
+    files = (dataset, *names, *script_of(arguments.candidate_input))
+    models = (Path(arguments.reference), Path(arguments.candidate))
+    return Reads(models, files, folders, more=lambda: (*files_in(folders), *_listed(arguments)))
+
+
+def _listed(arguments: Arguments) -> Iterator[Path]:
+    """The images and labels that a list names; none where it cannot be read, which the run will say."""
+    from segdiff.score.dataset import read_dataset
+
+    with suppress(SegdiffError):
+        entries = read_dataset(
+            arguments.dataset, labels=arguments.labels, root=arguments.root, separator=arguments.separator
+        )
+        for entry in entries:
+            yield entry.image
+            if entry.label is not None:
+                yield entry.label
 
 
 USAGE = "segdiff evaluate REFERENCE CANDIDATE DATASET [options]"

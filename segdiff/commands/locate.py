@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import complain, one_line, quiet_stderr
 from segdiff.commands.delivery import deliver
+from segdiff.commands.guard import Reads, file_output, force_argument, guard
 from segdiff.commands.values import bound, cosine, seconds, size, whole
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def locate_arguments(parser: Parser) -> None:
     )
     group.add_argument("--all", action="store_true", help="list every pair of values")
     group.add_argument("--repro", metavar="DIR", help="write the first origin down for a bug report")
+    force_argument(group)
     common_arguments(parser)
 
 
@@ -75,6 +77,15 @@ def locate_options(parser: Parser) -> None:
 def run_locate(arguments: Arguments, parser: Parser) -> int:
     """``segdiff locate``: find the operator that is to blame."""
     _check_files(arguments, parser)
+    guard(
+        (
+            file_output("--keep", arguments.keep, "model"),
+            file_output("--json", arguments.json, "report"),
+            file_output("--repro", arguments.repro, "repro"),
+        ),
+        reads(arguments),
+        arguments,
+    )
     report = located(arguments)
     delivered = deliver(report, arguments)
     if arguments.repro and "network" in report.homes:
@@ -95,6 +106,20 @@ def _check_files(arguments: Arguments, parser: Parser) -> None:
         parser.error("give REFERENCE, CANDIDATE and IMAGE, or --convert to make the candidate")
     if not arguments.convert and count != 3:
         parser.error(f"give three files, REFERENCE, CANDIDATE and IMAGE; got {count}")
+
+
+def reads(arguments: Arguments) -> Reads:
+    """The files that ``locate`` and ``repair`` read."""
+    *models, image = map(Path, arguments.files)
+    return Reads(tuple(models), (image, *script_of(arguments.candidate_input)))
+
+
+def script_of(candidate_input: str | None) -> tuple[Path, ...]:
+    """The file of a candidate input: a tensor, or the script of a function."""
+    if candidate_input is None:
+        return ()
+    module, _, _ = candidate_input.rpartition(":")
+    return (Path(candidate_input), Path(module)) if module else (Path(candidate_input),)
 
 
 def located(arguments: Arguments) -> Report:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import complain, one_line, print_answer
-from segdiff.commands.locate import locate_options, located
+from segdiff.commands.guard import file_output, force_argument, guard
+from segdiff.commands.locate import locate_options, located, reads
 
 
 def repair_arguments(parser: Parser) -> None:
@@ -16,15 +15,22 @@ def repair_arguments(parser: Parser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="a picture, or ready tensors as .npy or .npz")
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="where the repaired model goes")
     parser.add_argument("--repro", metavar="DIR", help="write the first origin down for a bug report, too")
+    force_argument(parser)
     locate_options(parser)
     common_arguments(parser)
 
 
 def run_repair(arguments: Arguments, parser: Parser) -> int:
     """``segdiff repair``: 0 the repaired file agrees, 1 it still differs, 2 could not tell."""
-    if Path(arguments.output).exists() and Path(arguments.output).samefile(Path(arguments.candidate)):
-        parser.error(f"{arguments.output} is the candidate itself; name another file")
     arguments.files = [arguments.reference, arguments.candidate, arguments.image]
+    guard(
+        (
+            file_output("--output", arguments.output, "model"),
+            file_output("--repro", arguments.repro, "repro"),
+        ),
+        reads(arguments),
+        arguments,
+    )
     arguments.convert, arguments.opset, arguments.keep = False, None, None
     report = located(arguments)
     if report.verdict == "inconclusive":

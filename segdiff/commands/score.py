@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import complain, one_line, quiet_stderr
 from segdiff.commands.delivery import deliver
+from segdiff.commands.guard import Output, Reads, file_output, force_argument, guard
 from segdiff.commands.values import bound, whole
 
 if TYPE_CHECKING:
@@ -82,6 +86,7 @@ def output_arguments(parser: Parser) -> argparse._ArgumentGroup:
         help="write the report as JSON at the end, for a script; - writes it to stdout, and nothing else",
     )
     group.add_argument("--all", action="store_true", help="list every class and every skipped image")
+    force_argument(group)
     return group
 
 
@@ -90,6 +95,7 @@ def run_score(arguments: Arguments, parser: Parser) -> int:
     import segdiff
     from segdiff.commands.progress import progress_bar
 
+    guard(outputs(arguments), _reads(arguments), arguments)
     with ExitStack() as stack:
         if not arguments.debug:
             stack.enter_context(quiet_stderr())
@@ -98,9 +104,30 @@ def run_score(arguments: Arguments, parser: Parser) -> int:
     return finish(report, arguments)
 
 
+def outputs(arguments: Arguments) -> tuple[Output | None, ...]:
+    """What both commands on scores write."""
+    return (
+        file_output("--json", arguments.json, "report"),
+        file_output("--pictures", arguments.pictures, "pictures"),
+    )
+
+
+def _reads(arguments: Arguments) -> Reads:
+    folders = (arguments.labels, arguments.reference_masks, arguments.candidate_masks, arguments.images)
+    found = tuple(Path(folder) for folder in folders if folder)
+    names = (Path(arguments.names),) if arguments.names else ()
+    return Reads(files=names, folders=found, more=lambda: files_in(found))
+
+
+def files_in(folders: Iterable[Path]) -> Iterator[Path]:
+    """Every file in some folders, however deep."""
+    for folder in folders:
+        yield from (Path(above, name) for above, _, names in os.walk(folder) for name in names)
+
+
 def chosen(arguments: Arguments) -> dict[str, Any]:
     """What the Python function takes: all options but those that say how the answer is shown."""
-    own = ("debug", "no_progress", "json", "all")
+    own = ("debug", "no_progress", "json", "all", "force")
     return {name: value for name, value in vars(arguments).items() if name not in own}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from segdiff.core.errors import InputError, RepairError
 from segdiff.core.graph import Array
 from segdiff.core.kept import KeptTensors
 from segdiff.core.metrics import compare_arrays
+from segdiff.core.outputs import refuse_input, refuse_other_suffix, refuse_unwritable_file
 from segdiff.engines import Blocks, Engine
 from segdiff.readers import find
+from segdiff.readers.companions import companions
 from segdiff.walk.walker import mask_changed
 
 TIMEOUT = 300.0
@@ -26,7 +28,8 @@ TIMEOUT = 300.0
 def repair(report: Report, path: str | Path) -> Repaired:
     """Write the candidate with every proven cause mended to ``path``, and run it from the report's image.
 
-    Raises InputError where ``path`` cannot be written (the candidate itself never is), RepairError where no
+    An older file at ``path`` is replaced, but never one that the report's run has read. Raises InputError
+    where ``path`` is one of those, does not end in ``.onnx`` or cannot be written, RepairError where no
     cause is proven or the changed model fails ONNX's checker, EngineError where it does not run; then nothing
     is written.
     """
@@ -38,7 +41,7 @@ def repair(report: Report, path: str | Path) -> Repaired:
             "report.repro(), or --repro, writes the operator down for a bug report"
         )
     source = evidence.files[1].program
-    _check_target(source, target)
+    _check_target(report, evidence, target)
     edits = merged(edit for cause in proven.values() for edit in cause.edits)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".segdiff-") as folder:
         draft = Path(folder) / "model.onnx"
@@ -70,15 +73,20 @@ def _evidence(report: Report) -> KeptTensors:
     return report.evidence
 
 
-def _check_target(source: Path, target: Path) -> None:
-    if target.exists() and target.samefile(source):
-        raise InputError(f"{target}: is the candidate itself; name another file for the repaired one")
-    if target.is_dir():
-        raise InputError(f"{target}: is a folder; name a file for the repaired model")
-    if not target.parent.is_dir():
-        raise InputError(f"{target.parent}: there is no such folder")
-    if not os.access(target.parent, os.W_OK):
-        raise InputError(f"{target.parent}: cannot be written to")
+def _check_target(report: Report, evidence: KeptTensors, target: Path) -> None:
+    what = "The repaired model"
+    if target.exists():
+        refuse_input(target, inputs_of(report, evidence), what)
+    refuse_other_suffix(target, what)
+    refuse_unwritable_file(target, what)
+
+
+def inputs_of(report: Report, evidence: KeptTensors) -> Iterator[Path]:
+    """The files that the report's run has read: both models, the image."""
+    for files in evidence.files:
+        yield from companions(files.program)
+    if report.image is not None:
+        yield Path(report.image)
 
 
 def _write(source: Path, draft: Path, edits: tuple[Edit, ...]) -> tuple[str, ...]:

@@ -15,7 +15,11 @@ import numpy as np
 from segdiff.core.answer import Origin, Report
 from segdiff.core.errors import InputError
 from segdiff.core.kept import SegmentTensors
+from segdiff.core.outputs import refuse_foreign_folder, refuse_input, refuse_unwritable_folder
 from segdiff.core.plain import plain
+from segdiff.finding.repair import inputs_of
+
+WHAT = "The folder of the repro"
 
 SCRIPT = '''"""{title}
 
@@ -53,7 +57,8 @@ def repro(report: Report, folder: str | Path, *, origin: int = 0) -> Path:
 
     ``segment.onnx`` are the candidate's nodes alone, ``reference.json`` the reference's operators with their
     attributes, ``*.npy`` the reference's tensors at both ends, ``repro.py`` prints the isolated error.
-    Raises InputError where the report has no such origin or the folder cannot be written.
+    The folder is new or empty, or holds an earlier repro. Raises InputError where it is another one, where it
+    cannot be written, and where the report has no such origin.
     """
     if not 0 <= origin < len(report.origins):
         raise InputError(f"there is no origin {origin}: the report has {len(report.origins)}")
@@ -67,6 +72,12 @@ def repro(report: Report, folder: str | Path, *, origin: int = 0) -> Path:
     if report.evidence is None or kept is None:
         raise InputError(f"the tensors around {blamed.pair.candidate!r} were not kept; locate again")
     target = Path(folder)
+    refuse_unwritable_folder(target, WHAT)
+    refuse_foreign_folder(target, WHAT)
+    if target.is_dir():
+        inputs = list(inputs_of(report, report.evidence))
+        for file in target.iterdir():
+            refuse_input(file, inputs, WHAT)
     try:
         target.mkdir(parents=True, exist_ok=True)
         _write(report, blamed, kept, target, report.evidence.files[1].program)

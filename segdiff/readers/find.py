@@ -62,12 +62,13 @@ def _programs(folder: Path) -> list[Path]:
     """Paddle programs of the folder, or its ONNX files where there are none."""
     files = sorted(file for file in folder.iterdir() if file.is_file())
     paddle = [
-        file for file in files if file.suffix == ".pdmodel" or file.name == _OLD_PROGRAM or _is_pir(file)
+        file for file in files if file.suffix == ".pdmodel" or file.name == _OLD_PROGRAM or is_pir(file)
     ]
     return paddle or [file for file in files if file.suffix == ".onnx"]
 
 
-def _is_pir(file: Path) -> bool:
+def is_pir(file: Path) -> bool:
+    """Whether a file is a program of Paddle 3, judged by its name and its first bytes. Raises OSError."""
     if file.suffix != ".json":
         return False
     with file.open("rb") as stream:

@@ -15,10 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from segdiff.commands.console import write_atomically
 from segdiff.core.answer import Report
 from segdiff.core.errors import InputError
 from segdiff.core.memory import PeakMemory
+from segdiff.core.outputs import (
+    refuse_input,
+    refuse_inside,
+    refuse_unwritable_folder,
+    results_of,
+    write_atomically,
+)
 from segdiff.engines import Blocks, Engine
 from segdiff.engines.session import Clock, deploy_config, input_specs
 from segdiff.finding.locate import locate
@@ -27,6 +33,7 @@ from segdiff.inputs.fed import CandidateInput, check_named, is_npy
 from segdiff.inputs.image import one_line
 from segdiff.inputs.transforms import check_transforms
 from segdiff.readers import ModelFiles, find, read
+from segdiff.readers.companions import companions
 from segdiff.score.areas import IGNORE
 from segdiff.score.compare import CANDIDATE, REFERENCE, SAME_INPUT, Summary
 from segdiff.score.conclude import Terms, conclude, is_doubtful
@@ -99,6 +106,10 @@ def evaluate(
     entries = read_dataset(dataset, labels=labels, root=root, separator=separator)
     _check_fed(candidate_input, entries)
     files = find(reference), find(candidate)
+    read_by_it = (files[0].program, files[1].program, dataset, labels, names)
+    _check_outputs(
+        out, pictures, [Path(each) for each in read_by_it if isinstance(each, str | Path)], entries
+    )
     config = deploy_config(files)
     if config is not None:
         check_transforms(config.transforms or (), str(config.path))
@@ -149,9 +160,32 @@ def evaluate(
     return report
 
 
+def _check_outputs(
+    out: str | Path | None, pictures: str | Path | None, read: Sequence[Path], entries: Sequence[Entry]
+) -> None:
+    """Raise InputError, before anything runs, where an output would be lost or would cost an input.
+
+    An older file at ``out`` is replaced, and so are older pictures.
+    """
+    folders = [path for path in read if path.is_dir()]
+    shown = [path for entry in entries for path in (entry.image, entry.label) if path is not None]
+    if pictures is not None:
+        refuse_inside(Path(pictures), folders, "The folder of the pictures")
+        refuse_unwritable_folder(Path(pictures), "The folder of the pictures")
+    if out is None:
+        return
+    refuse_unwritable_folder(Path(out).parent, f"The folder of {out}")
+    for place in (Path(out), journal_of(out)):
+        if place.is_dir():
+            raise InputError(f"The report {place} is a folder; name a file.")
+        if place.is_file():
+            models = (file for path in read[:2] for file in companions(path))
+            refuse_input(place, (*models, *read, *shown), "The report")
+
+
 def journal_of(out: str | Path) -> Path:
     """Where each image's result is kept: ``report.json`` has ``report.images.jsonl`` beside it."""
-    return Path(out).with_suffix(".images.jsonl")
+    return results_of(Path(out))
 
 
 @contextmanager

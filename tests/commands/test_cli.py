@@ -279,16 +279,16 @@ def test_json_to_stdout_is_nothing_but_json(answer: Answer, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize("where", ["missing/r.json", "", "file/r.json"])
-def test_an_unwritable_json_path_loses_no_result(
+def test_an_unwritable_json_path_is_told_before_anything_runs(
     where: str, answer: Answer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer(reports.report())
+    calls = answer(reports.report())
     (tmp_path / "file").write_text("")
     assert main(["locate", *FILES, "--json", str(tmp_path / where)]) == 2
     out, err = capsys.readouterr()
-    assert "The models agree" in out
+    assert not calls and not out
     (line,) = err.splitlines()
-    assert line.startswith(f"segdiff: cannot write the JSON report to {tmp_path / where}")
+    assert line.startswith(f"segdiff: --json {tmp_path / where} ")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -296,7 +296,7 @@ def test_a_link_stays_a_link_and_a_device_a_device(answer: Answer, tmp_path: Pat
     answer(reports.report())
     (tmp_path / "old.json").write_text("old")
     (tmp_path / "link.json").symlink_to("old.json")
-    assert main(["locate", *FILES, "--json", str(tmp_path / "link.json")]) == 0
+    assert main(["locate", *FILES, "--force", "--json", str(tmp_path / "link.json")]) == 0
     assert (tmp_path / "link.json").is_symlink()
     assert json.loads((tmp_path / "old.json").read_text())["verdict"] == "agrees"
     os.mkfifo(tmp_path / "pipe")

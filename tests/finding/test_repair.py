@@ -99,7 +99,7 @@ def test_only_what_was_proven_is_repaired(report: Report, tmp_path: Path) -> Non
 def test_the_candidate_is_never_overwritten(faulty: ModelProto, tmp_path: Path) -> None:
     found = located(tmp_path, segmenter(), faulty)
     before = (tmp_path / "theirs.onnx").read_bytes()
-    with pytest.raises(InputError, match="is the candidate itself"):
+    with pytest.raises(InputError, match="is an input of this run"):
         found.repair(tmp_path / "theirs.onnx")
     with pytest.raises(InputError, match="no such folder"):
         found.repair(tmp_path / "nowhere" / "fixed.onnx")
