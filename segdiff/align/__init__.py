@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from segdiff.align.match import match
+from segdiff.align.outputs import Places, names_agree
 from segdiff.align.parameters import match_parameters
 from segdiff.align.segments import Segment, cut
 from segdiff.align.view import View, view_of
@@ -15,13 +17,43 @@ __all__ = ["Alignment", "Segment", "align", "coverage", "cut"]
 
 @dataclass(frozen=True)
 class Alignment:
-    """``pairs`` leads from reference to candidate values; ``evidence`` says for each why."""
+    """``pairs`` leads from reference to candidate values; ``evidence`` says for each why.
+
+    ``seeds`` are the places of the outputs that the matcher took for one another.
+    """
 
     reference: View
     candidate: View
     pairs: dict[str, str]
     evidence: dict[str, tuple[str, ...]]
     segments: tuple[Segment, ...]
+    seeds: Places = ()
+
+    @cached_property
+    def outputs(self) -> Places:
+        """The places of outputs that are partners: by the pairs, which may have been mended since, then
+        as the matcher had them, then in order."""
+        ours, theirs = self.reference.outputs, self.candidate.outputs
+        found = {i: j for i, j in self.seeds if self.pairs.get(ours[i]) == theirs[j]}
+        for fits in (self._paired, self._seeded):
+            for i in range(len(ours)):
+                free = [j for j in range(len(theirs)) if j not in found.values() and fits(i, j)]
+                if i not in found and free:
+                    found[i] = free[0]
+        return tuple(sorted(found.items()))
+
+    def _paired(self, i: int, j: int) -> bool:
+        return self.pairs.get(self.reference.outputs[i]) == self.candidate.outputs[j]
+
+    def _seeded(self, i: int, j: int) -> bool:
+        return (i, j) in self.seeds
+
+    @property
+    def output_values(self) -> tuple[tuple[str, str], ...]:
+        """The outputs that are partners, (reference, candidate), each pair once; what they repeat stands
+        for them."""
+        ours, theirs = self.reference.outputs, self.candidate.outputs
+        return tuple(dict.fromkeys((ours[i], theirs[j]) for i, j in self.outputs))
 
 
 def align(reference: Graph, candidate: Graph) -> Alignment:
@@ -33,12 +65,8 @@ def align(reference: Graph, candidate: Graph) -> Alignment:
         r: (*why, "name") if names_agree(r, matcher.forward[r]) and "name" not in why else why
         for r, why in matcher.evidence.items()
     }
-    return Alignment(ours, theirs, matcher.forward, evidence, cut(ours, theirs, matcher.forward))
-
-
-def names_agree(reference: str, candidate: str) -> bool:
-    """Whether the names say the same: paddle2onnx 1.x keeps Paddle's, 2.x writes ``p2o.<name>``."""
-    return candidate in (reference, f"p2o.{reference}")
+    segments = cut(ours, theirs, matcher.forward)
+    return Alignment(ours, theirs, matcher.forward, evidence, segments, matcher.outputs)
 
 
 SMALL_MODEL = 6

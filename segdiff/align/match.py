@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from segdiff.align.kinds import COMMUTATIVE, kind_of
+from segdiff.align.outputs import Places, pair_outputs
 from segdiff.align.parameters import ParameterPair
 from segdiff.align.view import View
 from segdiff.core.graph import Op, Shape
@@ -40,6 +41,7 @@ class Matcher:
     evidence: dict[str, tuple[str, ...]] = field(default_factory=dict)
     ops: dict[int, int] = field(default_factory=dict)
     fresh: list[str] = field(default_factory=list)
+    outputs: Places = ()
 
     def add(self, r: str, c: str, *why: str) -> bool:
         """Pair two values unless one is taken or their shapes exclude it."""
@@ -106,8 +108,12 @@ def adds_parameter(view: View, op: Op) -> bool:
 
 def match(reference: View, candidate: View, parameters: Iterable[ParameterPair]) -> Matcher:
     """Pair the values of two views; see the module's docstring for the method."""
-    matcher = Matcher(reference, candidate, {pair.reference: pair for pair in parameters})
-    pair_ends(matcher)
+    known = {pair.reference: pair for pair in parameters}
+    matcher = Matcher(reference, candidate, known)
+    pair_inputs(matcher)
+    matcher.outputs = pair_outputs(reference, candidate, certain(reference, candidate, known))
+    for i, j in matcher.outputs:
+        matcher.add(reference.outputs[i], candidate.outputs[j], "model output")
     pair_by_parameters(matcher)
     while True:
         spread(matcher)
@@ -115,8 +121,19 @@ def match(reference: View, candidate: View, parameters: Iterable[ParameterPair])
             return matcher
 
 
-def pair_ends(matcher: Matcher) -> None:
-    """The models' inputs by name, or by position; their outputs by position."""
+def certain(reference: View, candidate: View, parameters: dict[str, ParameterPair]) -> dict[str, str]:
+    """What parameters and topology pair without a word from the outputs; nothing where there is only one."""
+    if len(reference.outputs) == len(candidate.outputs) == 1:
+        return {}
+    matcher = Matcher(reference, candidate, parameters)
+    pair_inputs(matcher)
+    pair_by_parameters(matcher)
+    spread(matcher)
+    return matcher.forward
+
+
+def pair_inputs(matcher: Matcher) -> None:
+    """The models' inputs by name, or by position."""
     ours, theirs = matcher.reference, matcher.candidate
     mine, other = list(ours.graph.inputs), list(theirs.graph.inputs)
     for name in [n for n in mine if n in other]:
@@ -124,9 +141,6 @@ def pair_ends(matcher: Matcher) -> None:
     rest = [n for n in mine if n not in matcher.forward], [n for n in other if n not in matcher.backward]
     for r, c in zip(*rest, strict=False):
         matcher.add(r, c, "model input")
-    if len(ours.outputs) == len(theirs.outputs):
-        for r, c in zip(ours.outputs, theirs.outputs, strict=True):
-            matcher.add(r, c, "model output")
 
 
 def pair_by_parameters(matcher: Matcher) -> None:

@@ -2,7 +2,7 @@
 
 Left out: ops that hang on parameters alone (they are parameters themselves), arithmetic on shapes (one side
 may have folded it), ops that hand a tensor on unchanged, and ops that only gather tensors into a list. What
-remains are the *compute ops*.
+remains are the *compute ops*. What writes an output of the model computes, whatever it hangs on.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ def view_of(graph: Graph) -> View:
     alias: dict[str, str] = {}
     lists: dict[str, tuple[str, ...]] = {}
     computing: list[Op] = []
+    finals = frozenset(graph.outputs)
     parts = {op.inputs[0]: op.outputs for op in graph.ops if op.type == "builtin.split"}
     for op in graph.ops:
         if op.type == "builtin.split":
@@ -106,6 +107,9 @@ def view_of(graph: Graph) -> View:
             op = replace(op, outputs=parts[op.outputs[0]])
         known = [name for name in op.inputs if name in constants]
         free = [name for name in op.inputs if name not in constants and name not in shapes]
+        apart = kind_of(op) in ("shape", "fill_like") or (not free and kind_of(op) != "random")
+        if apart and finals.intersection(op.outputs):
+            computing.append(op)
         if kind_of(op) in ("shape", "fill_like"):
             shapes.update(op.outputs)
         elif not free and kind_of(op) != "random":

@@ -76,10 +76,11 @@ class Comparison:
 def compare_arrays(reference: Array, candidate: Array) -> Comparison:
     """Compare two arrays of any dtype; integers and booleans are compared as numbers.
 
-    Shapes may differ in axes of length one (a ``()`` against a ``(1,)`` is the same tensor); any other
-    difference of shape is a mismatch with infinite errors. Two empty tensors are equal.
+    One may have axes of length one that the other lacks (a ``()`` against a ``(1,)`` is the same tensor); any
+    other difference of shape, a (1, 2, 3, 1) against a (1, 2, 1, 3) too, is a mismatch with infinite errors.
+    Two empty tensors are equal.
     """
-    if squeezed(reference.shape) != squeezed(candidate.shape):
+    if not same_form(reference.shape, candidate.shape):
         words = f"shape {list(reference.shape)} against {list(candidate.shape)}"
         size = reference.size
         return Comparison(
@@ -109,6 +110,18 @@ def _identical(reference: Array, candidate: Array) -> bool:
         np.array_equal(reference[start : start + CHUNK], candidate[start : start + CHUNK])
         for start in range(0, reference.size, CHUNK)
     )
+
+
+def same_form(ours: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
+    """Whether two shapes are one but for axes of length one that only the longer has."""
+    short, long = sorted((ours, theirs), key=len)
+    left = list(short)
+    for length in reversed(long):
+        if left and left[-1] == length:
+            left.pop()
+        elif length != 1:
+            return False
+    return not left
 
 
 def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -57,7 +57,9 @@ class Probe:
         if tensor.array.dtype == dtype and tensor.array.shape == shape:
             return tensor
         array: Array = np.asarray(tensor.array, dtype=dtype)
-        return self.blocks.tensor(array.reshape(shape) if array.size == int(np.prod(shape)) else array)
+        if array.size == int(np.prod(shape)) and not turned(array.shape, shape):
+            array = array.reshape(shape)
+        return self.blocks.tensor(array)
 
     def kinds(self, segment: Segment) -> set[str]:
         """Kinds of the segment's ops, of both sides."""
@@ -106,6 +108,11 @@ class Probe:
         feeds = {c: self.fitting(c, tensors[r]) for r, c in segment.inputs if r in tensors}
         truth = {c: tensors[r] for r, c in segment.outputs if r in tensors}
         return Bench(self, segment, feeds, truth)
+
+
+def turned(ours: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
+    """Whether the axes of one are those of the other in another order: whoever turned them is to blame."""
+    return ours != theirs and sorted(ours) == sorted(theirs)
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,7 @@ class Run:
     @property
     def outputs(self) -> tuple[tuple[str, str], ...]:
         """The model outputs that have a partner, (reference, candidate)."""
-        pairs = self.alignment.pairs
-        return tuple((r, pairs[r]) for r in self.alignment.reference.outputs if r in pairs)
+        return self.alignment.output_values
 
 
 def walked(

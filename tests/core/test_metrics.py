@@ -188,7 +188,7 @@ def test_the_inputs_are_left_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     ("ours", "theirs"),
-    [((), (1,)), ((1,), (1, 1, 1)), ((3, 1, 4), (3, 4)), ((1, 3), (3, 1)), ((0, 3), (0, 3))],
+    [((), (1,)), ((1,), (1, 1, 1)), ((3, 1, 4), (3, 4)), ((2, 3), (1, 2, 1, 3, 1)), ((0, 3), (0, 3))],
 )
 def test_axes_of_length_one_do_not_count(ours: tuple[int, ...], theirs: tuple[int, ...]) -> None:
     values = noise(int(np.prod(ours)))
@@ -205,6 +205,9 @@ def test_errors_are_measured_across_axes_of_length_one() -> None:
     ("ours", "theirs", "words"),
     [
         ((2, 3), (3, 2), "shape [2, 3] against [3, 2]"),
+        ((1, 2, 3, 1), (1, 2, 1, 3), "shape [1, 2, 3, 1] against [1, 2, 1, 3]"),
+        ((1, 3), (3, 1), "shape [1, 3] against [3, 1]"),
+        ((1, 2, 3), (2, 1, 3, 1), "shape [1, 2, 3] against [2, 1, 3, 1]"),
         ((6,), (2, 3), "shape [6] against [2, 3]"),
         ((4,), (5,), "shape [4] against [5]"),
         ((), (2,), "shape [] against [2]"),

@@ -48,6 +48,8 @@ def drop_misfits(run: Run, pairs: dict[str, str], evidence: dict[str, tuple[str,
         for pair in step.pairs:
             ours = run.alignment.reference.producer.get(pair.reference)
             theirs = run.alignment.candidate.producer.get(pair.candidate)
+            if (pair.reference, pair.candidate) in run.outputs:
+                continue  # an output of another shape is the finding
             other_shape = pair.isolated is not None and pair.isolated.other_shape
             if other_shape and ours and theirs and kind_of(ours) != kind_of(theirs):
                 pairs.pop(pair.reference, None)
