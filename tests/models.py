@@ -164,6 +164,42 @@ def with_attribute(model: ModelProto, op_type: str, place: int = 0, **attributes
     return copy
 
 
+def halved(model: ModelProto, *, keep_io: bool = True) -> ModelProto:
+    """A copy in float16, as the converters make it: weights rounded, Casts at both ends or none."""
+    copy = copied(model)
+    shapes = {
+        n.input[place] for n in copy.graph.node if n.op_type == "Resize" for place in range(1, len(n.input))
+    }
+    for tensor in copy.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and tensor.name not in shapes:
+            with np.errstate(over="ignore"):
+                array = numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    for items, into in ((copy.graph.input, True), (copy.graph.output, False)):
+        for item in items:
+            if item.type.tensor_type.elem_type == TensorProto.FLOAT:
+                if keep_io:
+                    cast_end(copy, item.name, into)
+                else:
+                    item.type.tensor_type.elem_type = TensorProto.FLOAT16
+    return copy
+
+
+def cast_end(model: ModelProto, name: str, into: bool) -> None:
+    """A Cast behind an input, or in front of an output, of a model in float16; in place."""
+    inner, nodes = f"{name}.half", list(model.graph.node)
+    for node in nodes:
+        names = node.input if into else node.output
+        names[:] = [inner if each == name else each for each in names]
+        if not into:
+            node.input[:] = [inner if each == name else each for each in node.input]
+    ends = (name, inner) if into else (inner, name)
+    to = TensorProto.FLOAT16 if into else TensorProto.FLOAT
+    cast = helper.make_node("Cast", [ends[0]], [ends[1]], name=f"Cast:{name}", to=to)
+    del model.graph.node[:]
+    model.graph.node.extend([cast, *nodes] if into else [*nodes, cast])
+
+
 def scrambled(model: ModelProto, seed: int = 0) -> ModelProto:
     """A copy in which every node, value and initializer has a meaningless name, the model's ends included."""
     copy = copied(model)

@@ -41,25 +41,44 @@ def match_parameters(
     """Pair the parameters that compute ops use; only pairs that are unambiguous on both sides."""
     ours = [reference.parameters[name] for name in dict.fromkeys(used[0])]
     theirs = [candidate.parameters[name] for name in dict.fromkeys(used[1])]
-    exact = list(_equal_content(ours, theirs))
-    taken = {pair.reference for pair in exact}, {pair.candidate for pair in exact}
-    left = [p for p in ours if p.name not in taken[0]], [p for p in theirs if p.name not in taken[1]]
-    return exact + list(_rescaled(*left))
+    found: list[ParameterPair] = list(_equal_content(ours, theirs))
+    left = _left(ours, theirs, found)
+    if any(p.dtype == "float16" for side in left for p in side):
+        found += _equal_content(*left, np.float16)
+        left = _left(ours, theirs, found)
+    return found + list(_rescaled(*left))
 
 
-def _equal_content(ours: list[Parameter], theirs: list[Parameter]) -> Iterator[ParameterPair]:
-    groups = _by_digest(ours), _by_digest(theirs)
+def _left(
+    ours: list[Parameter], theirs: list[Parameter], found: list[ParameterPair]
+) -> tuple[list[Parameter], list[Parameter]]:
+    """The parameters without a partner yet, of both sides."""
+    taken = {pair.reference for pair in found}, {pair.candidate for pair in found}
+    return [p for p in ours if p.name not in taken[0]], [p for p in theirs if p.name not in taken[1]]
+
+
+def _equal_content(
+    ours: list[Parameter], theirs: list[Parameter], rounded: type[np.float16] | None = None
+) -> Iterator[ParameterPair]:
+    """Parameters of equal content; where a type is given, once both are ``rounded`` to it."""
+    groups = _by_digest(ours, rounded), _by_digest(theirs, rounded)
     for digest, mine in groups[0].items():
         other = groups[1].get(digest, [])
         if len(mine) == len(other) == 1:
-            yield ParameterPair(mine[0].name, other[0].name, exact=True)
+            yield ParameterPair(mine[0].name, other[0].name, exact=rounded is None)
 
 
-def _by_digest(parameters: list[Parameter]) -> dict[tuple[int, int], list[Parameter]]:
+def _by_digest(
+    parameters: list[Parameter], rounded: type[np.float16] | None
+) -> dict[tuple[int, int], list[Parameter]]:
     groups: dict[tuple[int, int], list[Parameter]] = defaultdict(list)
     for parameter in parameters:
         if parameter.size >= SMALLEST_ANCHOR:
-            groups[parameter.size, content_digest(parameter.load())].append(parameter)
+            array = parameter.load()
+            if rounded is not None and array.dtype.kind == "f":
+                with np.errstate(over="ignore"):
+                    array = array.astype(rounded)
+            groups[parameter.size, content_digest(array)].append(parameter)
     return groups
 
 

@@ -24,15 +24,12 @@ from segdiff.align.kinds import kind_of
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Graph
 from segdiff.core.metrics import Comparison, Metrics, compare_arrays
+from segdiff.core.precision import EPSILON, disturbed, unit_of_model
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed.optimisers import LEVELS, OPTIMISERS, PASSES
 from segdiff.deployed.rewriting import Rewriting, rewritings
 from segdiff.engines import Deployed, Engine, Tensor
-from segdiff.walk.judge import EPSILON, NOISE_FACTOR, TIE_FACTOR, disturbed, judge
-
-HALF = 2.0**-11
-STEP = 2.0**-8
-"""The rounding of a model that computes in half precision, or in bytes."""
+from segdiff.walk.judge import NOISE_FACTOR, TIE_FACTOR, judge
 
 MOST_TRIALS, MOST_SECONDS = 40, 30.0
 """Sessions started in the search for an optimiser, and how long it may take."""
@@ -168,9 +165,9 @@ class Bench:
 
     def shaken(self, roundings: float) -> dict[str, Comparison]:
         """What so many roundings of the input do to the outputs."""
-        unit, blocks = roundings * rounding(self.graph), self.engine.blocks
+        unit, blocks = roundings * unit_of_model(self.graph), self.engine.blocks
         feeds = {
-            name: blocks.tensor(shaken(tensor.array, unit, seed))
+            name: blocks.tensor(disturbed(tensor.array, seed, unit))
             for seed, (name, tensor) in enumerate(self.feeds.items())
         }
         return self._against_written(self.run(Deployed("none"), feeds))
@@ -215,7 +212,7 @@ class Bench:
         if comparison.discrete and not comparison.mismatch:
             fewest = LEAST_CHANGED if self.choices else 0.0
             return comparison.changed > max(fewest, TIE_FACTOR * self.ties[name].changed)
-        roundings = NOISE_FACTOR * rounding(self.graph) / EPSILON
+        roundings = NOISE_FACTOR * unit_of_model(self.graph) / EPSILON
         return judge(
             comparison, Thresholds(), lambda: self.noise[name], bounded=False, roundings=roundings
         ).fault
@@ -284,24 +281,6 @@ def cut(names: Sequence[str], parts: int) -> Iterator[list[str]]:
     """In so many pieces of about one length."""
     bounds = np.linspace(0, len(names), parts + 1).astype(int)
     return (list(names[a:b]) for a, b in pairwise(bounds) if b > a)
-
-
-def rounding(graph: Graph) -> float:
-    """The relative rounding of one operation in this model: of the coarsest type it computes in."""
-    if any("QuantizeLinear" in op.type for op in graph.ops):
-        return STEP
-    types = {value.dtype for value in graph.values.values()}
-    types |= {parameter.dtype for parameter in graph.parameters.values()}
-    return HALF if types & {"float16", "bfloat16"} else EPSILON
-
-
-def shaken(array: Array, unit: float, seed: int) -> Array:
-    """A copy with every float disturbed by ``2 * unit`` of itself, up or down."""
-    if array.dtype.kind != "f":
-        return array
-    wide = array.astype(np.float32) if array.dtype == np.float16 else array
-    change = disturbed(wide, seed) - wide
-    return np.asarray(wide + change * (unit / EPSILON), array.dtype)
 
 
 def rewritten(bench: Bench, level: str, without: tuple[str, ...]) -> tuple[Rewriting, ...]:

@@ -7,6 +7,7 @@ help but do not suffice alone are tried together.
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -107,7 +108,7 @@ def _together(tested: list[Tested], all_at_once: bool, before: Trial) -> Iterato
 
 
 def _best(tested: list[Tested], before: Trial) -> Tested | None:
-    usable = [each for each in tested if each.trial.problem is None]
+    usable = [each for each in tested if each.trial.problem is None and math.isfinite(each.trial.error)]
     telling = [each for each in usable if each.hypothesis.expected and each.trial.error < before.error]
     halving = [each for each in usable if each.trial.error <= before.error / 2]
     return min(telling or halving, key=lambda each: each.trial.error, default=None)

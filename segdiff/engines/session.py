@@ -17,6 +17,7 @@ from segdiff.engines import Blocks, Engine, Tensor
 from segdiff.engines.registry import engine_for, threads_of
 from segdiff.inputs import InputSpec, Prepared, read_deploy_yaml
 from segdiff.readers import ModelFiles
+from segdiff.readers.dtypes import numpy_dtype
 
 SHARE_OF_MEMORY = 32
 """The default budget is the machine's memory divided by this (768 MB of 24 GB)."""
@@ -77,7 +78,14 @@ class Engines:
                 f"{graphs[1].path}: input {missing[0]!r} has no counterpart in {graphs[0].path}; "
                 f"its inputs are {', '.join(graphs[0].inputs) or 'none'}"
             )
-        return ours, {name: ours[partner[name]] for name in graphs[1].inputs}
+        return ours, {name: self._typed(ours[partner[name]], graphs[1], name) for name in graphs[1].inputs}
+
+    def _typed(self, tensor: Tensor, graph: Graph, name: str) -> Tensor:
+        """A float tensor in the width that an input of a model has: half, where the file was made so."""
+        declared = numpy_dtype(graph.value(name).dtype or tensor.array.dtype.name)
+        if declared == tensor.array.dtype or {declared.kind, tensor.array.dtype.kind} != {"f"}:
+            return tensor
+        return self.blocks.tensor(tensor.array.astype(declared))
 
 
 @contextmanager

@@ -164,6 +164,8 @@ def state_of(findings: Findings, step: Step, pair: PairResult) -> tuple[State, R
     told = Reason(found.kind, found.times, found.detail)
     if found.fault:
         return "origin", told
+    if found.kind == "unfed":
+        return "inherited", told
     if crosses(findings.thresholds, pair.cumulative):
         return "inherited", Reason("inherited")
     return "clean", told

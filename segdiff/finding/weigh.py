@@ -160,11 +160,12 @@ def corrected(truth: Array, own: Array, isolated: Array) -> Array:
     All three of one shape, and float; otherwise ``truth`` in the candidate's shape and dtype.
     """
     if truth.shape == own.shape == isolated.shape and own.dtype.kind == "f":
-        with np.errstate(invalid="ignore"):  # infinity less infinity
+        with np.errstate(invalid="ignore", over="ignore"):  # infinity less infinity
             fixed = own + (truth - isolated)
         if np.isfinite(fixed).all():
             return np.asarray(fixed, own.dtype)
-    fitted: Array = np.asarray(truth, own.dtype)
+    with np.errstate(over="ignore"):
+        fitted: Array = np.asarray(truth, own.dtype)
     return fitted.reshape(own.shape) if fitted.size == own.size else fitted
 
 

@@ -21,7 +21,16 @@ Array = NDArray[Any]
 MAX_NPZ_BYTES = 1 << 32
 # What may be cast without asking: float64 is what NumPy makes of plain numbers, int32 and int64 what a
 # platform does.
-CASTS = frozenset({("float64", "float32"), ("int32", "int64"), ("int64", "int32")})
+CASTS = frozenset(
+    {
+        ("float64", "float32"),
+        ("float64", "float16"),
+        ("float32", "float16"),
+        ("float16", "float32"),
+        ("int32", "int64"),
+        ("int64", "int32"),
+    }
+)
 
 
 def read_npy(path: str | Path) -> Array:
@@ -91,8 +100,9 @@ def check_named(
 def check_tensor(given: object, spec: InputSpec, source: str) -> tuple[Array, tuple[str, ...]]:
     """One tensor as the model wants it, C-contiguous, and sentences on what was taken and cast.
 
-    float64 becomes float32, and int32 and int64 each other where no value changes. Raises InputError where
-    the array has another dtype or shape, is empty, or holds NaN or Inf (before or after the cast).
+    A float becomes the float that the model wants, and int32 and int64 each other where no value changes.
+    Raises InputError where the array has another dtype or shape, is empty, or holds NaN or Inf (before or
+    after the cast).
     """
     if not isinstance(given, np.ndarray | np.generic):
         raise InputError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from segdiff.core.errors import EngineError, InputError, SegdiffError
 from segdiff.core.metrics import compare_arrays
+from segdiff.core.precision import disturbed
 from segdiff.engines import Tensor
 from segdiff.inputs import InputComparison
 from segdiff.inputs.image import one_line
@@ -30,7 +31,7 @@ from segdiff.score.output import Output, output_of
 from segdiff.score.pictures import Shown
 from segdiff.score.protocol import Frame, framed
 from segdiff.score.run import Loader, Pair, Ready, loaded
-from segdiff.walk.judge import NOISE_FACTOR, disturbed
+from segdiff.walk.judge import NOISE_FACTOR
 
 Progress = Callable[[str, int, int], None]
 

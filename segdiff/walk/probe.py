@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from segdiff.align import Segment
 from segdiff.align.kinds import BOUNDED, kind_of
-from segdiff.core.edit import Edit
+from segdiff.core.edit import Edit, Operand, merged
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Graph
 from segdiff.core.metrics import Comparison, Metrics, compare_arrays
+from segdiff.core.precision import EPSILON, disturbed, overflows, types_of, unit_of
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Tensor
 from segdiff.engines.session import Candidate
-from segdiff.walk.judge import Judgement, disturbed, judge
+from segdiff.readers.dtypes import numpy_dtype
+from segdiff.walk.judge import Judgement, judge
 from segdiff.walk.rounding import roundings
 from segdiff.walk.steps import Form
 
@@ -52,14 +54,20 @@ class Probe:
 
     def fitting(self, c: str, tensor: Tensor) -> Tensor:
         """A reference tensor in the dtype and shape that the candidate has in its place."""
-        declared = np.dtype(self.graph.value(c).dtype or tensor.array.dtype)
+        declared = numpy_dtype(self.graph.value(c).dtype or tensor.array.dtype.name)
         dtype, shape = self.forms.get(c) or (declared, tensor.array.shape)
         if tensor.array.dtype == dtype and tensor.array.shape == shape:
             return tensor
-        array: Array = np.asarray(tensor.array, dtype=dtype)
+        with np.errstate(over="ignore"):
+            array: Array = np.asarray(tensor.array, dtype=dtype)
         if array.size == int(np.prod(shape)) and not turned(array.shape, shape):
             array = array.reshape(shape)
         return self.blocks.tensor(array)
+
+    def unfit(self, c: str, tensor: Tensor) -> bool:
+        """Whether a reference tensor is too large for the type that the candidate has in its place."""
+        declared = numpy_dtype(self.graph.value(c).dtype or tensor.array.dtype.name)
+        return overflows(tensor.array, self.forms[c][0] if c in self.forms else declared)
 
     def kinds(self, segment: Segment) -> set[str]:
         """Kinds of the segment's ops, of both sides."""
@@ -82,7 +90,14 @@ class Probe:
             lambda: None if "random" in kinds else disturb(),
             bounded=bool(kinds & BOUNDED),
             roundings=roundings(self.graph, segment.ops, inputs, output),
+            unit=self.unit(segment),
         )
+
+    def unit(self, segment: Segment) -> float:
+        """One rounding of the coarsest type that the segment is stored in, on either side."""
+        types = types_of(self.graph, segment.nodes) | types_of(self.reference, segment.reference_ops)
+        types |= {self.forms[c][0].name for _, c in (*segment.inputs, *segment.outputs) if c in self.forms}
+        return max(map(unit_of, types), default=EPSILON)
 
     def disturb(
         self,
@@ -93,15 +108,28 @@ class Probe:
         edits: tuple[Edit, ...] = (),
     ) -> Comparison | None:
         """What the last bit of the segment's inputs does to its output ``c``; None where it does not run."""
+        unit = self.unit(segment)
         shaken = {
-            name: self.blocks.tensor(disturbed(tensor.array, SEED + place))
+            name: self.blocks.tensor(disturbed(tensor.array, SEED + place, unit))
             for place, (name, tensor) in enumerate(feeds.items())
         }
         try:
-            got = self.run(segment, shaken, [c], edits)
+            got = self.run(segment, shaken, [c], merged((*self._shaken_parameters(segment), *edits)))
         except EngineError:
             return None
         return compare_arrays(undisturbed, got[c].array)
+
+    def _shaken_parameters(self, segment: Segment) -> Iterator[Edit]:
+        """The last bit of every parameter stored more coarsely than float32; whole numbers are exact."""
+        for op in map(self.graph.op, segment.nodes):
+            moved: dict[int, Operand] = {}
+            for slot, name in zip(op.slots, op.inputs, strict=True):
+                known = self.graph.parameters.get(name)
+                if known is not None and slot.isdigit() and unit_of(known.dtype) > EPSILON:
+                    array = known.load()
+                    moved[int(slot)] = np.where(array == np.rint(array), array, disturbed(array, SEED))
+            if moved:
+                yield Edit(op.outputs[0], inputs=moved)
 
     def bench(self, segment: Segment, tensors: Mapping[str, Tensor]) -> Bench:
         """The segment between the reference's ``tensors``, by the reference's names."""

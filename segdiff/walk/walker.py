@@ -20,8 +20,9 @@ from segdiff.align import Segment
 from segdiff.align.view import view_of
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array
-from segdiff.core.metrics import compare_arrays
+from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.engines import Tensor
+from segdiff.walk.judge import Judgement
 from segdiff.walk.probe import Probe
 from segdiff.walk.steps import Form, PairResult, Step, Walk
 
@@ -134,19 +135,27 @@ class _Walker:
         if together is not None and together.metrics.max_abs == 0.0:
             self.exact.add(c)
             self._hold_once(r, c)
-        judgement = self.probe.judged(
-            segment,
-            alone,
-            truth.shape,
-            self._input_shapes(segment),
-            lambda: self.probe.disturb(segment, c, isolated[c].array, self._isolated_feeds(segment)),
-        )
+        judgement = self._judged(segment, c, truth, isolated[c].array, alone)
         digest = digest_of(truth) if judgement.fault else None
         changed = None
         if own is not None and c in self.graph_outputs:
             self.ends[c] = self.reference_live[r], self.own_live.get(c, own[c])
             changed = mask_changed(truth, own[c].array)
         return PairResult(r, c, truth.shape, together, alone, judgement, digest, changed)
+
+    def _judged(
+        self, segment: Segment, c: str, truth: Array, isolated: Array, comparison: Comparison
+    ) -> Judgement:
+        for r, name in segment.inputs:
+            if r in self.reference_live and self.probe.unfit(name, self.reference_live[r]):
+                return Judgement("unfed", detail=f"{r!r} does not fit the type of {name!r}")
+        return self.probe.judged(
+            segment,
+            comparison,
+            truth.shape,
+            self._input_shapes(segment),
+            lambda: self.probe.disturb(segment, c, isolated, self._isolated_feeds(segment)),
+        )
 
     def _input_shapes(self, segment: Segment) -> list[tuple[int, ...]]:
         return [self.reference_live[r].array.shape for r, _ in segment.inputs if r in self.reference_live]

@@ -12,11 +12,11 @@ import pytest
 from onnx import TensorProto
 
 from segdiff.core.graph import Array, Graph
-from segdiff.deployed.optimisation import RuntimeFinding, fewest, optimisation, paddle_ir, shaken
+from segdiff.core.precision import disturbed
+from segdiff.deployed.optimisation import RuntimeFinding, fewest, optimisation, paddle_ir
 from segdiff.deployed.rewriting import rewritings
 from segdiff.engines import Blocks, Engine
 from segdiff.readers import find, read
-from segdiff.walk.judge import EPSILON
 from tests.models import IMAGE, Net, chain, image, segmenter
 
 
@@ -131,10 +131,10 @@ def test_the_fewest_that_are_enough(guilty: set[str]) -> None:
 
 def test_shaking_by_the_last_bit() -> None:
     x = image(IMAGE)
-    assert np.allclose(np.abs(shaken(x, EPSILON, 0) / x - 1), 2 * EPSILON, rtol=0.5)
+    assert np.allclose(np.abs(disturbed(x, 0) / x - 1), 2.0**-23, rtol=0.5)
     half = x.astype(np.float16)
-    assert shaken(half, 2.0**-11, 0).dtype == np.float16
-    assert np.mean(shaken(half, 2.0**-11, 0) != half) > 0.9
+    assert disturbed(half, 0).dtype == np.float16
+    assert np.mean(disturbed(half, 0) != half) > 0.9
 
 
 @pytest.mark.real

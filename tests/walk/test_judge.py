@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from segdiff.core.metrics import Comparison, compare_arrays
+from segdiff.core.precision import EPSILON, PATTERN, disturbed
 from segdiff.core.thresholds import CROSSING, Thresholds
-from segdiff.walk.judge import EPSILON, NOISE_FACTOR, PATTERN, TIE_FACTOR, Judgement, disturbed, judge
+from segdiff.walk.judge import NOISE_FACTOR, TIE_FACTOR, Judgement, judge
 
 Array = NDArray[Any]
 Disturb = Callable[[], Comparison | None]

@@ -39,7 +39,8 @@ class Held:
 
     def replaced_by(self, array: Array) -> Edit:
         """What puts another array in its place."""
-        return Edit(self.op.outputs[0], inputs={int(self.slot): array.astype(self.array.dtype)})
+        with np.errstate(over="ignore"):
+            return Edit(self.op.outputs[0], inputs={int(self.slot): array.astype(self.array.dtype)})
 
 
 def held_by(case: Case) -> Iterator[Held]:
@@ -93,7 +94,8 @@ def _plainly(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
 
 def fits(held: Held, array: Array) -> bool:
     """Whether a constant holds what it should, as far as its own type can."""
-    return same(held.array, array.astype(held.array.dtype))
+    with np.errstate(over="ignore"):
+        return same(held.array, array.astype(held.array.dtype))
 
 
 def channel_axes(held: Held) -> tuple[int, ...]:

@@ -11,9 +11,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from segdiff.core.graph import Array
+from segdiff.core.precision import EPSILON, unit_of
 
 RTOL = 2.0**-20
 """Two float32 computations of one constant (a folded batch norm) agree to some ulp: 8 at the most seen."""
+
+STORED = 3.0
+"""Units of a coarser type: its constants are rounded before a fold, and behind it."""
 
 FEW = 8
 """Elements that are "a few" when they are also at most a sixteenth of the whole."""
@@ -47,7 +51,9 @@ def _near(one: Array, other: Array, largest: float | None = None) -> Array:
     """Element by element; ``largest`` is the greatest magnitude in ``other``, where it is known."""
     size = np.abs(other, dtype=np.float64)
     gap = np.abs(np.subtract(one, other, dtype=np.float64))
-    return np.asarray(gap <= RTOL * (size + (size.max() if largest is None else largest) / 8))
+    unit = max(unit_of(one.dtype.name), unit_of(other.dtype.name))
+    rtol = STORED * unit if unit > EPSILON else RTOL
+    return np.asarray(gap <= rtol * (size + (size.max() if largest is None else largest) / 8))
 
 
 def difference(have: Array, want: Array, channel_axes: tuple[int, ...]) -> tuple[str, str]:
@@ -104,6 +110,8 @@ def _is_permutation(ours: Array, theirs: Array) -> bool:
 
 def _rounded(have: Array, want: Array, axes: tuple[int, ...]) -> tuple[str, str] | None:
     """Through a float of sixteen bits, to nearest (or cut off, for bfloat16)."""
+    if have.dtype == np.float16:  # it is stored so
+        return None
     with np.errstate(over="ignore"):
         half = want.astype(np.float16).astype(np.float64)
     if np.array_equal(have, half):
@@ -125,7 +133,7 @@ def _scaled(have: Array, want: Array, axes: tuple[int, ...]) -> tuple[str, str] 
     one, other = (np.asarray(a, np.float64).reshape(-1) for a in (have, want))
     norm = float(other @ other)
     factor = float(one @ other) / norm if norm else 0.0
-    if factor and same(one, factor * other):
+    if factor and same(have.reshape(-1), factor * other):
         return "parameter.scale", f"times {factor:.6g}"
     return None
 

@@ -12,7 +12,8 @@ from segdiff.align import Segment
 from segdiff.align.view import view_of
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Graph
-from segdiff.core.metrics import compare_arrays
+from segdiff.core.metrics import Metrics, compare_arrays
+from segdiff.core.precision import EPSILON
 from segdiff.engines import Tensor
 from segdiff.walk.run import Run
 from segdiff.walk.verify.regions import Region
@@ -25,6 +26,9 @@ SAME_MAX_REL = 1e-3
 """Two tensors computed from the same inputs count as one value below both: far above rounding (4e-5 at the
 most in measured segments), far below what unrelated tensors reach."""
 
+SAME_UNITS = 32.0
+"""The same in units of a type coarser than float32: 1.6% in float16; ten times that for a single element."""
+
 
 def mend(
     region: Region,
@@ -36,7 +40,7 @@ def mend(
     truth = _reference_tensors(region, run)
     feeds = {c: run.probe.fitting(c, truth[r]) for r, c in region.inputs if r in truth}
     got = run.probe.candidate.run(feeds, region.candidate_values, region.nodes)
-    proven = _same_values(region, truth, got, pairs, run.probe.reference, run.probe.graph)
+    proven = _same_values(region, truth, got, pairs, run)
     for r, c in proven.items():
         _unpair(pairs, evidence, r, c)
         pairs[r] = c
@@ -66,8 +70,7 @@ def _same_values(
     truth: Mapping[str, Tensor],
     got: Mapping[str, Tensor],
     pairs: Mapping[str, str],
-    reference: Graph,
-    candidate: Graph,
+    run: Run,
 ) -> dict[str, str]:
     """Reference -> candidate values of the region that hold the same numbers; the closest wins.
 
@@ -75,11 +78,13 @@ def _same_values(
     exchanged them, and is to blame. Two outputs of the models that are one another's partners are only ever
     exchanged for outputs: an operator lost or added at the very end would have nothing to be judged by.
     """
+    reference, candidate = run.probe.reference, run.probe.graph
     backward = {c: r for r, c in pairs.items()}
     finals = final_pairs(reference, candidate, pairs)
     last = frozenset(finals.values())
     outputs = tuple(frozenset(view_of(graph).outputs) for graph in (reference, candidate))
     rated = []
+    unit = max(run.probe.unit(step.segment) for step in region.steps)
     only, read = region.lost_work(), region.read()
     for place, c in enumerate(region.candidate_values):
         for r in region.reference_values:
@@ -93,13 +98,19 @@ def _same_values(
                 continue
             found = compare_arrays(truth[r].array.reshape(-1), got[c].array.reshape(-1))
             metrics = found.metrics
-            if truth[r].array.any() and metrics.rel_l2 <= SAME_REL_L2 and metrics.max_rel <= SAME_MAX_REL:
+            if truth[r].array.any() and same_value(metrics, unit):
                 rated.append((backward.get(c) != r, metrics.rel_l2, place, r, c))
     proven: dict[str, str] = {}
     for _, _, _, r, c in sorted(rated):
         if r not in proven and c not in proven.values():
             proven[r] = c
     return proven
+
+
+def same_value(metrics: Metrics, unit: float) -> bool:
+    """Whether two tensors computed from the same inputs, with roundings of that unit, are one value."""
+    coarse = SAME_UNITS * unit if unit > EPSILON else 0.0
+    return metrics.rel_l2 <= max(SAME_REL_L2, coarse) and metrics.max_rel <= max(SAME_MAX_REL, 10 * coarse)
 
 
 def final_pairs(reference: Graph, candidate: Graph, pairs: Mapping[str, str]) -> dict[str, str]:
@@ -199,6 +210,6 @@ def _accepts(
         if r not in truth or truth[r].array.size != got[c].array.size:
             return False
         metrics = compare_arrays(truth[r].array.reshape(-1), got[c].array.reshape(-1)).metrics
-        if metrics.rel_l2 > SAME_REL_L2 or metrics.max_rel > SAME_MAX_REL:
+        if not same_value(metrics, run.probe.unit(segment)):
             return False
     return True

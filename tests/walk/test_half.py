@@ -1,0 +1,153 @@
+"""Half precision: a healthy file agrees, and a fault in it stands out of its rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from onnx import ModelProto, numpy_helper
+
+import segdiff
+from segdiff.core.answer import Report
+from segdiff.core.precision import disturbed, overflows
+from tests import models
+from tests.models import Net, chain, copied, find_node, folded, halved, segmenter, with_attribute
+
+Locate = Callable[..., Report]
+
+
+@pytest.fixture(scope="module")
+def locate(tmp_path_factory: pytest.TempPathFactory) -> Locate:
+    """``segdiff.locate`` on two models, written to files of their own."""
+    folder, number = tmp_path_factory.mktemp("half"), count()
+
+    def run(ours: ModelProto, theirs: ModelProto, given: Any = None) -> Report:
+        files = [models.save(model, folder / f"{next(number)}.onnx") for model in (ours, theirs)]
+        return segdiff.locate(*files, models.image() if given is None else given, timeout=60, deployed=False)
+
+    return run
+
+
+def blamed(report: Report) -> list[list[str]]:
+    """First outputs of the nodes of each origin, Casts left out."""
+    nodes = [[node for node in origin.candidate_nodes if node.type != "Cast"] for origin in report.origins]
+    return [[node.outputs[0] for node in each] for each in nodes]
+
+
+def scaled_weight(model: ModelProto, place: int, factor: float) -> ModelProto:
+    """A copy in which the weight of one convolution is multiplied."""
+    copy = copied(model)
+    name = find_node(copy, "Conv", place).input[1]
+    tensor = next(tensor for tensor in copy.graph.initializer if tensor.name == name)
+    array = numpy_helper.to_array(tensor)
+    tensor.CopyFrom(numpy_helper.from_array((array * factor).astype(array.dtype), name))
+    return copy
+
+
+@pytest.mark.parametrize("keep_io", [True, False])
+def test_a_healthy_file_agrees(locate: Locate, keep_io: bool) -> None:
+    report = locate(segmenter(), halved(segmenter(), keep_io=keep_io))
+    assert report.verdict == "agrees", report.sentence
+    assert min(report.coverage) == 1.0
+    assert all(pair.state in ("clean", "inherited") for pair in report.pairs)
+
+
+def test_either_side_may_be_the_coarse_one(locate: Locate) -> None:
+    assert locate(halved(segmenter(), keep_io=False), segmenter()).verdict == "agrees"
+
+
+def test_a_norm_folded_before_or_behind_the_rounding(locate: Locate) -> None:
+    one, other = halved(segmenter()), halved(folded(segmenter()))
+    assert locate(one, other).verdict == "agrees"
+    assert locate(other, one).verdict == "agrees"
+
+
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_a_wrong_weight_stands_out(locate: Locate, place: int) -> None:
+    half = halved(segmenter())
+    node = find_node(half, "Conv", place)
+    report = locate(segmenter(), scaled_weight(half, place, 1.1))
+    assert blamed(report) == [[node.output[0]]], report.sentence
+    cause = report.origins[0].cause
+    assert cause is not None and cause.kind == "parameter.scale" and cause.proven
+
+
+def test_a_wrong_attribute_stands_out(locate: Locate) -> None:
+    half = halved(segmenter())
+    node = find_node(half, "LeakyRelu")
+    report = locate(segmenter(), with_attribute(half, "LeakyRelu", alpha=0.15))
+    assert blamed(report) == [[node.output[0]]]
+
+
+def test_less_than_the_rounding_is_no_fault(locate: Locate) -> None:
+    assert locate(segmenter(), scaled_weight(halved(segmenter()), 2, 1.0005)).verdict == "agrees"
+
+
+def squares() -> ModelProto:
+    """A variance written out, of numbers whose squares do not fit in float16."""
+
+    def variance(net: Net, x: str) -> str:
+        large = net.node("Mul", x, net.constant([1000.0]))
+        mean = net.node("ReduceMean", large, axes=[1], keepdims=1)
+        centred = net.node("Sub", large, mean)
+        square = net.node("Pow", centred, net.constant([2.0]))
+        spread = net.node("Sqrt", net.node("ReduceMean", square, axes=[1], keepdims=1))
+        return net.node("Div", centred, spread)
+
+    return chain(lambda net, x: net.conv(x, (3, 6)), variance, lambda net, x: net.conv(x, (6, 4)))
+
+
+def test_an_overflow_is_the_fault_of_who_overflows(locate: Locate) -> None:
+    """What follows is fed infinities where the reference has numbers: that is not its own fault."""
+    report = locate(squares(), halved(squares()))
+    assert [origin.candidate_nodes[0].type for origin in report.origins] == ["Pow"]
+    assert {pair.why.kind for pair in report.pairs if pair.candidate_op == "ReduceMean"} >= {"unfed"}
+
+
+def test_no_guess_whose_error_stays_infinite(locate: Locate) -> None:
+    causes = [origin.cause for origin in locate(squares(), halved(squares())).origins]
+    assert all(
+        c is None or c.kind == "unknown" or (c.residual and np.isfinite(c.residual.rel_l2)) for c in causes
+    )
+
+
+# --- the last bit
+
+
+def moved(array: NDArray[Any]) -> NDArray[Any]:
+    return np.abs(disturbed(array, 0).astype(np.float64) - array.astype(np.float64))
+
+
+def test_the_smallest_numbers_move_by_their_step() -> None:
+    tiny = np.full(100, 3e-7, np.float16)
+    assert np.all(moved(tiny) == 2.0**-24)
+
+
+def test_the_largest_numbers_stay_finite() -> None:
+    assert np.isfinite(disturbed(np.full(100, 65504, np.float16), 0)).all()
+
+
+def test_a_coarser_unit_moves_further() -> None:
+    ones = np.ones(100, np.float32)
+    assert np.allclose(np.abs(disturbed(ones, 0, 2.0**-11) - 1), 2.0**-10)
+
+
+def test_what_does_not_fit() -> None:
+    half = np.dtype(np.float16)
+    assert overflows(np.array([7e4], np.float32), half)
+    assert not overflows(np.array([65505.0, np.inf], np.float32), half)
+    assert not overflows(np.array([7e4], np.float32), np.dtype(np.float32))
+
+
+def test_whole_numbers_have_no_last_bit_to_lose(locate: Locate) -> None:
+    """The exponent of a Pow of negative numbers: with 2.002 in its place all would be NaN."""
+    model = chain(
+        lambda net, x: net.conv(x, (3, 6)),
+        lambda net, x: net.node("Pow", x, net.constant([2.0])),
+        lambda net, x: net.node("Sub", x, net.node("ReduceMean", x, axes=[1, 2, 3], keepdims=1)),
+    )
+    assert locate(model, halved(model)).verdict == "agrees"
