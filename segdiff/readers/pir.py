@@ -93,7 +93,7 @@ def _parameter_name(op: dict[str, Any]) -> str:
 
 
 def _persistable(op: dict[str, Any]) -> bool:
-    """Whether a parameter has data: the state of an LSTM's dropout, which inference does not use, has none."""
+    """Whether a parameter has data: the dropout state of an LSTM, unused at inference, has none."""
     if _name(op) == "p":
         flags = op.get("OA", ())
         return bool(flags[_KEPT]) if len(flags) > _KEPT else True
