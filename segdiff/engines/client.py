@@ -9,22 +9,23 @@ Whatever happens to the process (exception, crash, kill, hang) arrives here as a
 
 from __future__ import annotations
 
+import errno
 import os
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import count
-from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array
+from segdiff.core.process import Child, environment, how_it_ended, start
 from segdiff.engines.blocks import ArrayRef, Lease, Mappings, Pool, Tensor
 from segdiff.engines.channel import Channel, ChannelClosedError
 from segdiff.engines.protocol import (
@@ -54,6 +55,13 @@ ALLOCATOR = {
 """Large tensors lie in mappings of their own, which go back to the system at once; a heap would keep several
 times as much as is alive. In pages of 4 KiB their page faults were a third of onnxruntime's time; huge pages
 (a tunable of glibc 2.35, older ones ignore it) make them as cheap as the heap."""
+
+GRACE = 5.0
+"""Seconds that a worker which has hung up may take to end."""
+
+TOO_MANY_FILES = (
+    "sent more tensors than this process may have open files; raise the limit (ulimit -n) or lower the memory"
+)
 
 _serial = count()
 
@@ -118,13 +126,19 @@ class Engine:
         self.name = self.row.name
         self.owner = f"{self.name}-{next(_serial)}"
         self.last_value: str | None = None
+        self.failure: str | None = None
         self.known: set[tuple[str, int]] = set()
-        self.unneeded: list[int] = []
+        self.unneeded: deque[int] = deque()
         self.ready = False
         self.serial = 0
-        self.log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        self.process, self.channel = spawn(self.owner, self.log, self.row.interpreter)
-        self._send(Load(files, allowance, threads))
+        self.child, self.channel = spawn(files, self.owner, self.row.interpreter)
+        with suppress(EngineError):  # one that ends at once is told of when it is asked for something
+            self._send(Load(files, allowance, threads))
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The worker's process."""
+        return self.child.process
 
     def stream(
         self,
@@ -184,22 +198,25 @@ class Engine:
         return dict(self.stream(feeds, wanted, ops, edits))
 
     def wait_until_ready(self) -> None:
-        """Wait for the model to be loaded."""
+        """Wait for the model to be loaded. Raises EngineError where it cannot; at once, if that is known."""
+        self._check()
         if not self.ready:
-            self._receive()
+            try:
+                self._receive()
+            except EngineError as error:
+                self._over(error)
+                raise
             self.ready = True
 
     @property
     def is_alive(self) -> bool:
         """Whether the process is still there: a framework that raised can be asked again."""
-        return self.process.poll() is None
+        return self.child.is_alive
 
     def close(self) -> None:
         """End the process; its tensors stay readable, and can still be fed to another engine."""
         self.channel.close()
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
+        self.child.close()
 
     def __enter__(self) -> Engine:
         return self
@@ -224,15 +241,20 @@ class Engine:
         return self.blocks.descriptors[ref.owner, ref.block]
 
     def _flush(self) -> None:
-        if self.unneeded:
-            blocks, self.unneeded = tuple(self.unneeded), []
-            self._send(Release(blocks))
+        blocks = []
+        while self.unneeded:  # leases end whenever the last holder lets go, also while this runs
+            blocks.append(self.unneeded.popleft())
+        if blocks:
+            self._send(Release(tuple(blocks)))
 
-    def _send(self, message: Any, descriptors: Iterable[int] = ()) -> None:
+    def _send(self, message: Any, descriptors: Sequence[int] = ()) -> None:
+        self._check()
         try:
-            self.channel.send(message, list(descriptors))
+            self.channel.send(message, descriptors, self.timeout)
+        except TimeoutError as error:
+            raise self._silent() from error
         except (ChannelClosedError, OSError) as error:
-            raise self._death() from error
+            raise self._death(error) from error
 
     def _receive(self, serial: int = 0) -> Any:
         """The next message of this run; what is left of a run that was given up is dropped."""
@@ -247,67 +269,54 @@ class Engine:
         try:
             message, descriptors = self.channel.receive(self.timeout)
         except TimeoutError as error:
-            self.process.kill()
-            self.process.wait()
-            raise self._error(f"gave no answer for {self.timeout:g} s and was stopped") from error
+            raise self._silent() from error
         except (ChannelClosedError, OSError) as error:
-            raise self._death() from error
+            raise self._death(error) from error
         if isinstance(message, Delivered) and isinstance(message.payload, ArrayRef) and message.new:
             self.blocks.add(message.payload, descriptors[0])
         return message
 
-    def _death(self) -> EngineError:
-        try:
-            code = self.process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = self.process.wait()
-        return self._error(how_it_ended(code) + last_words(self.log))
+    def _silent(self) -> EngineError:
+        return self._over(self._error(f"gave no answer for {self.timeout:g} s and was stopped"))
+
+    def _death(self, why: BaseException) -> EngineError:
+        if isinstance(why, OSError) and why.errno == errno.EMFILE:
+            return self._over(self._error(TOO_MANY_FILES))
+        code = self.child.wait(GRACE)
+        told = "hung up and was stopped" if code is None else how_it_ended(code)
+        return self._over(self._error(told + self.child.last_words()))
+
+    def _over(self, error: EngineError) -> EngineError:
+        """This engine's last word: whoever asks again gets it at once."""
+        self.child.stop()
+        self.failure = str(error)
+        return error
+
+    def _check(self) -> None:
+        if self.failure is not None:
+            raise EngineError(self.failure, last_value=self.last_value)
 
     def _error(self, what: str) -> EngineError:
         after = f" after value {self.last_value!r}" if self.last_value else ""
         return EngineError(f"{self.files.program}: {self.name} {what}{after}", last_value=self.last_value)
 
 
-def spawn(
-    owner: str, log: IO[bytes], interpreter: str | None = None
-) -> tuple[subprocess.Popen[bytes], Channel]:
-    """Start a worker, with another Python where one is named; what the framework prints goes to ``log``."""
+def spawn(files: ModelFiles, owner: str, interpreter: str | None = None) -> tuple[Child, Channel]:
+    """Start a worker, with another Python where one is named. Raises EngineError where there is none."""
     ours, theirs = socket.socketpair()
-    root = str(Path(__file__).resolve().parents[2])
-    environment = dict(os.environ)
-    environment.update(ALLOCATOR)
-    environment["OMP_WAIT_POLICY"] = "PASSIVE"  # two engines share the cores: none may spin while it waits
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
+    variables = environment(
+        **ALLOCATOR,
+        OMP_WAIT_POLICY="PASSIVE",  # two engines share the cores: none may spin while it waits
+    )
+    python = interpreter or sys.executable
+    words = [python, "-m", "segdiff.engines.worker", str(os.getpid()), str(theirs.fileno()), owner]
     with theirs:
-        process = subprocess.Popen(
-            [interpreter or sys.executable, "-m", "segdiff.engines.worker", str(theirs.fileno()), owner],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=environment,
-            start_new_session=True,  # Ctrl-C belongs to the parent, which then hangs up
-        )
-    return process, Channel(ours)
-
-
-def how_it_ended(code: int) -> str:
-    """An exit code in words."""
-    if code >= 0:
-        return f"stopped with exit code {code}"
-    name = signal.Signals(-code).name
-    hint = " (out of memory?)" if name == "SIGKILL" else ""
-    return f"was killed by {name}{hint}"
-
-
-def last_words(log: IO[bytes]) -> str:
-    """The last error that a worker printed, for the message."""
-    log.seek(0, os.SEEK_END)
-    log.seek(max(0, log.tell() - 4096))
-    lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
-    telling = [line for line in lines if "Error" in line]
-    return f": {telling[-1][:300]}" if telling else ""
+        try:
+            child = start(words, environment=variables, descriptors=[theirs.fileno()])
+        except OSError as error:
+            ours.close()
+            raise EngineError(f"{files.program}: {python} cannot be started: {error.strerror}") from error
+    return child, Channel(ours)
 
 
 def payload_of(tensor: Tensor) -> Payload:

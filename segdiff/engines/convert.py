@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from segdiff.core.errors import EngineError, ModelError
+from segdiff.core.process import how_it_ended, mortal, start
 from segdiff.readers import ModelFiles, find
 
 TIMEOUT = 1800.0
@@ -77,7 +76,7 @@ def parameter_file(files: ModelFiles) -> Path:
 
 def converted(files: ModelFiles, params: Path, folder: Path, opset: int | None, timeout: float) -> Path:
     """Run the converter in ``folder`` and return the file it made there."""
-    program, made, log = f"model{SUFFIX[files.format]}", folder / "model.onnx", folder / "log"
+    program, made = f"model{SUFFIX[files.format]}", folder / "model.onnx"
     (folder / program).symlink_to(files.program.resolve())
     (folder / "model.pdiparams").symlink_to(params.resolve())  # of the program's stem: a .pdmodel needs that
     options = {
@@ -89,44 +88,33 @@ def converted(files: ModelFiles, params: Path, folder: Path, opset: int | None, 
     if opset is not None:
         options["--opset_version"] = str(opset)
     words = [word for option in options.items() for word in option]
-    code = run([sys.executable, "-m", "paddle2onnx.command", *words], folder, log, timeout)
+    code, log = run([sys.executable, "-m", "paddle2onnx.command", *words], folder, timeout)
     if code is None:
         raise EngineError(f"{files.program}: paddle2onnx did not end within {timeout:g} s and was stopped")
     if code != 0 or not made.is_file() or made.stat().st_size == 0:
-        raise EngineError(f"{files.program}: paddle2onnx {how_it_failed(code)}{reason(log)}")
+        raise EngineError(
+            f"{files.program}: paddle2onnx {how_it_ended(code) if code else 'wrote no file'}{reason(log)}"
+        )
     return made
 
 
-def run(command: list[str], folder: Path, log: Path, timeout: float) -> int | None:
-    """The exit code of a command run in ``folder``, None where it had to be stopped."""
-    environment = {**os.environ, "TMPDIR": str(folder)}  # its scratch files go with the folder, crash or not
-    with log.open("wb") as sink:
-        try:
-            done = subprocess.run(
-                command,
-                cwd=folder,  # python -m looks here first: the user's folder may hold one called paddle
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=sink,
-                env=environment,
-                timeout=timeout,
-                start_new_session=True,
-            )
-        except subprocess.TimeoutExpired:
-            return None
-    return done.returncode
+def run(command: list[str], folder: Path, timeout: float) -> tuple[int | None, str]:
+    """The exit code of a command run in ``folder``, None where it had to be stopped, and what it printed."""
+    child = start(
+        mortal(command),
+        # Its scratch files go with the folder, crash or not.
+        environment={**os.environ, "TMPDIR": str(folder)},
+        folder=folder,  # python -m looks here first: the user's folder may hold one called paddle
+    )
+    try:
+        return child.wait(timeout), child.printed()
+    finally:
+        child.close()
 
 
-def how_it_failed(code: int) -> str:
-    """An exit code in words."""
-    if code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"failed with exit code {code}" if code else "wrote no file"
-
-
-def reason(log: Path) -> str:
+def reason(log: str) -> str:
     """The line of the log that says why, to go behind a message."""
-    lines = [line for line in log.read_text(errors="replace").splitlines() if NOISE.sub("", line).strip()]
+    lines = [line for line in log.splitlines() if NOISE.sub("", line).strip()]
     found = next((line for why in REASONS for line in reversed(lines) if why.search(line)), None)
     if found is None:
         steps = [line for line in lines if "[Paddle2ONNX]" in line or re.match(r"\[I\]", line)]

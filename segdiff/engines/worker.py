@@ -1,6 +1,6 @@
-"""The process in which a framework runs: ``python -m segdiff.engines.worker DESCRIPTOR``.
+"""The process in which a framework runs: ``python -m segdiff.engines.worker PARENT DESCRIPTOR OWNER``.
 
-It may crash, hang or be killed without harm to the process that started it.
+It may crash, hang or be killed without harm to the process that started it, and ends with that.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from segdiff.core.graph import Array
 from segdiff.core.memory import give_back
+from segdiff.core.process import end_with
 from segdiff.engines.blocks import ArrayRef, Mappings, Pool
 from segdiff.engines.channel import Channel, ChannelClosedError
 from segdiff.engines.framework import Framework
@@ -71,10 +72,10 @@ class Session:
             give_back()
             self.channel.send(Ready())
         elif isinstance(message, Run):
+            self.unseen, self.serial = 0, message.serial  # first: a failure from here on is this run's
             for ref, fd in zip(message.new, descriptors, strict=True):
                 self.mappings.add(ref.owner, ref.block, fd)
             assert self.framework is not None
-            self.unseen, self.serial = 0, message.serial
             feeds = {name: self._array(payload) for name, payload in message.feeds.items()}
             if message.deployed:
                 self.framework.run_deployed(feeds, message.wanted, message.deployed, self._deliver)
@@ -136,10 +137,12 @@ def first_useful_line(error: BaseException) -> str:
 
 
 def main() -> None:
-    """Serve on the socket whose descriptor is the first argument."""
-    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
+    """Serve the process whose number is the first argument, on the socket whose descriptor is the second."""
+    parent, descriptor, owner = sys.argv[1:4]
+    end_with(int(parent))
+    channel = Channel(socket.socket(fileno=int(descriptor)))
     try:
-        Session(channel, Pool(sys.argv[2])).serve()
+        Session(channel, Pool(owner)).serve()
     except (ChannelClosedError, KeyboardInterrupt):
         os._exit(0)  # the parent hung up: skip the frameworks' slow and sometimes crashing teardown
 

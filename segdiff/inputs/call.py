@@ -1,15 +1,21 @@
 """What does the user's own script make of an image? The process it runs in, and the checks on what it
 returns.
 
-``python -c … FUNCTION IMAGE OUT`` (see :mod:`segdiff.inputs.fed`) imports the function, calls it with the
-image's path and writes the tensor to OUT, or one line on what went wrong to OUT.error.
+``python -c … FUNCTION SOCKET OUT`` (see :mod:`segdiff.inputs.script`) imports the function and answers image
+after image: a packet with the image's path comes in by the descriptor SOCKET, the tensor is written to the
+descriptor OUT, and a packet goes back, ``ok`` or one line on what went wrong.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import select
+import signal
+import socket
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,14 +35,41 @@ REAL_NUMBERS = "fiu"
 WANTED = "return one tensor, as a numpy array"
 
 
+LARGEST_PACKET = 1 << 16
+"""Bytes of a path or an error."""
+
+OK = b"ok"
+
+
 def main() -> None:
-    """Answer for one image; never a traceback."""
-    name, image, out = sys.argv[1:4]
-    try:
-        np.save(out, called(load(name), image, name), allow_pickle=False)
-    except InputError as error:
-        Path(f"{out}.error").write_text(str(error), encoding="utf-8")
-        raise SystemExit(1) from None
+    """Answer for each image, never with a traceback, until nobody asks any more."""
+    name, talk, out = sys.argv[1], socket.socket(fileno=int(sys.argv[2])), os.fdopen(int(sys.argv[3]), "r+b")
+    for descriptor in (talk.fileno(), out.fileno()):
+        os.set_inheritable(descriptor, False)  # what the script starts has no business with them
+    threading.Thread(target=_end_with, args=(talk,), daemon=True).start()
+    function: Function | None = None
+    while question := talk.recv(LARGEST_PACKET):
+        try:
+            function = function or load(name)
+            tensor = called(function, os.fsdecode(question), name)
+            out.seek(0)
+            out.truncate()
+            np.save(out, tensor, allow_pickle=False)
+            out.flush()
+            answer = OK
+        except InputError as error:
+            answer = str(error).encode(errors="replace")[:LARGEST_PACKET]
+        except Exception as error:
+            answer = f"The candidate input '{name}' cannot be handed over: {one_line(error)}.".encode()
+        talk.send(answer)
+
+
+def _end_with(talk: socket.socket) -> None:
+    """End this process and all that it has started when who asks is gone, whatever the script is at."""
+    poll = select.poll()
+    poll.register(talk, 0)  # the end of the conversation is always told
+    poll.poll()
+    os.killpg(0, signal.SIGKILL)
 
 
 def load(name: str) -> Function:

@@ -6,16 +6,11 @@ read_candidate_input("onnx_infer.py:preprocess", "street.jpg") -> Fed(tensor, ho
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -24,6 +19,7 @@ from numpy.typing import NDArray
 from segdiff.core.errors import InputError
 from segdiff.inputs.call import Function, called, checked
 from segdiff.inputs.image import check_file
+from segdiff.inputs.script import Script, too_long
 from segdiff.inputs.spec import show_shape
 from segdiff.inputs.tensors import read_npy
 
@@ -32,10 +28,6 @@ CandidateInput = Array | str | PathLike[str] | Callable[[str], Any]
 
 TIMEOUT = 300.0
 """Seconds for the user's script, as for an engine: importing a framework can take a minute."""
-ROOT = Path(__file__).resolve().parents[2]
-# The current folder comes in front of the module path only after segdiff is imported: it may hold a cv2.py.
-CHILD = "import sys; sys.path.pop(0); from segdiff.inputs.call import main; main()"
-LOG_TAIL = 4096
 
 
 @dataclass(frozen=True)
@@ -66,21 +58,38 @@ def read_candidate_input(given: CandidateInput, image: object = None, *, timeout
     longer than ``timeout`` seconds (a callable then goes on in the background: Python cannot stop it), and
     where it returns anything but one tensor of real numbers.
     """
+    with candidate_reader(given, timeout=timeout) as read:
+        return read(image)
+
+
+Reader = Callable[[object], Fed]
+"""From an image's path to what the candidate is fed; raises InputError."""
+
+
+@contextmanager
+def candidate_reader(given: CandidateInput, *, timeout: float = TIMEOUT) -> Iterator[Reader]:
+    """:func:`read_candidate_input` for image after image: the user's script runs in one process for all.
+
+    ``timeout`` is that of one image. Raises InputError where ``given`` could be no candidate input at all.
+    """
     if isinstance(given, np.ndarray):
-        return _fed(checked(given, "The candidate input"), "the given array")
-    if callable(given):
+        yield lambda image: _fed(checked(given, "The candidate input"), "the given array")
+    elif callable(given):
         name = getattr(given, "__qualname__", type(given).__name__)
-        return _fed(_in_thread(given, _image_path(image), name, timeout), f"{name}({image})")
-    if not isinstance(given, str | PathLike):
+        yield lambda image: _fed(_in_thread(given, _image_path(image), name, timeout), f"{name}({image})")
+    elif not isinstance(given, str | PathLike):
         raise InputError(
             f"The candidate input is a {type(given).__name__}; give an array, a .npy file, module:function "
             "or a callable."
         )
-    text = os.fspath(given)
-    check_named(text)
-    if is_npy(text):
-        return _fed(checked(read_npy(text), f"The candidate input {text}"), text)
-    return _fed(_in_process(text, _image_path(image), timeout), f"{text} called with {image}")
+    else:
+        text = os.fspath(given)
+        check_named(text)
+        if is_npy(text):
+            yield lambda image: _fed(checked(read_npy(text), f"The candidate input {text}"), text)
+            return
+        with Script(text, timeout) as script:
+            yield lambda image: _fed(script.tensor(_image_path(image)), f"{text} called with {image}")
 
 
 def is_npy(given: CandidateInput | None) -> bool:
@@ -117,55 +126,6 @@ def _image_path(image: object) -> str:
     return str(check_file(os.fspath(image), "image"))
 
 
-def _in_process(name: str, image: str, timeout: float) -> Array:
-    """What a named function returns, in a process that may crash or hang."""
-    environment = dict(os.environ)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
-    with TemporaryDirectory(prefix="segdiff-") as folder:
-        out, log = Path(folder, "tensor.npy"), Path(folder, "log")
-        with log.open("wb") as sink:
-            process = subprocess.Popen(
-                [sys.executable, "-c", CHILD, name, image, str(out)],
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=sink,
-                env=environment,
-                start_new_session=True,
-            )
-        try:
-            code = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise InputError(_too_long(name, image, timeout)) from None
-        finally:
-            if process.poll() is None:
-                _stop(process)
-        error = Path(f"{out}.error")
-        if error.is_file():
-            raise InputError(error.read_text(encoding="utf-8"))
-        if code != 0 or not out.is_file():
-            raise InputError(f"The candidate input '{name}' {_how_it_ended(code)}{_last_words(log)}.")
-        return read_npy(out)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the script's process and what it started."""
-    with suppress(ProcessLookupError, PermissionError):  # it and its children may be gone
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _how_it_ended(code: int) -> str:
-    if code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"ended with exit code {code} and no tensor"
-
-
-def _last_words(log: Path) -> str:
-    lines = log.read_bytes()[-LOG_TAIL:].decode(errors="replace").split("\n")
-    telling = [" ".join(line.split()) for line in lines if "rror" in line]
-    return f": {telling[-1].rstrip('.')[:300]}" if telling else ""
-
-
 def _in_thread(function: Function, image: str, name: str, timeout: float) -> Array:
     """What a callable returns, waited for no longer than ``timeout``."""
     results: list[Array | BaseException] = []
@@ -180,11 +140,7 @@ def _in_thread(function: Function, image: str, name: str, timeout: float) -> Arr
     thread.start()
     thread.join(timeout)
     if not results:
-        raise InputError(_too_long(name, image, timeout))
+        raise InputError(too_long(name, image, timeout))
     if isinstance(results[0], BaseException):
         raise results[0]
     return results[0]
-
-
-def _too_long(name: str, image: str, timeout: float) -> str:
-    return f"The candidate input '{name}' did not return within {timeout:g} s for {image}."

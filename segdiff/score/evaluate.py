@@ -29,7 +29,7 @@ from segdiff.engines import Blocks, Engine
 from segdiff.engines.session import Clock, deploy_config, input_specs
 from segdiff.finding.locate import locate
 from segdiff.inputs import DeployConfig, InputSpec
-from segdiff.inputs.fed import CandidateInput, check_named, is_npy
+from segdiff.inputs.fed import CandidateInput, Reader, candidate_reader, check_named, is_npy
 from segdiff.inputs.image import one_line
 from segdiff.inputs.transforms import check_transforms
 from segdiff.readers import ModelFiles, find, read
@@ -97,7 +97,8 @@ def evaluate(
                   that was interrupted goes on from there
     pictures      a folder to write pictures of the ``worst`` images to
     locate_worst  ask :func:`segdiff.locate` about the worst image
-    timeout, threads   seconds an engine may stay silent; threads of each engine (all cores)
+    timeout, threads   seconds that an engine may stay silent, and that your script may take for an image;
+                  threads of each engine (all cores)
 
     Raises ModelError, InputError or EngineError where the run as a whole is impossible. An image that cannot
     be used is skipped and reported.
@@ -120,7 +121,10 @@ def evaluate(
         peak = stack.enter_context(PeakMemory())
         pair = stack.enter_context(started(files, timeout, threads))
         label_kind = _label_kind(entries, label_encoding)
-        loader = _loader(pair, config, label_kind, candidate_input)
+        fed_by = None
+        if candidate_input is not None:
+            fed_by = stack.enter_context(candidate_reader(candidate_input, timeout=timeout))
+        loader = _loader(pair, config, label_kind, fed_by)
         count = partial(_count_classes, entries, label_kind, ignore_index)
         evaluation = Evaluation(pair, loader, frames, ignore_index, num_classes, count)
         evaluation.remarks += passed_over(dataset, labels, entries)
@@ -242,15 +246,13 @@ def _label_kind(entries: Sequence[Entry], encoding: str | None) -> Kind:
     return found_kind("the data set", labels) if labels else "index"
 
 
-def _loader(
-    pair: Pair, config: DeployConfig | None, kind: Kind, candidate_input: CandidateInput | None
-) -> Loader:
+def _loader(pair: Pair, config: DeployConfig | None, kind: Kind, fed_by: Reader | None) -> Loader:
     graphs = pair.reference.graph, pair.candidate.graph
     specs = input_specs(graphs)
     own = InputSpec(graphs[1].inputs[0], graphs[1].value(graphs[1].inputs[0]).shape, specs[0].dtype)
-    if candidate_input is not None and len(specs) > 1:
+    if fed_by is not None and len(specs) > 1:
         raise InputError(f"{graphs[0].path} has {len(specs)} inputs; a candidate input fills one.")
-    return Loader(specs, config, kind, candidate_input, own)
+    return Loader(specs, config, kind, fed_by, own)
 
 
 def _count_classes(entries: Sequence[Entry], kind: Kind, ignore_index: int | None) -> int:

@@ -20,7 +20,7 @@ from segdiff.core.graph import Graph
 from segdiff.engines import Blocks, Deployed, Engine, Tensor
 from segdiff.engines.registry import engine_for
 from segdiff.inputs import DeployConfig, InputComparison, InputSpec, compare_inputs, prepare
-from segdiff.inputs.fed import CandidateInput, read_candidate_input
+from segdiff.inputs.fed import Reader
 from segdiff.inputs.image import one_line
 from segdiff.inputs.tensors import check_tensor
 from segdiff.score.check import check_size
@@ -56,12 +56,12 @@ class Ready:
 
 @dataclass
 class Loader:
-    """From an entry of the data set to tensors and a label."""
+    """From an entry of the data set to tensors and a label; ``fed`` is the candidate's own input."""
 
     specs: tuple[InputSpec, ...]
     config: DeployConfig | None
     label_kind: Kind = "index"
-    candidate_input: CandidateInput | None = None
+    fed: Reader | None = None
     candidate_spec: InputSpec | None = None
     _way_back: Callable[..., tuple[Undo, ...]] = field(init=False)
 
@@ -89,11 +89,10 @@ class Loader:
 
     def judge(self, entry: Entry) -> InputComparison | None:
         """What the candidate's own preprocessing does otherwise, by one image; None where it has none."""
-        if self.candidate_input is None:
+        if self.fed is None:
             return None
         prepared = prepare(entry.image, self.specs, self.config)
-        fed = read_candidate_input(self.candidate_input, str(entry.image))
-        return compare_inputs(prepared, fed.tensor, self.config)
+        return compare_inputs(prepared, self.fed(str(entry.image)).tensor, self.config)
 
     def _label(self, entry: Entry, size: tuple[int, ...]) -> Values:
         what = f"The label {entry.label}"
@@ -103,10 +102,10 @@ class Loader:
         return label
 
     def _own(self, entry: Entry) -> Array | None:
-        if self.candidate_input is None or self.candidate_spec is None:
+        if self.fed is None or self.candidate_spec is None:
             return None
-        fed = read_candidate_input(self.candidate_input, str(entry.image))
-        return check_tensor(fed.tensor, self.candidate_spec, "The candidate input")[0]
+        tensor = self.fed(str(entry.image)).tensor
+        return check_tensor(tensor, self.candidate_spec, "The candidate input")[0]
 
     def _find_way_back(self, size: tuple[int, int], fed: tuple[int, int]) -> tuple[Undo, ...]:
         if self.config is None or self.config.transforms is None:

@@ -37,8 +37,8 @@ def played(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     """Let a script play the converter."""
     real = conversion.run
 
-    def run(command: list[str], folder: Path, log: Path, timeout: float) -> int | None:
-        return real([sys.executable, "-c", script, *command[3:]], folder, log, timeout)
+    def run(command: list[str], folder: Path, timeout: float) -> tuple[int | None, str]:
+        return real([sys.executable, "-c", script, *command[3:]], folder, timeout)
 
     monkeypatch.setattr(conversion, "run", run)
 
@@ -85,7 +85,7 @@ def test_an_abort_inside_the_converter(deploy: Path, tmp_path: Path) -> None:
 def test_a_damaged_program(deploy: Path, tmp_path: Path) -> None:
     program = deploy / "model.pdmodel"
     program.write_bytes(program.read_bytes()[:5000])
-    with pytest.raises(EngineError, match=r"model.pdmodel: paddle2onnx failed .*: .*parse program_desc"):
+    with pytest.raises(EngineError, match=r"model.pdmodel: paddle2onnx ended .*: .*parse program_desc"):
         convert(deploy, tmp_path / "model.onnx")
 
 
@@ -93,7 +93,7 @@ def test_a_damaged_program(deploy: Path, tmp_path: Path) -> None:
     ("script", "words"),
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGFPE)", "was killed by SIGFPE"),
-        ("raise ValueError('no such kernel')", "failed with exit code 1: ValueError: no such kernel"),
+        ("raise ValueError('no such kernel')", "ended with exit code 1: ValueError: no such kernel"),
         ("print('[ERROR][Paddle2ONNX] [OP: pool] Cannot.'); exit(3)", "exit code 3: .OP: pool. Cannot"),
         ("print('[Paddle2ONNX] Start parsing.'); exit(3)", "exit code 3 after: Start parsing"),
         ("pass", "paddle2onnx wrote no file"),

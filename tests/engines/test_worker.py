@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from onnx import ModelProto, TensorProto, helper
 
 from segdiff.core.errors import EngineError
 from segdiff.core.memory import status
-from segdiff.engines import Blocks, Deployed, Engine, Tensor
+from segdiff.engines import Blocks, Deployed, Engine, Tensor, registry
+from segdiff.engines.blocks import ArrayRef
 from segdiff.readers import find
 from segdiff.readers.onnx import read
 from tests import models
@@ -477,3 +479,71 @@ def test_what_runs_as_deployed_stays_ready_until_another_run(engine: Engine, cha
     values = engine.run(feeds, [output])  # an ordinary run between two deployed ones
     assert np.array_equal(values[output].array, first[output].array)
     assert np.array_equal(engine.run_deployed(feeds, [output], Deployed())[output].array, first[output].array)
+
+
+# --- no answer is lost
+
+
+def test_a_run_may_be_fed_any_number_of_new_tensors(start: Start, blocks: Blocks, folder: Path) -> None:
+    """Each is a block that the worker has not seen: as in a run in which every weight is another."""
+    net = Net(SHAPE)
+    names = [net.node("Add", "x", net.constant(float(number))) for number in range(300)]
+    path = models.save(net.model(net.node("Sum", *names)), folder / "wide.onnx")
+    engine = start(path)
+    held = engine.run(feed(blocks), names)
+    total = read(path).outputs[0]
+    last = read(path).producer[total].index
+    other = start(path)
+    began = time.monotonic()
+    got = other.run(held, [total], (last,))
+    assert float(got[total].array.max()) == sum(range(300))
+    assert time.monotonic() - began < SECONDS / 2
+
+
+def test_a_run_that_fails_before_it_begins_is_told_at_once(engine: Engine, chain: Path) -> None:
+    """Its failure must not look like that of an earlier run, which nobody waits for."""
+    strange = Tensor(np.zeros(SHAPE, np.float32), ArrayRef(engine.owner, 10_000, "<f4", SHAPE))
+    began = time.monotonic()
+    with pytest.raises(EngineError, match="failed"):
+        engine.run({"x": strange}, values_of(chain)[:1])
+    assert time.monotonic() - began < SECONDS / 2
+
+
+def test_an_engine_that_could_not_load_says_so_every_time(start: Start, folder: Path) -> None:
+    path = folder / "text.onnx"
+    path.write_text("this is no model")
+    engine, blocks = start(path), Blocks()
+    began, told = time.monotonic(), set()
+    for _ in range(3):
+        with pytest.raises(EngineError) as failure:
+            engine.run(feed(blocks), ["y"])
+        told.add(one_line(failure.value))
+    assert len(told) == 1 and not engine.is_alive
+    assert time.monotonic() - began < SECONDS / 2
+
+
+def test_a_stopped_worker_is_not_waited_for_while_it_is_fed(
+    start: Start, blocks: Blocks, chain: Path
+) -> None:
+    """Changes of parameters travel in the message: megabytes that nobody reads."""
+    engine = start(chain)
+    engine.wait_until_ready()
+    engine.timeout = 1.0
+    os.kill(engine.process.pid, signal.SIGSTOP)
+    large = Tensor(np.zeros(1 << 20, np.float32))
+    began = time.monotonic()
+    with pytest.raises(EngineError, match="no answer for 1 s"):
+        engine.run({"x": large}, values_of(chain)[:1])
+    with pytest.raises(EngineError, match="no answer for 1 s"):
+        engine.run(feed(blocks), values_of(chain)[:1])
+    assert time.monotonic() - began < SECONDS / 2 and not engine.is_alive
+
+
+def test_a_python_that_is_not_there(chain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = tuple(replace(row, interpreter="/no/such/python") for row in registry.ENGINES)
+    monkeypatch.setattr(registry, "ENGINES", rows)
+    before = open_files()
+    with pytest.raises(EngineError, match="/no/such/python cannot be started: No such file") as failure:
+        Engine(find(chain), Blocks(), timeout=SECONDS, threads=1)
+    one_line(failure.value)
+    assert open_files() == before

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from segdiff.core.errors import InputError
-from segdiff.inputs.fed import read_candidate_input
+from segdiff.inputs.fed import candidate_reader, read_candidate_input
 from tests.inputs.pictures import noise, save, write
 
 GOOD = """
@@ -217,3 +217,112 @@ def test_unusable(folder: Path, given: Any, message: str) -> None:
 def test_missing_image(folder: Path) -> None:
     with pytest.raises(InputError, match=r"image none\.png does not exist"):
         read_candidate_input("mine:preprocess", "none.png")
+
+
+# --- image after image
+
+COUNTING = """
+import os, sys, time
+import numpy as np
+
+calls = 0
+
+def f(path):
+    global calls
+    calls += 1
+    if "crash" in path:
+        os.abort()
+    if "slow" in path:
+        time.sleep(60)
+    if "bad" in path:
+        raise ValueError("no good")
+    return np.full((1, 3, 2, 2), calls, np.float32) + 1000 * os.getpid()
+
+def start(path):
+    import subprocess
+    open("child", "w").write(str(subprocess.Popen(["sleep", "60"]).pid))
+    return f(path)
+"""
+
+
+def answers(read: Any, *images: str) -> list[tuple[int, int] | str]:
+    """For each image the process and the call that answered, or the error."""
+    found: list[tuple[int, int] | str] = []
+    for image in images:
+        try:
+            found.append(divmod(int(read(image).tensor.max()), 1000))
+        except InputError as error:
+            found.append(str(error))
+    return found
+
+
+@pytest.fixture
+def counting(folder: Path) -> Path:
+    write(folder / "counting.py", COUNTING.replace("np.float32", "np.float64"))
+    for name in ("b", "bad", "crash", "slow"):
+        save(folder / f"{name}.png", noise(5, 7))
+    return folder
+
+
+def test_one_process_answers_for_all_images(counting: Path) -> None:
+    with candidate_reader("counting.py:f", timeout=60) as read:
+        first, bad, second, third = answers(read, "a.png", "bad.png", "b.png", "a.png")
+    assert isinstance(first, tuple) and "ValueError: no good (counting.py, line" in str(bad)
+    process = first[0]
+    assert (first, second, third) == ((process, 1), (process, 3), (process, 4))
+    assert not Path(f"/proc/{process}").exists()
+
+
+def test_after_a_crash_another_process_answers(counting: Path) -> None:
+    with candidate_reader("counting:f", timeout=60) as read:
+        first, crash, second = answers(read, "a.png", "crash.png", "b.png")
+    assert "'counting:f' was killed by SIGABRT" in str(crash)
+    assert isinstance(first, tuple) and isinstance(second, tuple)
+    assert first[0] != second[0] and second[1] == 1
+
+
+def test_the_time_is_that_of_one_image(counting: Path) -> None:
+    with candidate_reader("counting:f", timeout=8) as read:  # a busy machine takes seconds to import numpy
+        first, slow, second = answers(read, "a.png", "slow.png", "b.png")
+    assert "did not return within 8 s for slow.png" in str(slow)
+    assert isinstance(first, tuple) and isinstance(second, tuple) and first[0] != second[0]
+
+
+def test_what_the_script_has_started_ends_with_it(counting: Path) -> None:
+    with candidate_reader("counting:start", timeout=60) as read:
+        read("a.png")
+        child = (counting / "child").read_text()
+    assert not_running(child)
+
+
+PARENT = """
+import os, signal, sys, threading, time
+from segdiff.inputs.fed import candidate_reader
+
+with candidate_reader("counting:start", timeout=60) as read:
+    print(int(read("a.png").tensor.max()) // 1000, open("child").read(), flush=True)
+    threading.Thread(target=read, args=("slow.png",), daemon=True).start()
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_script_ends_with_a_parent_that_is_killed(counting: Path) -> None:
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", PARENT], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root}
+    )
+    script, child = done.stdout.split()
+    assert not_running(script) and not_running(child)
+
+
+def not_running(pid: str) -> bool:
+    state = Path("/proc", pid, "stat")
+    for _ in range(100):
+        try:
+            if ") Z " in state.read_text():
+                return True
+        except OSError:
+            return True
+        time.sleep(0.05)
+    return False
