@@ -1,0 +1,42 @@
+"""Run one model file by its own framework, without segdiff: ``python -m tests.sweeps.plainly FILE IN.npz OUT.npz``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+
+def main(file: Path, given: Path, got: Path) -> None:
+    """Outputs go to ``output_0``, ``output_1``, … of OUT."""
+    with np.load(given) as arrays:
+        feeds = {name: arrays[name] for name in arrays.files}
+    outputs = by_onnxruntime(file, feeds) if file.suffix == ".onnx" else by_paddle(file, feeds)
+    np.savez(got, **{f"output_{place}": array for place, array in enumerate(outputs)})
+
+
+def by_onnxruntime(file: Path, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    return session.run(None, {each.name: feeds[each.name] for each in session.get_inputs()})
+
+
+def by_paddle(folder: Path, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+    import paddle.inference as inference
+
+    programs = [*folder.glob("*.pdmodel"), *folder.glob("inference.json")]
+    config = inference.Config(str(programs[0]), str(programs[0].with_suffix(".pdiparams")))
+    config.disable_gpu()
+    config.disable_glog_info()
+    config.disable_mkldnn()
+    predictor = inference.create_predictor(config)
+    for name in predictor.get_input_names():
+        predictor.get_input_handle(name).copy_from_cpu(feeds[name])
+    predictor.run()
+    return [predictor.get_output_handle(name).copy_to_cpu() for name in predictor.get_output_names()]
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:4]))
