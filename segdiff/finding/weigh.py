@@ -53,9 +53,16 @@ NOT_WEIGHED = Weights({}, None)
 
 
 def weigh(run: Run, causes: Mapping[Segment, Cause]) -> Weights:
-    """Weigh the origins of a run, a proven cause by its own change.
+    """Weigh the origins of a run: what repairing each alone, and all together, gives back.
 
-    An origin whose run fails has no effect in the result; beyond ``MOST`` origins the rest is left out.
+    causes   by segment; one that is proven is mended by its own change, of any other origin the isolated
+             error is taken away from the candidate's tensor (float, the shape it has on this run)
+
+    The effects are shares without a unit: 1 means that the whole final error (the root of the summed squared
+    rel_l2 of all paired outputs) goes away, a negative one that it grows; and the share of the changed pixels
+    of all maps of classes that comes back. An origin whose run fails has no effect in the result; beyond
+    ``MOST`` origins the rest is left out.
+
     Raises EngineError where the reference has to run again and fails.
     """
     scale = _Scale(run, dict(run.reference([r for r, _ in run.outputs])))

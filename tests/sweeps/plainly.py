@@ -1,4 +1,4 @@
-"""Run one model file by its own framework, without segdiff: ``python -m tests.sweeps.plainly FILE IN.npz OUT.npz``."""
+"""Run one model file by its own framework: ``python -m tests.sweeps.plainly FILE IN.npz OUT.npz``."""
 
 from __future__ import annotations
 

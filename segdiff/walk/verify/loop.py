@@ -19,6 +19,10 @@ ROUNDS = 3
 def verify(run: Run) -> Run:
     """Put every origin to the proof; returns the run with alignment and walk as far as they were mended.
 
+    Regions of origins run again on the reference's tensors, in the shape and dtype that the candidate has in
+    their place; values that hold the same numbers become pairs, those that this refutes are dropped, and what
+    was cut anew is walked again. A run without origins comes back as it is.
+
     Raises EngineError where the reference has to run again and fails.
     """
     seen: set[tuple[tuple[str, str], ...]] = set()
