@@ -241,7 +241,9 @@ class Report:
     Shapes are those of the run (no axis is left open), errors are without a unit but for ``max_abs`` and
     ``mean_abs``, which have the tensor's own; shares run from 0 to 1; ``timing_s`` is in seconds, by phase,
     ``peak_memory_mb`` in MiB over all processes; ``coverage`` is the share of each side's ops that were
-    compared. ``sentence`` says the verdict for a person; ``remarks`` what else one should know; ``input_findings``
+    compared.
+
+    ``sentence`` says the verdict for a person; ``remarks`` what else one should know; ``input_findings``
     what was fed and how. ``pairs`` stand in walk order, ``origins`` too, those of an optimiser last.
     ``together`` is the effect of repairing all origins at once. ``as_fed`` is what the candidate's own input
     does, where it was given. ``image`` is the image's path, where it was given as one; ``evidence`` keeps the

@@ -20,7 +20,9 @@ def by_onnxruntime(file: Path, feeds: dict[str, np.ndarray]) -> list[np.ndarray]
     import onnxruntime as ort
 
     session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    return session.run(None, {each.name: feeds[each.name] for each in session.get_inputs()})
+    names = [each.name for each in session.get_inputs()]
+    given = feeds if set(names) <= set(feeds) else dict(zip(names, feeds.values(), strict=True))
+    return session.run(None, {name: given[name] for name in names})
 
 
 def by_paddle(folder: Path, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
