@@ -133,7 +133,7 @@ class Engine:
         self.serial = 0
         self.child, self.channel = spawn(files, self.owner, self.row.interpreter)
         with suppress(EngineError):  # one that ends at once is told of when it is asked for something
-            self._send(Load(files, allowance, threads))
+            self._send(Load(self.row.home, files, allowance, threads))
 
     @property
     def process(self) -> subprocess.Popen[bytes]:

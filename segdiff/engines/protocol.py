@@ -29,8 +29,12 @@ Payload = ArrayRef | Array
 
 @dataclass(frozen=True)
 class Load:
-    """Load a model. ``allowance``: bytes that may be delivered before they are seen."""
+    """Load a model with the framework ``home``, ``module:class`` as its row of the registry has it.
 
+    ``allowance``: bytes that may be delivered before they are seen.
+    """
+
+    home: str
     files: ModelFiles
     allowance: int
     threads: int

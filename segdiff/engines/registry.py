@@ -85,7 +85,7 @@ def threads_of(row: EngineRow, asked: int | None) -> int:
 
 
 def load(message: Load) -> Framework:
-    """Import the framework that runs this model, and load it. Called in the worker."""
-    module, _, name = engine_for(message.files.format).home.partition(":")
+    """Import the framework that the message names, and load the model. Called in the worker."""
+    module, _, name = message.home.partition(":")
     framework: Framework = getattr(import_module(module), name)(message)
     return framework

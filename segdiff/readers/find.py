@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import yaml
-
 from segdiff.core.errors import ModelError
 from segdiff.core.files import Format, ModelFiles
 from segdiff.readers.guard import guard
@@ -129,6 +127,8 @@ def _deploy_entry(folder: Path, key: str) -> Path | None:
     with guard(file, "deploy.yaml"):
         if file.stat().st_size > _DEPLOY_LIMIT:
             raise ModelError(f"{file}: too large for a deploy.yaml")
+        import yaml  # here: a worker in a user's environment reads no deploy.yaml, and may not have it
+
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
         deploy = content.get("Deploy") if isinstance(content, dict) else None
         name = deploy.get(key) if isinstance(deploy, dict) else None

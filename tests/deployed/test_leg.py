@@ -18,7 +18,7 @@ from tests.models import IMAGE, chain, image, segmenter
 
 
 def fragile() -> onnx.ModelProto:
-    """What onnxruntime's Pad_Fusion breaks."""
+    """What a wrong Pad_Fusion breaks."""
     return chain(lambda net, x: net.node("Neg", net.node("Exp", net.conv(x, (3, 8)))), padded_pool)
 
 
@@ -37,6 +37,7 @@ def printed(report: Report) -> str:
     return out.getvalue()
 
 
+@pytest.mark.usefixtures("pad_fusion")
 def test_an_optimiser_is_to_blame(tmp_path: Path) -> None:
     report = located(tmp_path, fragile(), fragile())
     assert report.verdict == "diverges" and report.homes == ("runtime",)
@@ -49,6 +50,7 @@ def test_an_optimiser_is_to_blame(tmp_path: Path) -> None:
     assert all(pair.state == "clean" for pair in report.pairs)
 
 
+@pytest.mark.usefixtures("pad_fusion")
 def test_it_is_told_in_every_form(tmp_path: Path) -> None:
     report = located(tmp_path, fragile(), fragile())
     text = printed(report)
@@ -59,6 +61,7 @@ def test_it_is_told_in_every_form(tmp_path: Path) -> None:
     assert data["first"]["cause"]["kind"] == "runtime.optimisation"
 
 
+@pytest.mark.usefixtures("pad_fusion")
 def test_it_can_neither_be_repaired_in_the_file_nor_reproduced_alone(tmp_path: Path) -> None:
     report = located(tmp_path, fragile(), fragile())
     with pytest.raises(InputError, match="Pad_Fusion"):
@@ -67,11 +70,13 @@ def test_it_can_neither_be_repaired_in_the_file_nor_reproduced_alone(tmp_path: P
         report.repro(tmp_path / "repro")
 
 
+@pytest.mark.usefixtures("pad_fusion")
 def test_it_is_not_looked_for_when_not_wanted(tmp_path: Path) -> None:
     report = located(tmp_path, fragile(), fragile(), deployed=False)
     assert report.verdict == "agrees" and "deployed" not in report.timing_s
 
 
+@pytest.mark.usefixtures("pad_fusion")
 def test_a_fault_of_the_network_comes_first(tmp_path: Path) -> None:
     sick = fragile()
     next(node for node in sick.graph.node if node.op_type == "Neg").op_type = "Abs"
@@ -98,6 +103,7 @@ def test_masks_with_ties(tmp_path: Path) -> None:
     assert located(tmp_path, model, model).verdict == "agrees"
 
 
+@pytest.mark.usefixtures("pad_fusion")
 def test_each_of_two_files_is_told_apart(tmp_path: Path) -> None:
     texts = [origin.cause.text for origin in located(tmp_path, fragile(), fragile()).origins if origin.cause]
     assert [text.startswith("in the reference, ") for text in texts] == [False, True]

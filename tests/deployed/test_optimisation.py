@@ -1,4 +1,5 @@
-"""Optimisers that change results: real ones of onnxruntime, found and named; and none where there is none."""
+"""Optimisers that change results, found and named: one that the tests bring, and the real ones of a version that
+is pinned; and none where there is none."""
 
 from __future__ import annotations
 
@@ -34,11 +35,12 @@ def judged(model: onnx.ModelProto, folder: Path, x: Array) -> RuntimeFinding | N
 
 
 def padded_pool(net: Net, x: str) -> str:
-    """A pad with zeros before a max pool: onnxruntime makes it the pool's own padding, which is -infinity."""
+    """A pad with zeros before a max pool, which a wrong fusion makes the pool's own padding, -infinity."""
     pads = net.constant([0, 0, 0, 0, 0, 0, 1, 1], np.int64)
     return net.node("MaxPool", net.node("Pad", x, pads), kernel_shape=[3, 3], strides=[2, 2])
 
 
+@pytest.mark.usefixtures("pad_fusion")
 def test_a_fusion_that_changes_the_result(tmp_path: Path) -> None:
     model = chain(lambda net, x: net.node("Neg", net.node("Exp", net.conv(x, (3, 8)))), padded_pool)
     found = judged(model, tmp_path, image())
@@ -58,6 +60,8 @@ def test_the_same_graph_where_it_does_no_harm(tmp_path: Path) -> None:
     assert judged(model, tmp_path, image()) is None
 
 
+@pytest.mark.real
+@pytest.mark.usefixtures("onnxruntime_131")
 def test_integers_divided_in_another_order(tmp_path: Path) -> None:
     net = Net()
     number = net.node("Cast", net.node("Abs", "x"), to=TensorProto.INT64)
@@ -69,6 +73,8 @@ def test_integers_divided_in_another_order(tmp_path: Path) -> None:
     assert found is not None and found.optimisers == ("DivMulFusion",)
 
 
+@pytest.mark.real
+@pytest.mark.usefixtures("onnxruntime_131")
 def test_half_precision_weights_that_overflow(tmp_path: Path) -> None:
     """Weights of 200 times a scale of 500 are more than float16 holds; what the convolution gives is not."""
     net = Net()
@@ -102,6 +108,7 @@ def test_a_model_that_draws_random_numbers(tmp_path: Path) -> None:
     assert judged(model, tmp_path, image()) is None
 
 
+@pytest.mark.usefixtures("pad_fusion")
 def test_two_places_of_one_optimiser(tmp_path: Path) -> None:
     model = chain(lambda net, x: net.node("Neg", net.node("Exp", x)), padded_pool, padded_pool)
     found = judged(model, tmp_path, image())

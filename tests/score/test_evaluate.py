@@ -305,8 +305,9 @@ def test_a_candidate_that_ends_in_an_argmax(dtype: int, streets: Path, tmp_path:
     assert abs(table.gap) < 0.02  # a mask is resized to the label nearest, logits are not
 
 
+@pytest.mark.usefixtures("pad_fusion")
 def test_an_optimiser_that_changes_its_own_model_is_named(tmp_path: Path) -> None:
-    """onnxruntime makes a pad with zeros the max pool's own padding, which is -infinity."""
+    """A pad with zeros becomes the max pool's own padding, which is -infinity."""
     model = chain(lambda net, x: net.node("Neg", net.node("Exp", net.conv(x, (3, 8)))), padded_pool)
     onnx.save(model, tmp_path / "model.onnx")
     shape = tuple(d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim)

@@ -6,10 +6,11 @@ release wants its own neighbours, and the one under test in segdiff must not be 
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .layout import root
@@ -70,6 +71,15 @@ REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
         "onnxoptimizer==0.3.13",
         "setuptools==65.5.0",
     ),
+    # Runs ONNX models with an optimiser whose faults are known: those of later versions may be mended.
+    "o131": (
+        "onnxruntime==1.31.1",
+        "onnx==1.17.0",
+        "onnx-graphsurgeon==0.6.1",
+        "numpy==2.4.6",
+        "protobuf==7.36.2",
+        "networkx==3.6.1",
+    ),
 }
 
 HAVE_PADDLESEG = frozenset({"p26", "p32"})
@@ -84,22 +94,28 @@ PACKAGES_PARENT = Path(__file__).resolve().parent.parent
 
 
 def python_of(environment: str) -> Path:
-    """Return the interpreter of `environment`, which is made first if need be.
+    """Return the interpreter of `environment`, which is made first if need be, by one process at a time.
 
     A folder or link that someone else put in its place is taken as it is.
     """
     folder = root() / "env" / environment
-    python = folder / "bin" / "python"
-    if folder.is_symlink() or (folder / READY).exists():
-        return python
     folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{environment}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder.is_symlink() or (folder / READY).exists()):
+            make(folder, REQUIREMENTS[environment], with_paddleseg=environment in HAVE_PADDLESEG)
+    return folder / "bin" / "python"
+
+
+def make(folder: Path, requirements: Sequence[str], *, with_paddleseg: bool) -> None:
+    """Make an environment and mark it as ready. Raise CalledProcessError where something is not to be had."""
+    python = folder / "bin" / "python"
     subprocess.run([base_python(), "-m", "venv", "--clear", folder], check=True)
     pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *REQUIREMENTS[environment]], check=True)
-    if environment in HAVE_PADDLESEG:
+    subprocess.run([*pip, *requirements], check=True)
+    if with_paddleseg:
         subprocess.run([*pip, "--no-deps", PADDLESEG], check=True)
     (folder / READY).touch()
-    return python
 
 
 def base_python() -> str:

@@ -1,0 +1,36 @@
+"""Engines that are wrong as deployed, for the tests of whatever must find that."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from segdiff.engines import registry
+from tests.zoo.environments import python_of
+
+
+def put_in_place(patch: pytest.MonkeyPatch, **changes: str) -> None:
+    """Let another engine run ONNX models."""
+    rows = [replace(row, **changes) if "onnx" in row.formats else row for row in registry.ENGINES]
+    patch.setattr(registry, "ENGINES", tuple(rows))
+
+
+@pytest.fixture
+def onnxruntime_131(monkeypatch: pytest.MonkeyPatch) -> None:
+    """onnxruntime 1.31.1, whose optimiser has faults that are known, in an environment of its own."""
+    try:
+        python = python_of("o131")
+    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"the environment with onnxruntime 1.31.1 cannot be made: {error}")
+    put_in_place(monkeypatch, interpreter=str(python))
+
+
+@pytest.fixture(params=["brought", pytest.param("onnxruntime 1.31.1", marks=pytest.mark.real)])
+def pad_fusion(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An optimiser that makes a pad of zeros the max pool's own: brought by the tests, and the real one."""
+    if request.param == "brought":
+        put_in_place(monkeypatch, home="tests.deployed.overeager:Overeager")
+    else:
+        request.getfixturevalue("onnxruntime_131")
