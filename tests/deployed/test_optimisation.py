@@ -1,5 +1,4 @@
-"""Optimisers that change results, found and named: one that the tests bring, and the real ones of a version that
-is pinned; and none where there is none."""
+"""Optimisers that change results: one brought by the tests, those of a pinned onnxruntime, none elsewhere."""
 
 from __future__ import annotations
 
