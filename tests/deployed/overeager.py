@@ -1,8 +1,8 @@
 """An onnxruntime whose Pad_Fusion is wrong, whichever version is installed.
 
 Up to 1.31 it made a pad with zeros in front of a max pool the pool's own padding, which is -infinity; 1.32
-has mended that. The engine here does the same to the file before onnxruntime gets it, unless it is told to leave
-that optimiser out: a fault that the tests bring, in the process and by the messages of a real engine.
+has mended that. The engine here does the same to the file before onnxruntime gets it, unless it is told to
+leave that optimiser out: a fault that the tests bring, in the process and by the messages of a real engine.
 """
 
 from __future__ import annotations
