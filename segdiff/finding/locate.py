@@ -27,7 +27,7 @@ from segdiff.engines.registry import engine_for
 from segdiff.engines.session import Clock, default_memory, deploy_config, input_specs, started
 from segdiff.finding.kept import keep
 from segdiff.finding.verdict import Findings, conclude
-from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh
+from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh, without_harm
 from segdiff.inputs import (
     CandidateInput,
     Prepared,
@@ -125,7 +125,7 @@ def locate(
             run=run,
             random=random,
             how=prepared.how + (fed.how if fed else ()),
-            causes=causes,
+            causes=without_harm(causes, weights),
             weights=weights,
             as_fed=as_fed,
             optimised=optimised,

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segdiff.core.answer import Repaired, RepairedOutput, Report
+from segdiff.core.answer import Cause, Repaired, RepairedOutput, Report
 from segdiff.core.edit import Edit, apply, merged
-from segdiff.core.errors import InputError, RepairError
+from segdiff.core.errors import EngineError, InputError, RepairError
 from segdiff.core.graph import Array
 from segdiff.core.kept import KeptTensors
 from segdiff.core.metrics import compare_arrays
 from segdiff.core.outputs import refuse_input, refuse_other_suffix, refuse_unwritable_file
 from segdiff.engines import Blocks, Engine
+from segdiff.finding.weigh import WORSE, damage_of
 from segdiff.readers import find
 from segdiff.readers.companions import companions
 from segdiff.walk.walker import mask_changed
@@ -24,14 +27,17 @@ from segdiff.walk.walker import mask_changed
 TIMEOUT = 300.0
 """Seconds that the repaired model may be silent."""
 
+NOTHING = 1e-6
+"""A relative error that is none: two right files differ by that much."""
+
 
 def repair(report: Report, path: str | Path) -> Repaired:
     """Write the candidate with every proven cause mended to ``path``, and run it from the report's image.
 
     An older file at ``path`` is replaced, but never one that the report's run has read. Raises InputError
-    where ``path`` is one of those, does not end in ``.onnx`` or cannot be written, RepairError where no
-    cause is proven or the changed model fails ONNX's checker, EngineError where it does not run; then nothing
-    is written.
+    where ``path`` is one of those, does not end in ``.onnx`` or cannot be written, RepairError where no cause
+    is proven, the changed model fails ONNX's checker, or no change brings the outputs nearer, EngineError
+    where it does not run; then nothing is written.
     """
     evidence, target = _evidence(report), Path(path)
     proven = {id(o): o.cause for o in report.origins if o.cause and o.cause.proven and o.cause.edits}
@@ -42,15 +48,87 @@ def repair(report: Report, path: str | Path) -> Repaired:
         )
     source = evidence.files[1].program
     _check_target(report, evidence, target)
-    edits = merged(edit for cause in proven.values() for edit in cause.edits)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".segdiff-") as folder:
-        draft = Path(folder) / "model.onnx"
-        remarks = _write(source, draft, edits)
-        outputs = _outputs(report, evidence, draft)
+        workbench = _Workbench(report, evidence, Path(folder))
+        kept = _nearer(workbench, proven)
+        if not kept:
+            raise RepairError(
+                "no change brings the outputs nearer to the reference's, so nothing was written; "
+                "report.repro(), or --repro, writes the operator down for a bug report"
+            )
+        draft, remarks = workbench.write([proven[key] for key in kept])
+        outputs = workbench.outputs(draft)
         _move_external_data(source, draft, target)
         draft.replace(target)
-    left = tuple(o.pair.candidate for o in report.origins if id(o) not in proven and not o.runtime)
-    return Repaired(target, tuple(proven.values()), left, outputs, remarks + _beside(report))
+    taken_back = tuple(
+        f"Taken back, for the outputs came no nearer: {cause.text} [{cause.kind}]"
+        for key, cause in proven.items()
+        if key not in kept
+    )
+    left = tuple(o.pair.candidate for o in report.origins if id(o) not in kept and not o.runtime)
+    changes = tuple(proven[key] for key in kept)
+    return Repaired(target, changes, left, outputs, remarks + taken_back + _beside(report))
+
+
+@dataclass(frozen=True)
+class _Workbench:
+    """Where drafts are written, each in a folder of its own, and run."""
+
+    report: Report
+    evidence: KeptTensors
+    folder: Path
+
+    def write(self, causes: Sequence[Cause]) -> tuple[Path, tuple[str, ...]]:
+        """A draft with these changes, and remarks on it. Raises RepairError."""
+        draft = Path(tempfile.mkdtemp(dir=self.folder)) / "model.onnx"
+        edits = merged(edit for cause in causes for edit in cause.edits)
+        return draft, _write(self.evidence.files[1].program, draft, edits)
+
+    def outputs(self, draft: Path) -> tuple[RepairedOutput, ...]:
+        """A draft's outputs from the image, beside those of before. Raises EngineError."""
+        return _outputs(self.report, self.evidence, draft)
+
+    def error(self, model: Path) -> float:
+        """How far the outputs of a model are from the reference's (finding/weigh.Damage)."""
+        got = _run(model, self.evidence.feeds, self.evidence.outputs)
+        return damage_of((truth, got[name]) for name, truth in self.evidence.outputs.items()).error
+
+    def before(self) -> float:
+        """The error of the candidate as it is; infinite where it does not run."""
+        try:
+            return self.error(self.evidence.files[1].program)
+        except EngineError:
+            return math.inf
+
+    def tried(self, causes: Sequence[Cause]) -> float:
+        """The error with these changes; infinite where the file does not pass, or does not run."""
+        try:
+            return self.error(self.write(causes)[0])
+        except (EngineError, RepairError):
+            return math.inf
+
+
+def _nearer(workbench: _Workbench, proven: Mapping[int, Cause]) -> list[int]:
+    """The changes to keep: every one must let the outputs come nearer, or at least not farther.
+
+    Where each has been weighed alone, and all together do no harm, nothing more is asked. Otherwise they are
+    made one after the other, the weightiest first, and one that does harm is taken back; and all of them once
+    more, because faults can hide one another.
+    """
+    weight = {id(o): o.effect.final_error_removed for o in workbench.report.origins if o.effect}
+    ranked = sorted(proven, key=lambda key: -weight.get(key, 0.0))
+    before = workbench.before()
+    whole = workbench.error(workbench.write([proven[key] for key in ranked])[0])
+    allowed = before * (1 + WORSE) + NOTHING
+    if whole <= allowed and all(weight.get(key, -1.0) >= -WORSE for key in ranked):
+        return ranked
+    kept: list[int] = []
+    now = before
+    for key in ranked if len(ranked) > 1 else ():
+        error = workbench.tried([proven[each] for each in (*kept, key)])
+        if error <= now * (1 + WORSE) + NOTHING:
+            kept, now = [*kept, key], error
+    return ranked if whole <= min(allowed, now * (1 + WORSE) + NOTHING) else kept
 
 
 def _beside(report: Report) -> tuple[str, ...]:

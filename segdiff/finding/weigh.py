@@ -1,13 +1,14 @@
 """How much does each origin matter? The candidate runs from the image once more with that origin mended.
 
 A proven cause is mended by its own change. Of any other, the segment's isolated error is taken away from the
-candidate's tensor, which puts the reference's tensor in where nothing upstream errs.
+candidate's tensor, which puts the reference's tensor in where nothing upstream errs. A change that makes the
+outputs worse, whatever it does to its segment, is no cause: it is taken for a guess again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from segdiff.core.metrics import compare_arrays
 from segdiff.engines import Tensor
 from segdiff.walk import Run, Step, ends_of
 from segdiff.walk.walker import mask_changed
+
+WORSE = 0.02
+"""Share of the final error by which a change may let it grow: rounding takes another way then."""
 
 MOST = 8
 """Origins that are weighed; each costs a run of the candidate."""
@@ -41,12 +45,27 @@ class Damage:
         return Effect(1 - after.error / self.error if self.error else 0.0, restored)
 
 
+def damage_of(outputs: Iterable[tuple[Array, Array]]) -> Damage:
+    """What is wrong with the outputs, (reference's, candidate's)."""
+    squares, pixels, maps = 0.0, 0.0, False
+    for ours, theirs in outputs:
+        found = compare_arrays(ours, theirs)
+        error = 1.0 if found.mismatch else found.metrics.rel_l2
+        squares += error**2 if np.isfinite(error) else 1.0
+        changed = mask_changed(ours, theirs)
+        if changed is not None:
+            maps, pixels = True, pixels + changed * ours.size / ours.shape[1]
+    return Damage(squares**0.5, pixels if maps else None)
+
+
 @dataclass(frozen=True)
 class Weights:
-    """Effects by segment, of each origin mended alone, and of all of them ``together``."""
+    """Effects by segment, of each origin mended alone, and of all of them ``together``; ``harmful`` are the
+    segments whose proven change makes the outputs worse."""
 
     alone: Mapping[Segment, Effect]
     together: Effect | None
+    harmful: frozenset[Segment] = frozenset()
 
 
 NOT_WEIGHED = Weights({}, None)
@@ -74,12 +93,28 @@ def weigh(run: Run, causes: Mapping[Segment, Cause]) -> Weights:
             after = scale.mended([step], causes)
             if after is not None:
                 alone[step.segment] = before.effect(after)
+        harmful = frozenset(scale.harmful(origins, causes, alone))
+        left = {segment: cause for segment, cause in causes.items() if segment not in harmful}
+        for step in origins:
+            if step.segment in harmful and (after := scale.mended([step], left)) is not None:
+                alone[step.segment] = before.effect(after)
         if len(origins) == 1:
-            return Weights(alone, alone.get(origins[0].segment))
-        together = scale.mended(origins, causes)
-        return Weights(alone, before.effect(together) if together else None)
+            return Weights(alone, alone.get(origins[0].segment), harmful)
+        together = scale.mended(origins, left)
+        return Weights(alone, before.effect(together) if together else None, harmful)
     except EngineError:
         return Weights(alone, None)
+
+
+def without_harm(causes: Mapping[Segment, Cause], weights: Weights) -> dict[Segment, Cause]:
+    """The causes; one whose change makes the outputs worse is a guess, and its change is never made."""
+    text = "With this change the segment agrees, but the final error grows: it is no cause."
+    return {
+        segment: replace(cause, proven=False, edits=(), text=f"{cause.text} {text}")
+        if segment in weights.harmful
+        else cause
+        for segment, cause in causes.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -92,18 +127,26 @@ class _Scale:
         return self.run.outputs
 
     def damage(self, got: Mapping[str, Tensor]) -> Damage:
-        squares, pixels, maps = 0.0, 0.0, False
-        for r, c in self.outputs:
-            if r not in self.truth:
-                continue
-            ours, theirs = self.truth[r].array, got[c].array
-            found = compare_arrays(ours, theirs)
-            error = 1.0 if found.mismatch else found.metrics.rel_l2
-            squares += error**2 if np.isfinite(error) else 1.0
-            changed = mask_changed(ours, theirs)
-            if changed is not None:
-                maps, pixels = True, pixels + changed * ours.size / ours.shape[1]
-        return Damage(squares**0.5, pixels if maps else None)
+        return damage_of((self.truth[r].array, got[c].array) for r, c in self.outputs if r in self.truth)
+
+    def harmful(
+        self, origins: list[Step], causes: Mapping[Segment, Cause], alone: Mapping[Segment, Effect]
+    ) -> Iterator[Segment]:
+        """The segments whose proven change makes the outputs worse, alone and beside the other repairs."""
+        suspects = [
+            step
+            for step in origins
+            if step.segment in causes
+            and causes[step.segment].proven
+            and step.segment in alone
+            and alone[step.segment].final_error_removed < -WORSE
+        ]
+        whole = self.mended(origins, causes) if suspects and len(origins) > 1 else None
+        for step in suspects:
+            rest = [other for other in origins if other is not step]
+            without = self.mended(rest, causes) if whole else None
+            if whole is None or without is None or whole.error > without.error * (1 + WORSE):
+                yield step.segment
 
     def as_walked(self) -> dict[str, Tensor]:
         """The candidate's outputs as the walk has seen them; nothing where it has not seen them all."""

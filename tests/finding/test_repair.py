@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ import pytest
 from onnx import ModelProto
 
 import segdiff
+from segdiff.align import Segment
 from segdiff.core.answer import Report
+from segdiff.core.edit import Edit
 from segdiff.core.errors import InputError, RepairError
+from segdiff.finding.weigh import Weights, without_harm
 from tests.models import Net, copied, find_node, image, save, segmenter, tensors_of, with_attribute
 
 
@@ -94,6 +98,41 @@ def test_only_what_was_proven_is_repaired(report: Report, tmp_path: Path) -> Non
     assert find_node(onnx.load(fixed.path), "LeakyRelu").attribute[0].f == pytest.approx(0.11)
     with pytest.raises(RepairError, match="no cause is proven"):
         dataclasses.replace(report, origins=(guess,)).repair(tmp_path / "none.onnx")
+
+
+def misled(report: Report) -> Report:
+    """The report with a change that makes things worse for the proven cause of the first origin."""
+    first, second = report.origins
+    assert first.cause is not None
+    node = first.candidate_nodes[0].outputs[0]
+    worse = replace(first.cause, edits=(Edit(node, attributes={"alpha": 9.0}),), text="A wrong guess.")
+    return replace(report, origins=(replace(first, cause=worse), second))
+
+
+def test_a_change_that_brings_the_outputs_no_nearer_is_taken_back(report: Report, tmp_path: Path) -> None:
+    """Whatever was said of its effect: it is measured again on the file that is written."""
+    found = misled(report)
+    blind = replace(found, origins=tuple(replace(origin, effect=None) for origin in found.origins))
+    for number, given in enumerate((found, blind)):
+        fixed = given.repair(tmp_path / f"{number}.onnx")
+        assert find_node(onnx.load(fixed.path), "LeakyRelu").attribute[0].f == pytest.approx(0.11)
+        assert find_node(onnx.load(fixed.path), "Softmax", 1).attribute[0].i == 1
+        assert any(remark.startswith("Taken back") for remark in fixed.remarks)
+        assert fixed.left == (report.origins[0].pair.candidate,)
+
+
+def test_nothing_is_written_where_no_change_helps(report: Report, tmp_path: Path) -> None:
+    alone = replace(misled(report), origins=misled(report).origins[:1])
+    with pytest.raises(RepairError, match="no change brings the outputs nearer"):
+        alone.repair(tmp_path / "fixed.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cause_whose_change_does_harm_is_a_guess(report: Report) -> None:
+    cause, segment = report.origins[0].cause, Segment((), (), (), (), (), True)
+    assert cause is not None and cause.proven
+    told = without_harm({segment: cause}, Weights({}, None, frozenset({segment})))[segment]
+    assert not told.proven and told.edits == () and "the final error grows" in told.text
 
 
 def test_the_candidate_is_never_overwritten(faulty: ModelProto, tmp_path: Path) -> None:
