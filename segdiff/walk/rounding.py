@@ -16,7 +16,10 @@ from segdiff.core.graph import Graph, Op
 
 REDUCTIONS = frozenset({"avg_pool", "reduce_mean", "reduce_sum", "reduce_prod", "norm", "cumsum"})
 WEIGHTED = frozenset({"conv", "conv_transpose", "deform_conv", "matmul"})
-ALONG_AN_AXIS = frozenset({"softmax", "log_softmax", "layer_norm", "instance_norm", "group_norm", "einsum"})
+ALONG_AN_AXIS = frozenset({"layer_norm", "instance_norm", "group_norm", "einsum"})
+EXPONENTIALS = frozenset({"softmax", "log_softmax"})
+"""They divide by a sum of positive terms, of which most are tiny beside it: a running sum loses a part of each,
+always in the same direction (measured: 2.4e-5 over the 18,385 classes of a text recogniser)."""
 
 SAMPLING = frozenset({"resize", "grid_sample"})
 COORDINATES = 4.0
@@ -44,12 +47,25 @@ def roundings(
         kind = kind_of(op)
         if kind in WEIGHTED or kind in ALONG_AN_AXIS:
             allowed = max(allowed, SPREAD * math.sqrt(terms(graph, op, shapes)))
+        elif kind in EXPONENTIALS:
+            count = summed(graph, op, shapes)
+            allowed = max(allowed, SPREAD * math.sqrt(count), DRIFT * count)
         elif kind in SAMPLING:
             allowed = max(allowed, COORDINATES * max(output[2:], default=1))
         elif kind in REDUCTIONS:
             count = max((math.prod(shape) for shape in shapes), default=1) / max(1, math.prod(output))
             allowed = max(allowed, SPREAD * math.sqrt(count), DRIFT * count)
     return allowed
+
+
+def summed(graph: Graph, op: Op, shapes: list[tuple[int, ...]]) -> int:
+    """How many exponentials a softmax adds up: along its axis, before opset 13 all axes from there on."""
+    shape = max(shapes, key=math.prod, default=())
+    flat = op.type in ("Softmax", "LogSoftmax") and 0 < graph.opset < 13
+    axis = op.attributes.get("axis", 1 if flat else -1)
+    if not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+        return max(shape, default=1)
+    return math.prod(shape[axis:] if flat else shape[axis : axis + 1 or None])
 
 
 def terms(graph: Graph, op: Op, shapes: list[tuple[int, ...]]) -> int:

@@ -72,3 +72,9 @@ def test_scalars_and_empty_tensors_do_no_harm(inputs: list[Shape]) -> None:
 def test_the_terms_of_one_element_are_never_counted_too_low(type: str, kernel: Shape, count: int) -> None:
     graph = one(type, kernel)
     assert terms(graph, graph.ops[0], [(1, 1)]) >= count
+
+
+def test_a_softmax_over_thousands_of_classes_is_allowed_what_its_running_sum_loses() -> None:
+    few, many = (allowed(one("Softmax"), [(1, 20, n)], (1, 20, n)) for n in (19, 18385))
+    assert few < 24.0, "a softmax over the classes of a mask is judged as finely as before"
+    assert many >= 0.1 * 18385
