@@ -48,8 +48,8 @@ def roundings(
         if kind in WEIGHTED or kind in ALONG_AN_AXIS:
             allowed = max(allowed, SPREAD * math.sqrt(terms(graph, op, shapes)))
         elif kind in EXPONENTIALS:
-            count = summed(graph, op, shapes)
-            allowed = max(allowed, SPREAD * math.sqrt(count), DRIFT * count)
+            along = summed(graph, op, shapes)
+            allowed = max(allowed, SPREAD * math.sqrt(along), DRIFT * along)
         elif kind in SAMPLING:
             allowed = max(allowed, COORDINATES * max(output[2:], default=1))
         elif kind in REDUCTIONS:
