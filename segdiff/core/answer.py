@@ -166,11 +166,19 @@ class InputComparison:
     """The two tensors: whether they are the same within rounding, the errors, and why they differ.
 
     ``metrics`` are those of the candidate's tensor against the reference's, infinite where the shapes differ.
+    ``assumed`` says that the reference's tensor rests on assumed transforms, so that a difference is told and
+    accuses nobody.
     """
 
     same: bool
     metrics: Metrics
     findings: tuple[InputFinding, ...] = ()
+    assumed: bool = False
+
+    @property
+    def accused(self) -> bool:
+        """Whether the candidate is fed another tensor than one that is known to be right."""
+        return not self.same and not self.assumed
 
     @property
     def proven(self) -> bool:
@@ -246,7 +254,8 @@ class Report:
     ``sentence`` says the verdict for a person; ``remarks`` what else one should know; ``input_findings``
     what was fed and how. ``pairs`` stand in walk order, ``origins`` too, those of an optimiser last.
     ``together`` is the effect of repairing all origins at once. ``as_fed`` is what the candidate's own input
-    does, where it was given. ``image`` is the image's path, where it was given as one; ``evidence`` keeps the
+    does, where it was given. ``assumed`` says what was taken for granted of the picture's preparation, where
+    nothing states it. ``image`` is the image's path, where it was given as one; ``evidence`` keeps the
     tensors that a repair and a repro need.
     """
 
@@ -268,6 +277,7 @@ class Report:
     timing_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: float = 0.0
     image: str | None = None
+    assumed: str | None = None
     evidence: KeptTensors | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -279,7 +289,7 @@ class Report:
     def homes(self) -> tuple[str, ...]:
         """Where the error lives: ``input``, ``network``, ``runtime``; several, or nowhere."""
         found = {
-            "input": self.as_fed is not None and not self.as_fed.comparison.same,
+            "input": self.as_fed is not None and self.as_fed.comparison.accused,
             "network": any(not origin.runtime for origin in self.origins),
             "runtime": any(origin.runtime for origin in self.origins),
         }

@@ -14,7 +14,8 @@ class ModelFiles:
     """The files of one model.
 
     ``params`` is None for ONNX and where the parameter file is missing; for old models it can be a folder
-    of one file a parameter. ``deploy_yaml`` stands beside the program, if there is one.
+    of one file a parameter. ``deploy_yaml`` is the config that stands beside the program,
+    if there is one: PaddleSeg's, or what another suite calls it.
     """
 
     format: Format

@@ -15,7 +15,7 @@ from segdiff.core.errors import EngineError, InputError
 from segdiff.core.graph import Graph, Shape
 from segdiff.engines import Blocks, Engine, Tensor
 from segdiff.engines.registry import engine_for, threads_of
-from segdiff.inputs import InputSpec, Prepared, read_deploy_yaml
+from segdiff.inputs import InputSpec, Prepared, config_beside
 from segdiff.readers import ModelFiles
 from segdiff.readers.dtypes import numpy_dtype
 
@@ -137,9 +137,8 @@ def narrowed(ours: Shape | None, theirs: Shape | None) -> Shape | None:
 
 
 def deploy_config(files: tuple[ModelFiles, ModelFiles]) -> Any:
-    """The transforms of the ``deploy.yaml`` beside either model, the reference's first."""
-    found = [each.deploy_yaml for each in files if each.deploy_yaml]
-    return read_deploy_yaml(found[0]) if found else None
+    """The config beside either model, the reference's first."""
+    return config_beside([each.deploy_yaml for each in files])
 
 
 class Clock:

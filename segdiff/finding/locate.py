@@ -137,6 +137,7 @@ def locate(
         timing_s=clock.laps,
         peak_memory_mb=round(peak.bytes / 2**20, 1),
         image=str(image) if isinstance(image, str | Path) else None,
+        assumed=prepared.assumed,
         evidence=kept,
     )
 

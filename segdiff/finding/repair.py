@@ -133,7 +133,7 @@ def _nearer(workbench: _Workbench, proven: Mapping[int, Cause]) -> list[int]:
 
 def _beside(report: Report) -> tuple[str, ...]:
     """What no repair of the file mends."""
-    fed = report.as_fed.comparison.findings if report.as_fed and not report.as_fed.comparison.same else ()
+    fed = report.as_fed.comparison.findings if report.as_fed and report.as_fed.comparison.accused else ()
     texts = [o.cause.text for o in report.origins if o.runtime and o.cause]
     texts += [f"{finding.text} [{finding.kind}]" for finding in fed]
     return tuple(f"No repair of the file helps here: {text}" for text in texts)

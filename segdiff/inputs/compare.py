@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +16,16 @@ from segdiff.inputs.config import DeployConfig
 from segdiff.inputs.hypotheses import Explanation, Source, explain
 from segdiff.inputs.hypotheses.proof import agrees, rounding
 from segdiff.inputs.image import COLOUR, GREY
-from segdiff.inputs.pipeline import Normalize, Pipeline, lower, render
+from segdiff.inputs.pipeline import Normalize, Pipeline, Step, canvas_first, lower, render
 from segdiff.inputs.prepare import DERIVED, Prepared
 from segdiff.inputs.spec import show_shape
+from segdiff.inputs.suites import plan
 
 Array = NDArray[Any]
 
 MOST_CHANNELS_SHOWN = 4
+ANY_SIZE = (1024, 1024)
+"""A picture that no operator finds too small; only its constants are asked for."""
 
 
 def compare_inputs(
@@ -38,15 +42,16 @@ def compare_inputs(
     """
     wanted = reference.tensors[picture_input(reference) if name is None else _known(reference, name)]
     metrics = compare_arrays(wanted, candidate).metrics
+    assumed = reference.assumed is not None
     if _is_same(wanted, candidate):
-        return InputComparison(True, metrics)
+        return InputComparison(True, metrics, assumed=assumed)
     unusable = int(np.count_nonzero(~np.isfinite(candidate)))
     if unusable:
         text = f"{unusable} of the candidate's {candidate.size} values are NaN or infinite."
-        return InputComparison(False, metrics, (_unexplained(text, metrics),))
+        return InputComparison(False, metrics, (_unexplained(text, metrics),), assumed)
     source = _source(reference, wanted, config)
     found = explain(source, candidate) if source is not None else None
-    return InputComparison(False, metrics, _findings(found, wanted, candidate, metrics))
+    return InputComparison(False, metrics, _findings(found, wanted, candidate, metrics), assumed)
 
 
 def picture_input(reference: Prepared) -> str:
@@ -71,6 +76,9 @@ def _source(reference: Prepared, wanted: Array, config: DeployConfig | None) -> 
     if wanted.ndim != 4 or wanted.shape[0] != 1 or wanted.shape[1] not in (GREY, COLOUR):
         return None
     channels = int(wanted.shape[1])
+    if reference.image is not None and reference.pipeline is not None:
+        steps = canvas_first(reference.pipeline.steps, channels)
+        return Source(reference.image[..., :channels], replace(reference.pipeline, steps=steps))
     if reference.image is not None and reference.steps is not None:
         picture = reference.image[..., :channels]
         steps = lower(reference.steps, (picture.shape[0], picture.shape[1]), channels)
@@ -84,15 +92,27 @@ def _tensor_source(wanted: Array, config: DeployConfig | None) -> Source:
     """A ready tensor as the picture itself, its normalisation undone where the config states one."""
     channels = int(wanted.shape[1])
     pixels = wanted[0].transpose(1, 2, 0)
-    transforms = (config.transforms if config is not None else None) or ()
-    steps = lower([each for each in transforms if each[0] == "Normalize"], (1, 1), channels)
-    pipeline = Pipeline(steps, dtype=wanted.dtype.name)
+    order = config.order if config is not None else "RGB"
+    pipeline = Pipeline(_normalisation(config, channels), channels=order, dtype=wanted.dtype.name)
+    turn = -1 if order == "RGB" else 1  # a picture's channels are BGR
     normalize = pipeline.normalize
     if normalize is None:
-        return Source(pixels[..., ::-1].astype(np.float32), replace(pipeline, steps=()))
+        return Source(pixels[..., ::turn].astype(np.float32), replace(pipeline, steps=()))
     levels = (pixels * np.array(normalize.std) + np.array(normalize.mean)) * normalize.divisor
-    source = Source(levels[..., ::-1].astype(np.float32), pipeline)
+    source = Source(levels[..., ::turn].astype(np.float32), pipeline)
     return source if agrees(render(pipeline, source.picture), wanted) else _tensor_source(wanted, None)
+
+
+def _normalisation(config: DeployConfig | None, channels: int) -> tuple[Step, ...]:
+    """The normalisation that a config states, for a picture of any size."""
+    if config is None:
+        return ()
+    if config.is_planned:
+        with suppress(InputError):  # an operator that does not fit a picture of this size
+            steps = plan(config, ANY_SIZE).steps
+            return tuple(step for step in steps if isinstance(step, Normalize))
+    named = [each for each in config.transforms or () if each[0] == "Normalize"]
+    return lower(named, (1, 1), channels)
 
 
 def _findings(

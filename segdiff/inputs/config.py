@@ -1,4 +1,4 @@
-"""Which transforms did PaddleSeg export with the model? ``deploy.yaml``, and training configs, as data.
+"""What does a config beside a model say, as data? And which transforms did PaddleSeg export with it?
 
 ``tools/export.py`` of PaddleSeg writes ``deploy.yaml`` (``inference.yml`` for FastDeploy and PaddleX) with
 one mapping ``Deploy``, whose ``transforms`` are those of the training config's ``val_dataset``.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -22,12 +22,17 @@ DEPLOY_KEYS = frozenset({"transforms", "input_shape", "output_op", "output_dtype
 
 @dataclass(frozen=True)
 class DeployConfig:
-    """What a ``deploy.yaml`` says; a key that is absent there is None here.
+    """What a config beside a model says; a key that is absent there is None here.
 
     ``transforms`` are pairs of a name and its parameters, in order; an empty tuple means that the file lists
     none and pixels go in unscaled, None that it does not speak of transforms at all. ``input_shape`` has None
     for a dynamic dimension. ``model`` and ``params`` are file names as written, relative to ``path``'s
     folder. ``img_channels`` (1 or 3) stands in training configs only.
+
+    ``suite`` is who wrote it. All but PaddleSeg have ``operators`` in place of ``transforms``: pairs of a
+    name and its parameters as written, for a picture whose channels stand in ``order``. ``cannot`` names the
+    operator that segdiff does not apply, if there is one: then the transforms are assumed. ``model_name`` is
+    the one that PaddleX reads.
     """
 
     path: Path
@@ -38,31 +43,36 @@ class DeployConfig:
     model: str | None = None
     params: str | None = None
     img_channels: int | None = None
+    suite: str = "PaddleSeg"
+    operators: tuple[Transform, ...] | None = None
+    order: Literal["RGB", "BGR"] = "RGB"
+    model_name: str | None = None
+    cannot: str | None = None
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the picture is prepared by operators that segdiff applies."""
+        return self.operators is not None and self.cannot is None
 
 
-def read_deploy_yaml(path: str | Path) -> DeployConfig:
-    """Read ``deploy.yaml`` or ``inference.yml``, or the ``val_dataset`` of a PaddleSeg training config.
+def says_transforms(data: Mapping[str, Any]) -> bool:
+    """Whether a config is PaddleSeg's: exported with a model, or for training."""
+    return "Deploy" in data or "val_dataset" in data or bool(DEPLOY_KEYS & data.keys())
+
+
+def paddleseg_config(path: Path, data: Mapping[str, Any]) -> DeployConfig:
+    """``deploy.yaml`` or ``inference.yml``, or the ``val_dataset`` of a PaddleSeg training config.
 
     The deploy keys may stand under ``Deploy`` or at the top level; a training config is read together with
-    the files its ``_base_`` names. Raises InputError, with the file's name, where the file is missing, is not
-    YAML, or a key has a value of the wrong kind.
+    the files its ``_base_`` names. Raises InputError where a key has a value of the wrong kind.
     Source: ``tools/export.py``, ``paddleseg/deploy/infer.py`` and ``paddleseg/cvlibs/config.py`` of
     PaddleSeg.
     """
-    path = check_file(path, "config")
-    data = _load(path, ())
     if "Deploy" in data:
         return _deploy(path, _mapping(path, "Deploy", data["Deploy"]))
     if "val_dataset" in data:
         return _training(path, _mapping(path, "val_dataset", data["val_dataset"]))
-    if DEPLOY_KEYS & data.keys():
-        return _deploy(path, data)
-    if "Preprocess" in data:
-        raise InputError(
-            f"{path} is a PaddleDetection config (it has Preprocess, not Deploy), which segdiff does not "
-            "apply. Give the tensors themselves as an .npz file."
-        )
-    raise InputError(f"{path} has neither Deploy nor val_dataset: it is no deploy.yaml of PaddleSeg.")
+    return _deploy(path, data)
 
 
 def _deploy(path: Path, section: Mapping[str, Any]) -> DeployConfig:
@@ -129,7 +139,7 @@ def _kind(value: object) -> str:
     return "empty" if value is None else f"a {type(value).__name__}"
 
 
-def _load(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+def load_yaml(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A YAML file as a dict, merged over the files that its ``_base_`` names."""
     if path.resolve() in above:
         raise InputError(f"{path}: _base_ leads back to the same file.")
@@ -147,7 +157,7 @@ def _load(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
         raise InputError(f"{path}: _base_ is {bases!r}, not a file name.")
     for base in bases:
         base_path = check_file(path.parent / base, f"config ({path} builds on it)")
-        data = _merge(data, _load(base_path, (*above, path.resolve())))
+        data = _merge(data, load_yaml(base_path, (*above, path.resolve())))
     merged: dict[str, Any] = data
     return merged
 

@@ -28,11 +28,15 @@ NO_PIXELS = frozenset({"Normalize", "GenerateInstanceTargets"})
 
 @dataclass(frozen=True)
 class Resize:
-    """To a size, by a way of resampling."""
+    """To a size, by a way of resampling.
+
+    ``factors`` (of height and width) where the size follows from them, not they from the size.
+    """
 
     height: int
     width: int
     resample: Resample = DEFAULT_RESAMPLE
+    factors: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class Pipeline:
         steps = tuple(
             replace(step, resample=resample) if isinstance(step, Resize) else step for step in self.steps
         )
-        if resample.dtype == "uint8":
+        if resample.dtype == "uint8" and _resized_late(steps):
             steps = tuple(sorted(steps, key=lambda step: isinstance(step, Normalize)))
         return replace(self, steps=steps)
 
@@ -140,6 +144,29 @@ class Pipeline:
         """Nothing but what moves pixels: grey levels in RGB order."""
         steps = tuple(step for step in self.steps if not isinstance(step, Normalize))
         return replace(self, steps=steps, channels="RGB", swapped_last=False)
+
+
+def _resized_late(steps: Sequence[Step]) -> bool:
+    """Whether a resize comes behind the normalisation, where the picture is uint8 no longer."""
+    order = [type(step) for step in steps if isinstance(step, Normalize | Resize)]
+    return Normalize in order and Resize in order[order.index(Normalize) :]
+
+
+def canvas_first(steps: Sequence[Step], channels: int) -> tuple[Step, ...]:
+    """The steps with every canvas behind the normalisation brought before it, its fill in grey levels.
+
+    What they make is the same but for the last bit, and all that moves pixels then stands in front.
+    """
+    done: list[Step] = []
+    for step in steps:
+        before = done[-1] if done else None
+        if isinstance(step, Canvas) and isinstance(before, Normalize):
+            fill = np.broadcast_to(step.fill, channels)
+            levels = (fill * np.array(before.std) + np.array(before.mean)) * before.divisor
+            done[-1:] = [replace(step, fill=tuple(levels.tolist())), before]
+        else:
+            done.append(step)
+    return tuple(done)
 
 
 def lower(transforms: Sequence[Transform], size: tuple[int, int], channels: int) -> tuple[Step, ...]:
@@ -200,12 +227,12 @@ def turned(picture: Array, turn: Turn) -> Array:
 
 def _apply(step: Step, image: Array) -> Array:
     if isinstance(step, Resize):
-        return resampled(image, step.height, step.width, step.resample)
+        return resampled(image, step.height, step.width, step.resample, step.factors)
     if isinstance(step, Crop):
         return image[step.top : step.top + step.height, step.left : step.left + step.width]
     if isinstance(step, Canvas):
-        canvas = np.empty((step.height, step.width, image.shape[2]), np.float32)
-        canvas[:] = np.asarray(step.fill, np.float32)
+        canvas = np.empty((step.height, step.width, image.shape[2]), _canvas_dtype(step, image))
+        canvas[:] = np.asarray(step.fill, canvas.dtype)
         canvas[step.top : step.top + image.shape[0], step.left : step.left + image.shape[1]] = image
         return canvas
     if isinstance(step, Normalize):
@@ -213,6 +240,12 @@ def _apply(step: Step, image: Array) -> Array:
     single = image[..., 0] if image.shape[2] == 1 else image
     after = apply_transforms(single.astype(np.float32), [(step.name, step.params)], step.name).image
     return after.reshape(*after.shape[:2], image.shape[2])
+
+
+def _canvas_dtype(step: Canvas, image: Array) -> Any:
+    """uint8 stays uint8 where the fill is a grey level; anything else is float32."""
+    whole = all(float(value).is_integer() and 0 <= value <= 255 for value in step.fill)
+    return np.uint8 if whole and image.dtype == np.uint8 else np.float32
 
 
 def normalised(image: Array, step: Normalize) -> Array:

@@ -2,13 +2,13 @@
 
 A picture (a file or a uint8 array) is preprocessed; anything else is a ready tensor and only checked.
 Preprocessing is that of PaddleSeg 2.8.0's ``Compose``: read as BGR, to float32, BGR to RGB, the transforms,
-HWC to CHW.
+HWC to CHW; or what the config of another suite says (:mod:`segdiff.inputs.suites`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 
 from segdiff.core.errors import InputError
 from segdiff.inputs.config import DeployConfig
-from segdiff.inputs.image import COLOUR, GREY, Pixels, as_bgr, check_image, cut_off_note, read_image
+from segdiff.inputs.image import COLOUR, GREY, Pixels, as_bgr, check_image, cut_off_note, one_line, read_image
+from segdiff.inputs.pipeline import Pipeline
+from segdiff.inputs.pipeline import pixels as pixels_of
 from segdiff.inputs.spec import InputSpec, show_shape
+from segdiff.inputs.suites import plan
 from segdiff.inputs.tensors import (
     check_finite,
     check_named,
@@ -30,7 +33,7 @@ from segdiff.inputs.tensors import (
     wanted_dtype,
     wants,
 )
-from segdiff.inputs.transforms import Applied, Transform, apply_transforms
+from segdiff.inputs.transforms import Transform, apply_transforms
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
@@ -52,14 +55,18 @@ class Prepared:
 
     ``tensors`` has one C-contiguous array for each input, in the model's order; ``how`` plain sentences on
     what was read, applied and assumed; ``image`` the picture before any transform, (H, W, 3) uint8 BGR (a
-    grey one repeated three times), or None where ready tensors were given; ``steps`` the transforms that were
-    applied to the picture, PaddleSeg's defaults where no config states any, or None like ``image``.
+    grey one repeated three times), or None where ready tensors were given; ``steps`` the transforms of
+    PaddleSeg that were applied to the picture, its defaults where no config states any, or None like
+    ``image``; ``pipeline`` what was done in their place where another suite's config says so. ``assumed``
+    says what was taken for granted where nothing states how the picture is to be prepared.
     """
 
     tensors: dict[str, Array]
     how: tuple[str, ...]
     image: Pixels | None
     steps: tuple[Transform, ...] | None = None
+    pipeline: Pipeline | None = None
+    assumed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -142,20 +149,67 @@ def _from_file(path: Path, specs: tuple[InputSpec, ...], config: DeployConfig | 
 def _from_picture(
     picture: _Picture, spec: InputSpec, specs: tuple[InputSpec, ...], config: DeployConfig | None
 ) -> Prepared:
+    if config is not None and config.is_planned:
+        return _as_planned(picture, spec, specs, config)
     steps, source, assumed = _steps(picture.pixels, spec, config)
     image = picture.pixels.astype(np.float32)
     turned = "Turned it to float32."
     if image.ndim == 3:
         image, turned = cv2.cvtColor(image, cv2.COLOR_BGR2RGB), "Turned it to float32 and BGR into RGB."
     applied = apply_transforms(image, steps, source)
-    tensor, cast = _to_tensor(applied, spec, config)
-    tensors = {spec.name: tensor}
-    how = [*picture.how, *assumed, turned, *applied.how, *cast]
-    for derived in (other for other in specs if other is not spec):
-        value = _derived(derived, picture.pixels.shape, applied.content)
-        tensors[derived.name], _ = check_tensor(value, derived, "PaddleDetection's rule")
-        how.append(f"Set '{derived.name}' to {value[0].tolist()} (height, width), as PaddleDetection does.")
-    return Prepared({s.name: tensors[s.name] for s in specs}, tuple(how), as_bgr(picture.pixels), steps)
+    tensor, cast = _to_tensor(applied.image, spec, config)
+    before = picture.pixels.shape
+    factors = applied.content[0] / before[0], applied.content[1] / before[1]
+    others, told = _others(specs, spec, applied.content, factors)
+    tensors = {spec.name: tensor, **others}
+    return Prepared(
+        {s.name: tensors[s.name] for s in specs},
+        (*picture.how, *(assumed or (_as_stated(config),)), turned, *applied.how, *cast, *told),
+        as_bgr(picture.pixels),
+        steps,
+        assumed=assumed[0] if assumed else None,
+    )
+
+
+def _as_stated(config: DeployConfig | None) -> str:
+    return f"Applied the transforms of {config.path if config else None} as PaddleSeg 2.8.0 does."
+
+
+def _as_planned(
+    picture: _Picture, spec: InputSpec, specs: tuple[InputSpec, ...], config: DeployConfig
+) -> Prepared:
+    """The picture prepared by the operators of a suite other than PaddleSeg."""
+    found = plan(config, (picture.pixels.shape[0], picture.pixels.shape[1]))
+    pipeline = Pipeline(found.steps, channels=config.order)
+    try:
+        image = pixels_of(pipeline, picture.pixels)
+    except (cv2.error, ArithmeticError, TypeError, ValueError, MemoryError) as error:
+        raise InputError(
+            f"{config.path}: its operators cannot be applied to this picture: {one_line(error)}."
+        ) from error
+    tensor, cast = _to_tensor(image.astype(np.float32, copy=False), spec, config)
+    others, told = _others(specs, spec, found.content, found.factors)
+    tensors = {spec.name: tensor, **others}
+    said = f"Applied the operators of {config.path} as {config.suite} does, to a picture in {config.order}."
+    return Prepared(
+        {s.name: tensors[s.name] for s in specs},
+        (*picture.how, said, *found.how, *cast, *told),
+        as_bgr(picture.pixels),
+        pipeline=replace(pipeline, dtype=tensor.dtype.name),
+    )
+
+
+def _others(
+    specs: tuple[InputSpec, ...], picture: InputSpec, content: tuple[int, int], factors: tuple[float, float]
+) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """The inputs that are derived from the picture: its size behind the resize, and what made it so."""
+    tensors: dict[str, Array] = {}
+    how: list[str] = []
+    for spec in (other for other in specs if other is not picture):
+        value = np.array([content if spec.name == "im_shape" else factors], dtype=np.float32)
+        tensors[spec.name], _ = check_tensor(value, spec, "PaddleDetection's rule")
+        how.append(f"Set '{spec.name}' to {value[0].tolist()} (height, width), as PaddleDetection does.")
+    return tensors, tuple(how)
 
 
 def _picture_spec(specs: tuple[InputSpec, ...]) -> InputSpec:
@@ -173,6 +227,8 @@ def _channels(spec: InputSpec, config: DeployConfig | None) -> int:
     dims = _nchw(spec)
     wanted = dims[1] or COLOUR
     channels = (config.img_channels if config else None) or wanted
+    if config is not None and config.is_planned:
+        return COLOUR  # what the other suites read, and what their constants are for
     if channels not in (GREY, COLOUR):
         hint = " (its channels seem to be last)" if dims[3] in (GREY, COLOUR) else ""
         raise InputError(
@@ -199,12 +255,12 @@ def _steps(
 ) -> tuple[tuple[Transform, ...], str, tuple[str, ...]]:
     """The transforms, where they come from, and sentences on what had to be assumed."""
     if config is not None and config.transforms is not None:
-        return (
-            config.transforms,
-            str(config.path),
-            (f"Applied the transforms of {config.path} as PaddleSeg 2.8.0 does.",),
+        return config.transforms, str(config.path), ()
+    lacks = "No config that says how to prepare the picture lies beside the models"
+    if config is not None:
+        lacks = (
+            f"{config.path} has {config.cannot}" if config.cannot else f"{config.path} lists no transforms"
         )
-    lacks = "No deploy.yaml was given" if config is None else f"{config.path} lists no transforms"
     height, width, size_note = _default_size(pixels, spec, config)
     resize: Transform = ("Resize", {"target_size": [width, height], "interp": "LINEAR"})
     assumed = (
@@ -232,11 +288,9 @@ def _default_size(pixels: Pixels, spec: InputSpec, config: DeployConfig | None) 
     )
 
 
-def _to_tensor(
-    applied: Applied, spec: InputSpec, config: DeployConfig | None
-) -> tuple[Array, tuple[str, ...]]:
+def _to_tensor(picture: Array, spec: InputSpec, config: DeployConfig | None) -> tuple[Array, tuple[str, ...]]:
     """HWC to NCHW in the model's dtype; the shape, the values and the dtype must fit."""
-    image = applied.image if applied.image.ndim == 3 else applied.image[..., np.newaxis]
+    image = picture if picture.ndim == 3 else picture[..., np.newaxis]
     tensor = np.ascontiguousarray(image.transpose(2, 0, 1)[np.newaxis])
     check_finite(tensor, spec, "The preprocessed picture")
     if not spec.fits(tensor.shape):
@@ -271,12 +325,6 @@ def _misfit(shape: tuple[int, ...], spec: InputSpec, config: DeployConfig | None
         f"{said} Let the transforms of {where} end at that size (Resize with target_size: {target}, width "
         "first), or export the model with another input_shape."
     )
-
-
-def _derived(spec: InputSpec, original: Sequence[int], content: tuple[int, int]) -> Array:
-    """``im_shape``: height and width after the resize; ``scale_factor``: what they were multiplied with."""
-    values = content if spec.name == "im_shape" else (content[0] / original[0], content[1] / original[1])
-    return np.array([values], dtype=np.float32)
 
 
 def _unused(config: DeployConfig | None) -> tuple[str, ...]:

@@ -47,10 +47,14 @@ def all_resamples() -> tuple[Resample, ...]:
     return tuple(each for each in opencv + pil + corners if each.dtype != "uint8" or each.mode not in EXACT)
 
 
-def resampled(image: Array, height: int, width: int, how: Resample) -> Array:
+def resampled(
+    image: Array, height: int, width: int, how: Resample, factors: tuple[float, float] | None = None
+) -> Array:
     """A picture (H, W, C) brought to (height, width, C).
 
-    Raises ValueError where a float picture is to be resized as uint8, ImportError where PIL is missing.
+    ``factors``, where they are given, are what its height and width are multiplied with: OpenCV then samples
+    in steps of exactly 1 / factor, and not of the quotient of the two sizes. Raises ValueError where a float
+    picture is to be resized as uint8, ImportError where PIL is missing.
     """
     if how.dtype == "float32":
         image = image.astype(np.float32, copy=False)
@@ -60,7 +64,11 @@ def resampled(image: Array, height: int, width: int, how: Resample) -> Array:
         return _pil(image, height, width, how.mode)
     if how.library == "aligned corners":
         return _between(_between(image, height, 0), width, 1)
-    resized: Array = cv2.resize(image, (width, height), interpolation=getattr(cv2, f"INTER_{how.mode}"))
+    mode = getattr(cv2, f"INTER_{how.mode}")
+    if factors is not None:
+        by_factor: Array = cv2.resize(image, None, fx=factors[1], fy=factors[0], interpolation=mode)
+        return by_factor.reshape(height, width, image.shape[2])
+    resized: Array = cv2.resize(image, (width, height), interpolation=mode)
     return resized.reshape(height, width, image.shape[2])
 
 

@@ -18,6 +18,16 @@ _FORMATS: dict[str, Format] = {row.suffix: row.name for row in READERS}
 _OLD_PROGRAM = "__model__"
 _OLD_PARAMS = ("__params__", "params")
 _DEPLOY_YAML = "deploy.yaml"
+_CONFIGS = (
+    _DEPLOY_YAML,
+    "inference.yml",
+    "inference.yaml",
+    "infer_cfg.yml",
+    "infer_cfg.yaml",
+    "inference.json",
+)
+"""How the suites call the config that they export beside a program. PaddleX calls a program of Paddle 3 by
+the last of these names."""
 _DEPLOY_LIMIT = 1 << 20  # bytes; a deploy.yaml has some hundred
 
 _PIR_MAGIC = re.compile(rb'"magic"\s*:\s*"pir"')
@@ -77,9 +87,14 @@ def _from_program(program: Path) -> ModelFiles:
     format = "pdmodel" if program.name == _OLD_PROGRAM else _FORMATS.get(program.suffix)
     if format is None:
         raise ModelError(f"{program}: {_advice(program)}")
-    deploy = program.parent / _DEPLOY_YAML
     params = None if reader_for(format).carries_parameters else _params_of(program)
-    return ModelFiles(format, program, params, deploy if deploy.is_file() else None)
+    return ModelFiles(format, program, params, _config_beside(program))
+
+
+def _config_beside(program: Path) -> Path | None:
+    """The config that a suite exported beside a program."""
+    files = (program.parent / name for name in _CONFIGS)
+    return next((f for f in files if f.is_file() and f != program and not is_pir(f)), None)
 
 
 def _advice(file: Path) -> str:

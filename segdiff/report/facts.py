@@ -206,6 +206,12 @@ def by_weight(origins: tuple[Origin, ...]) -> tuple[Origin, ...]:
     return tuple(sorted(origins, key=lambda o: -o.effect.final_error_removed if o.effect else float("inf")))
 
 
+def assumed_lines(report: Report) -> Iterator[Line]:
+    """What was taken for granted of the picture's preparation."""
+    if report.assumed is not None:
+        yield "assumed", clean(report.assumed)
+
+
 def input_lines(report: Report) -> Iterator[Line]:
     """What the candidate's own input does otherwise, and what that costs."""
     if report.as_fed is None:
@@ -214,7 +220,10 @@ def input_lines(report: Report) -> Iterator[Line]:
     if found.same:
         yield "its input", "the candidate is fed the same as the reference, within rounding"
         return
-    yield "its input", f"differs from the reference's: rel_l2 {number(found.metrics.rel_l2)}"
+    theirs = "one that was assumed" if found.assumed else "reference's"
+    yield "its input", f"differs from the {theirs}: rel_l2 {number(found.metrics.rel_l2)}"
+    if found.assumed:
+        yield "", "nothing beside the models says which is right, so this is no finding"
     for finding in found.findings:
         mark = "proven" if finding.proven else "perhaps"
         yield "", f"{clean(finding.text)} [{clean(finding.kind)}, {mark}]"

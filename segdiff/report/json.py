@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from segdiff.core.answer import Effect, ModelInfo, Origin, OutputInfo, PairInfo, Report
+from segdiff.core.answer import Effect, InputFinding, ModelInfo, Origin, OutputInfo, PairInfo, Report
 from segdiff.core.metrics import Comparison
 from segdiff.core.plain import plain
 from segdiff.report.words import reason
@@ -106,24 +106,28 @@ def _origin(origin: Origin) -> dict[str, Any]:
 
 
 def _input(report: Report) -> dict[str, Any]:
+    assumed = report.assumed is not None
     if report.as_fed is None:
-        return {"same": True, "findings": list(report.input_findings)}
+        return {"same": True, "assumed": assumed, "findings": list(report.input_findings)}
     found = report.as_fed.comparison
     return {
         "same": found.same,
+        "assumed": assumed,
         "findings": [*report.input_findings, *(finding.text for finding in found.findings)],
         "metrics": found.metrics.to_dict(),
-        "causes": [
-            {
-                "kind": finding.kind,
-                "text": finding.text,
-                "proven": finding.proven,
-                "residual": finding.residual.to_dict() if finding.residual else None,
-            }
-            for finding in found.findings
-        ],
+        "causes": [_input_cause(finding) for finding in found.findings if found.accused],
+        "differences": [_input_cause(finding) for finding in found.findings if not found.accused],
         "outputs": [_output(output) for output in report.as_fed.outputs],
         "problem": report.as_fed.problem,
+    }
+
+
+def _input_cause(finding: InputFinding) -> dict[str, Any]:
+    return {
+        "kind": finding.kind,
+        "text": finding.text,
+        "proven": finding.proven,
+        "residual": finding.residual.to_dict() if finding.residual else None,
     }
 
 

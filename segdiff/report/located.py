@@ -30,6 +30,7 @@ from segdiff.report.facts import (
     MARKS,
     MEANINGS,
     VERDICT_MARKS,
+    assumed_lines,
     by_weight,
     cause_lines,
     closing_lines,
@@ -69,6 +70,7 @@ def _blocks(report: Report, everything: bool) -> Iterator[Block]:
     tone = VERDICT_TONES[report.verdict]
     yield Headline(VERDICT_MARKS[report.verdict], clean(report.sentence, 1000), tone)
     yield Lines((("reference", _model(report.reference)), ("candidate", _model(report.candidate))))
+    yield from lines(assumed_lines(report))
     yield from lines(input_lines(report))
     if report.first:
         yield from _first(report, report.first)

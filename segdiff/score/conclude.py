@@ -154,6 +154,8 @@ def _named(fed: InputComparison | None) -> str:
     """The kinds of what was found, for the row."""
     if fed is None or not fed.findings:
         return ""
+    if fed.assumed:
+        return ", where the reference's is assumed"
     proven = " (proven)" if fed.proven else ""
     return f": {', '.join(dict.fromkeys(finding.kind for finding in fed.findings))}{proven}"
 

@@ -87,7 +87,11 @@ class Evaluation:
             raise error
 
     def one(self, ready: Ready) -> ImageResult:
-        """What one image says. Raises InputError or EngineError where it says nothing."""
+        """What one image says. Raises InputError or EngineError where it says nothing.
+
+        Where the reference's input rests on assumed transforms, the candidate is judged on that same input:
+        its own may well be the right one.
+        """
         ours, theirs, own = self.pair.run(ready)
         outputs = {REFERENCE: self.output(ours[0], REFERENCE)}
         if own is None:
@@ -95,11 +99,14 @@ class Evaluation:
         else:
             outputs[SAME_INPUT] = self.output(theirs[0], CANDIDATE)
             outputs[CANDIDATE] = self.output(own[0], CANDIDATE)
-        final = theirs if own is None else own
+        judged = CANDIDATE if own is None or ready.assumed is None else SAME_INPUT
+        final = theirs if own is None or judged == SAME_INPUT else own
+        if ready.assumed is not None and ready.assumed not in self.remarks:
+            self.remarks.append(ready.assumed)
         masks = {side: output.without_padding(ready.undo).mask() for side, output in outputs.items()}
         first = outputs[REFERENCE].without_padding(ready.undo)
         scored = self.areas(ready, outputs, masks) if ready.label is not None else {}
-        agreed = clear_agreement(first, masks[REFERENCE], masks[CANDIDATE])
+        agreed = clear_agreement(first, masks[REFERENCE], masks[judged])
         return ImageResult(ready.entry.name, scored, agreed, self.raw_error(outputs, ours, final))
 
     def raw_error(

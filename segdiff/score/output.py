@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdiff.core.errors import InputError
+from segdiff.inputs.pipeline import Canvas, Normalize, Resize, Step
 from segdiff.inputs.transforms import Transform, apply_transforms
 from segdiff.score.files import Values
 
@@ -58,6 +59,30 @@ def way_back(
             found.append(Undo("crop" if name.startswith("Padding") else "resize", (before[0], before[1])))
     if blank.shape != fed:
         found.append(Undo("resize", (blank.shape[0], blank.shape[1])))
+    return tuple(reversed(found))
+
+
+def way_back_of_steps(
+    size: tuple[int, int], steps: Sequence[Step], source: str, fed: tuple[int, int]
+) -> tuple[Undo, ...]:
+    """The same for the steps of another suite. Raises InputError where a step has no way back."""
+    found: list[Undo] = []
+    at = size
+    for step in steps:
+        if isinstance(step, Normalize):
+            continue
+        if isinstance(step, Resize):
+            found.append(Undo("resize", at))
+        elif isinstance(step, Canvas) and step.top == step.left == 0:
+            found.append(Undo("crop", at))
+        else:
+            raise InputError(
+                f"{source}: cutting out or padding around the picture cannot be undone, so there is no mask "
+                "at label size."
+            )
+        at = step.height, step.width
+    if at != fed:
+        found.append(Undo("resize", at))
     return tuple(reversed(found))
 
 

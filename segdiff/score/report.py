@@ -119,7 +119,7 @@ def _agreement(found: Agreement) -> dict[str, float]:
 
 
 def _input(comparison: InputComparison) -> dict[str, Any]:
-    causes = [
+    found = [
         {
             "kind": finding.kind,
             "text": finding.text,
@@ -128,7 +128,13 @@ def _input(comparison: InputComparison) -> dict[str, Any]:
         }
         for finding in comparison.findings
     ]
-    return {"same": comparison.same, "metrics": comparison.metrics.to_dict(), "causes": causes}
+    return {
+        "same": comparison.same,
+        "assumed": comparison.assumed,
+        "metrics": comparison.metrics.to_dict(),
+        "causes": found if comparison.accused else [],
+        "differences": [] if comparison.accused else found,
+    }
 
 
 def _worst(result: ImageResult) -> dict[str, Any]:

@@ -22,12 +22,13 @@ from segdiff.engines.registry import engine_for
 from segdiff.inputs import DeployConfig, InputComparison, InputSpec, compare_inputs, prepare
 from segdiff.inputs.fed import Reader
 from segdiff.inputs.image import one_line
+from segdiff.inputs.suites import plan
 from segdiff.inputs.tensors import check_tensor
 from segdiff.score.check import check_size
 from segdiff.score.dataset import Entry
 from segdiff.score.encoding import Kind, decode
 from segdiff.score.files import Values, read_raw
-from segdiff.score.output import Undo, way_back
+from segdiff.score.output import Undo, way_back, way_back_of_steps
 
 Array = NDArray[Any]
 
@@ -42,7 +43,8 @@ FAILURES_IN_A_ROW = 3
 class Ready:
     """One image before it enters the models: tensors by the reference's input names, label, and way back.
 
-    ``own`` is what the candidate is really fed where that is another tensor.
+    ``own`` is what the candidate is really fed where that is another tensor; ``assumed`` what was taken for
+    granted of the reference's.
     """
 
     entry: Entry
@@ -52,6 +54,7 @@ class Ready:
     label: Values | None
     undo: tuple[Undo, ...]
     how: tuple[str, ...]
+    assumed: str | None = None
 
 
 @dataclass
@@ -85,6 +88,7 @@ class Loader:
             label=self._label(entry, size) if entry.label else None,
             undo=self._way_back(size, fed),
             how=prepared.how,
+            assumed=prepared.assumed,
         )
 
     def judge(self, entry: Entry) -> InputComparison | None:
@@ -108,6 +112,8 @@ class Loader:
         return check_tensor(tensor, self.candidate_spec, "The candidate input")[0]
 
     def _find_way_back(self, size: tuple[int, int], fed: tuple[int, int]) -> tuple[Undo, ...]:
+        if self.config is not None and self.config.is_planned:
+            return way_back_of_steps(size, plan(self.config, size).steps, str(self.config.path), fed)
         if self.config is None or self.config.transforms is None:
             return () if size == fed else (Undo("resize", size),)
         return way_back(size, self.config.transforms, str(self.config.path), fed)

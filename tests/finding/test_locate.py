@@ -474,7 +474,7 @@ def test_the_json_keeps_its_contract(twice: Report) -> None:
         assert keys <= set(pair) <= keys | {"state"}
         assert pair["evidence"]
     assert set(found["unmatched"]) == {"reference", "candidate"}
-    assert set(found["input"]) == {"same", "findings"}
+    assert set(found["input"]) == {"same", "assumed", "findings"}
 
 
 def test_the_json_of_an_agreement(healthy: Report) -> None:

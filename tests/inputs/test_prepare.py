@@ -51,8 +51,9 @@ def test_without_a_config_to_the_models_own_size(picture: Path) -> None:
         f"Read {picture} with OpenCV {cv2.__version__} as BGR, 71x123 pixels (height x width)."
     )
     assert prepared.how[1] == (
-        "No deploy.yaml was given, so PaddleSeg's defaults were assumed: RGB, resized to 64x96 (height x "
-        "width; the model's own size), divided by 255, mean 0.5, std 0.5."
+        "No config that says how to prepare the picture lies beside the models, so PaddleSeg's defaults were "
+        "assumed: RGB, resized to 64x96 (height x width; the model's own size), divided by 255, mean 0.5, "
+        "std 0.5."
     )
     assert prepared.how[-1] == "Laid it out as (1, 3, 64, 96) float32 for input 'x'."
 

@@ -6,7 +6,7 @@ of what people get wrong, the fewest changes first, or else by its own numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from segdiff.inputs.pipeline import Normalize, Pipeline
 
 Array = NDArray[Any]
 
+OTHER: Mapping[str, Literal["RGB", "BGR"]] = {"RGB": "BGR", "BGR": "RGB"}
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NEAR_LEVELS = 0.75
 """Grey levels that a named line may lie off the fitted one to be put to the proof: a cast to whole numbers
@@ -45,41 +46,30 @@ class Order:
         return (self.channels == "BGR") != self.swapped_last
 
 
-ORDERS = (
-    Order("RGB", False, ()),
-    Order(
-        "BGR",
-        False,
-        (Change("input.channel_order", "The candidate is fed BGR, the reference RGB."),),
-    ),
-    Order(
-        "RGB",
-        True,
-        (
-            Change(
-                "input.channel_order",
-                "The candidate is fed BGR, the reference RGB, each colour with its own mean and std.",
-            ),
+def orders(base: Pipeline) -> tuple[Order, ...]:
+    """The reference's order of the channels, the other one, and each with its channels swapped at the end."""
+    ours, theirs = base.channels, OTHER[base.channels]
+    swapped = f"The candidate is fed {theirs}, the reference {ours}"
+    late = (
+        f"The candidate is normalised in {theirs} order and turned to {ours} afterwards, so that red and "
+        "blue get each other's mean and std."
+    )
+    return (
+        Order(ours, False, ()),
+        Order(theirs, False, (Change("input.channel_order", f"{swapped}."),)),
+        Order(
+            ours,
+            True,
+            (Change("input.channel_order", f"{swapped}, each colour with its own mean and std."),),
         ),
-    ),
-    Order(
-        "BGR",
-        True,
-        (
-            Change(
-                "input.normalize_order",
-                "The candidate is normalised in BGR order and turned to RGB afterwards, so that red and blue "
-                "get each other's mean and std.",
-            ),
-        ),
-    ),
-)
+        Order(theirs, True, (Change("input.normalize_order", late),)),
+    )
 
 
 def named(pipeline: Pipeline, colour: bool) -> Iterator[Variant]:
     """The pipeline with every order of channels and every set of constants that has a name."""
     base = pipeline.normalize or Normalize(1.0, (0.0,), (1.0,))
-    for order in ORDERS if colour else ORDERS[:1]:
+    for order in orders(pipeline) if colour else orders(pipeline)[:1]:
         for divisor, scaled in _divisors(base):
             for mean, std, shifted in _mean_std(base, colour):
                 normalize = Normalize(divisor, mean, std)
@@ -105,7 +95,7 @@ def fitted(pipeline: Pipeline, fit: Fit) -> Iterator[Variant]:
     if not fit.is_line:
         return
     base = pipeline.normalize or Normalize(1.0, (0.0,), (1.0,))
-    order = ORDERS[1] if fit.is_reversed else ORDERS[0]
+    order = orders(pipeline)[fit.is_reversed != (pipeline.channels == "BGR")]
     slope, offset = np.array(fit.slope), np.array(fit.offset)
     factors = slope * np.array(base.std) * base.divisor
     wanted = -np.array(base.mean) / np.array(base.std)
