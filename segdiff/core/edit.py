@@ -36,8 +36,9 @@ class Edit:
     """What becomes of the node that writes ``output``.
 
     ``op_type`` its new operator; ``attributes`` the attributes that get another value (None: are removed);
-    ``inputs`` the operands that change, by position. With ``nodes`` the node goes, and these stand in its
-    place: together they must write all of its outputs.
+    ``inputs`` the operands that change, by position; ``before`` nodes that are put in front of it, for the
+    new operands to read. With ``nodes`` the node goes, and these stand in its place: together they must write
+    all of its outputs.
     """
 
     output: str
@@ -45,11 +46,13 @@ class Edit:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[int, Operand] = field(default_factory=dict)
     nodes: tuple[Node, ...] = ()
+    before: tuple[Node, ...] = ()
 
     @property
     def size(self) -> int:
         """How much it changes: the smaller of two repairs is the likelier one."""
-        return bool(self.op_type) + len(self.attributes) + len(self.inputs) + 3 * len(self.nodes)
+        written = len(self.nodes) + len(self.before)
+        return bool(self.op_type) + len(self.attributes) + len(self.inputs) + 3 * written
 
 
 def merged(edits: Iterable[Edit]) -> tuple[Edit, ...]:
@@ -65,8 +68,14 @@ def merged(edits: Iterable[Edit]) -> tuple[Edit, ...]:
                 edit.op_type or before.op_type,
                 {**before.attributes, **edit.attributes},
                 {**before.inputs, **edit.inputs},
+                before=_each_once((*before.before, *edit.before)),
             )
     return tuple(found.values())
+
+
+def _each_once(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Nodes of which no two write the same tensors."""
+    return tuple({node.outputs: node for node in nodes}.values())
 
 
 def apply(model: Any, edits: Iterable[Edit]) -> None:
@@ -86,6 +95,7 @@ def apply(model: Any, edits: Iterable[Edit]) -> None:
             _replace(graph, index, [_node(node, constants) for node in edit.nodes])
         else:
             _change(graph.node[index], edit, constants)
+            _insert(graph, index, [_node(node, constants) for node in edit.before])
     _drop_unread(graph, before)
 
 
@@ -109,9 +119,16 @@ def _change(node: Any, edit: Edit, constants: _Constants) -> None:
 def _replace(graph: Any, index: int, nodes: list[Any]) -> None:
     """Nodes in place of one; the last of them inherits its name."""
     nodes[-1].name = graph.node[index].name
-    rest = [*nodes, *graph.node[index + 1 :]]
-    del graph.node[index:]
-    graph.node.extend(rest)
+    _insert(graph, index + 1, nodes)
+    del graph.node[index]
+
+
+def _insert(graph: Any, index: int, nodes: list[Any]) -> None:
+    """Nodes in front of the one at that place."""
+    if nodes:
+        rest = [*nodes, *graph.node[index:]]
+        del graph.node[index:]
+        graph.node.extend(rest)
 
 
 def _node(node: Node, constants: _Constants) -> Any:
@@ -128,7 +145,7 @@ def _node(node: Node, constants: _Constants) -> Any:
 
 def _attributes(op_type: str, domain: str, values: Mapping[str, Any]) -> Iterable[Any]:
     """Attributes in the type that the operator's schema wants (1 as a float, [] as integers)."""
-    from onnx import defs, helper
+    from onnx import AttributeProto, defs, helper, numpy_helper
 
     schema = defs.get_schema(op_type, domain=domain) if defs.has(op_type, domain) else None
     for name, value in values.items():
@@ -137,6 +154,8 @@ def _attributes(op_type: str, domain: str, values: Mapping[str, Any]) -> Iterabl
         plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
         known: Any = schema.attributes.get(name) if schema else None
         kind = known.type.value if known else None
+        if kind == AttributeProto.TENSOR:
+            plain = numpy_helper.from_array(np.asarray(value), name)
         yield helper.make_attribute(name, _as(kind, plain), attr_type=kind)
 
 
@@ -170,7 +189,7 @@ class _Constants:
             count += 1
             name = f"{stem}.segdiff.{count}"
         self.taken.add(name)
-        self.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(operand), name))
+        self.graph.initializer.append(numpy_helper.from_array(np.asarray(operand, order="C"), name))
         return name
 
 
@@ -190,21 +209,22 @@ def _reads(graph: Any) -> Counter[str]:
 
 
 def _drop_unread(graph: Any, before: Counter[str]) -> None:
-    """Initializers and Constant nodes that nothing reads any more, though something did before."""
-    now = _reads(graph)
-    gone = {name for name in before if name not in now}
-    for field_name, name_of in (("initializer", _tensor_name), ("node", _constant_name)):
-        items = getattr(graph, field_name)
-        kept = [item for item in items if name_of(item) not in gone]
-        if len(kept) != len(items):
-            del items[:]
-            items.extend(kept)
+    """Initializers and nodes that nothing reads any more, though something did before."""
+    while True:
+        now = _reads(graph)
+        gone = {name for name in before if name not in now}
+        kept = [node for node in graph.node if not _idle(node, gone, now)]
+        if len(kept) == len(graph.node):
+            break
+        del graph.node[:]
+        graph.node.extend(kept)
+    tensors = [tensor for tensor in graph.initializer if tensor.name not in gone]
+    if len(tensors) != len(graph.initializer):
+        del graph.initializer[:]
+        graph.initializer.extend(tensors)
 
 
-def _tensor_name(tensor: Any) -> str:
-    return str(tensor.name)
-
-
-def _constant_name(node: Any) -> str | None:
-    """The tensor of a Constant node; None for any other node, which is none of our business."""
-    return str(node.output[0]) if node.op_type == "Constant" and len(node.output) == 1 else None
+def _idle(node: Any, gone: set[str], now: Counter[str]) -> bool:
+    """Whether a node writes nothing that is read, and something that was."""
+    names = [name for name in node.output if name]
+    return any(name in gone for name in names) and not any(name in now for name in names)

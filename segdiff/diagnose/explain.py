@@ -106,9 +106,14 @@ def _case(alignment: Alignment, bench: Bench) -> tuple[Case, Mapping[str, Tensor
 
 def _cause(found: Tested, before: Trial) -> Cause:
     hypothesis, trial = found.hypothesis, found.trial
-    return Cause(
-        hypothesis.kind, f"{hypothesis.text}.", trial.agrees, trial.worst, before.worst, hypothesis.edits
-    )
+    text = f"{hypothesis.text}." if trial.agrees else _guess(hypothesis.text, trial, before)
+    return Cause(hypothesis.kind, text, trial.agrees, trial.worst, before.worst, hypothesis.edits)
+
+
+def _guess(text: str, trial: Trial, before: Trial) -> str:
+    """An unproven cause in words that claim no more than was measured."""
+    was = f"of {before.error:.2g}" if math.isfinite(before.error) else "that had no number"
+    return f"A guess: it may be that {text}. With that changed {trial.error:.2g} is left of an error {was}."
 
 
 def _unknown(truth: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> Cause:

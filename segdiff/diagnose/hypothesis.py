@@ -22,12 +22,15 @@ class Hypothesis:
     ``kind`` is a stable dotted word (docs/causes.md); ``text`` one clause for a person, naming both sides:
     "Resize maps pixels by 'half_pixel' where the reference aligns the corners". ``expected`` says that the
     reference's own attributes or parameters ask for this change; otherwise it is one of the usual suspects.
+    ``general`` marks what any operator can have: it is asked after all that the families know, for they have
+    the better words.
     """
 
     kind: str
     text: str
     edits: tuple[Edit, ...]
     expected: bool = False
+    general: bool = False
 
     @property
     def size(self) -> int:
@@ -41,6 +44,7 @@ class Hypothesis:
             f"{self.text}; and {other.text}",
             merged((*self.edits, *other.edits)),
             self.expected and other.expected,
+            self.general or other.general,
         )
 
 
@@ -49,10 +53,14 @@ Family = Callable[[Case, Op], Iterable[Hypothesis]]
 _FAMILIES: dict[str, list[Family]] = defaultdict(list)
 
 ANY = "*"
+"""Every operator."""
+
+GENERAL = "general"
+"""Every operator, after the families of all nodes have said what they know."""
 
 
 def family(*op_types: str) -> Callable[[Family], Family]:
-    """Register the decorated function for nodes of these ONNX operators (:data:`ANY` for all)."""
+    """Register the decorated function for nodes of these ONNX operators (:data:`ANY`, :data:`GENERAL`)."""
 
     def register(function: Family) -> Family:
         for op_type in op_types:
@@ -66,4 +74,7 @@ def hypotheses(case: Case) -> Iterator[Hypothesis]:
     """All that the families say of a case, node by node in program order."""
     for op in case.nodes:
         for function in (*_FAMILIES.get(op.type, ()), *_FAMILIES.get(ANY, ())):
+            yield from function(case, op)
+    for op in case.nodes:
+        for function in _FAMILIES.get(GENERAL, ()):
             yield from function(case, op)

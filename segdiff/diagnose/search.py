@@ -1,13 +1,13 @@
 """Which hypothesis is the cause? The one whose change makes the error vanish; the smallest, if several do.
 
-What the reference's own attributes and parameters ask for is tried before the usual suspects; changes that
-help but do not suffice alone are tried together.
+What the reference's own attributes and parameters ask for is tried first, as the families read it, then node
+by node as any operator can be read; the usual suspects follow. Changes that help but do not suffice alone are
+tried together.
 """
 
 from __future__ import annotations
 
 import itertools
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -36,21 +36,21 @@ class Tested:
     trial: Trial
 
     @property
-    def rank(self) -> tuple[int, float]:
-        """Smallest change first, then smallest error."""
-        return self.hypothesis.size, self.trial.error
+    def rank(self) -> tuple[int, bool, float]:
+        """Smallest change first, then what a family has the words for, then the smallest error."""
+        return self.hypothesis.size, self.hypothesis.general, self.trial.error
 
 
 def search(found: Iterable[Hypothesis], attempt: Attempt, before: Trial, seconds: float) -> Tested | None:
     """The proven hypothesis, or the best that is worth telling, or None.
 
-    ``before`` is the trial without any change. An unproven one is worth telling when the reference asks for
-    it, or when it takes away half of the error.
+    ``before`` is the trial without any change. An unproven one is worth telling when it takes away half of
+    the error; of those, what the reference asks for comes first.
     """
     bench = _Bench(attempt, time.monotonic() + seconds)
-    asked, suspects = _parted(found)
+    asked, general, suspects = _parted(found)
     tried: list[Tested] = []
-    for group in (asked, suspects):
+    for group in (asked, general, suspects):
         tested = list(bench.test(group))
         tried += tested
         if proven := _smallest(tested):
@@ -76,12 +76,17 @@ class _Bench:
             yield Tested(hypothesis, self.attempt(hypothesis.edits))
 
 
-def _parted(found: Iterable[Hypothesis]) -> tuple[list[Hypothesis], list[Hypothesis]]:
+def _parted(found: Iterable[Hypothesis]) -> tuple[list[Hypothesis], list[Hypothesis], list[Hypothesis]]:
+    """What the reference asks for as a family reads it, as anything can be read, and the suspects.
+
+    Among the suspects what the reference's nodes suggest stands first: it must not be left out for the time.
+    """
     asked: list[Hypothesis] = []
+    general: list[Hypothesis] = []
     suspects: list[Hypothesis] = []
     for hypothesis in found:
-        (asked if hypothesis.expected else suspects).append(hypothesis)
-    return asked, suspects
+        (suspects if not hypothesis.expected else general if hypothesis.general else asked).append(hypothesis)
+    return asked, general, sorted(suspects, key=lambda each: not each.general)
 
 
 def _smallest(tested: Iterable[Tested]) -> Tested | None:
@@ -107,8 +112,13 @@ def _together(tested: list[Tested], all_at_once: bool, before: Trial) -> Iterato
             yield first.hypothesis.joined(second.hypothesis)
 
 
-def _best(tested: list[Tested], before: Trial) -> Tested | None:
-    usable = [each for each in tested if each.trial.problem is None and math.isfinite(each.trial.error)]
-    telling = [each for each in usable if each.hypothesis.expected and each.trial.error < before.error]
-    halving = [each for each in usable if each.trial.error <= before.error / 2]
-    return min(telling or halving, key=lambda each: each.trial.error, default=None)
+def _best(tried: list[Tested], before: Trial) -> Tested | None:
+    """The unproven change worth telling: it leaves a finite error, and at most half of what there was.
+
+    Where the candidate's tensor had no comparable error (another shape, or no numbers), half of the
+    reference's own size counts.
+    """
+    most = min(before.error, 1.0) / 2
+    halving = [each for each in tried if each.trial.problem is None and each.trial.error <= most]
+    asked = [each for each in halving if each.hypothesis.expected]
+    return min(asked or halving, key=lambda each: each.trial.error, default=None)

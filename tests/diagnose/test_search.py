@@ -72,9 +72,17 @@ def test_a_guess_is_told_when_it_halves_the_error(left: float, told: bool) -> No
     assert found is None or not found.trial.agrees
 
 
-def test_a_guess_is_told_when_the_reference_asks_for_it() -> None:
-    found = Segment(axis=0.1, other=0.9).search(change("axis", expected=True))
-    assert found is not None and not found.trial.agrees
+def test_what_the_reference_asks_for_is_no_better_a_guess() -> None:
+    assert Segment(axis=0.1, other=0.9).search(change("axis", expected=True)) is None
+
+
+@pytest.mark.parametrize(("left", "told"), [([1, 1, 1], False), ([1.7] * 4, False), ([1.2] * 4, True)])
+def test_where_the_shapes_differed_a_guess_leaves_less_than_half(left: list[float], told: bool) -> None:
+    def trial(values: list[float]) -> Trial:
+        return Trial(False, {"y": compare_arrays(np.ones(4, np.float32), np.array(values, np.float32))})
+
+    found = search([change("axis", expected=True)], lambda edits: trial(left), trial([1, 1]), 60.0)
+    assert (found is not None) == told
 
 
 def test_no_guess_from_a_run_that_failed() -> None:

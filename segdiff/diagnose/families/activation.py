@@ -1,7 +1,7 @@
 """Activations: coefficients, bounds, another function in their place, one lost or one too many.
 
 What a reference's activation asks of the candidate's nodes is in :func:`parts`: itself, or what converters
-write it out in (Swish as Sigmoid and Mul). A node whose counterpart asks for just that operator is not
+write it out in (Swish as Sigmoid and Mul). A node whose partner asks for just that operator is not
 suspected of being the wrong one.
 """
 
@@ -24,7 +24,7 @@ from segdiff.diagnose.reading.activation_nodes import (
     nodes,
 )
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.partner import copied, counterpart, dtype_of, plain, same, scalar
+from segdiff.diagnose.reading.partner import copied, dtype_of, partner_of, plain, same, scalar
 
 KINDS = frozenset(
     (
@@ -106,7 +106,7 @@ TYPES = (
 @family(*TYPES)
 def activation(case: Case, op: Op) -> Iterator[Hypothesis]:
     """Coefficients that differ, or the operator; suspects where the reference says nothing of the node."""
-    partner = counterpart(case, op, KINDS)
+    partner = partner_of(case, op, *KINDS)
     wanted = parts(case, partner) if partner else ()
     if partner and (own := next((part for part in wanted if part.op_type == op.type), None)):
         yield from _coefficients(case, op, own, partner.type)
@@ -202,7 +202,7 @@ def _is_bend(case: Case, name: str) -> bool:
 @family("com.microsoft.FastGelu", "com.microsoft.Gelu")
 def fused_gelu(case: Case, op: Op) -> Iterator[Hypothesis]:
     """onnxruntime's own GELUs, one of which is by tanh; the bias that FastGelu may add stays out of this."""
-    partner = counterpart(case, op, ("gelu",))
+    partner = partner_of(case, op, "gelu")
     wanted = parts(case, partner)[0] if partner is not None else None
     now = "FastGelu" if op.type.endswith("FastGelu") else "Gelu"
     if wanted is None or partner is None or len(op.inputs) != 1:
@@ -249,7 +249,7 @@ def _inserted(case: Case, op: Op, missing: Op, wanted: Activation) -> Iterator[H
     """Behind the node that ends where it does, or that makes its operand; or before its reader."""
     dtype = dtype_of(case, op)
     ends = {c for r, c in case.outputs if r in missing.outputs}
-    makes = case.partner(op)
+    makes = partner_of(case, op)
     if makes is not None and set(makes.outputs) & set(missing.inputs):
         ends.add(op.outputs[0])
     for end in ends & set(op.outputs):

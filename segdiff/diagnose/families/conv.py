@@ -16,6 +16,7 @@ from segdiff.core.edit import Edit
 from segdiff.core.graph import Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
+from segdiff.diagnose.reading.partner import partner_of
 
 CONVOLUTIONS = frozenset({"conv", "conv_transpose", "deform_conv"})
 
@@ -46,7 +47,7 @@ def conv(case: Case, op: Op) -> Iterator[Hypothesis]:
     sizes = _sizes(case, op)
     if sizes is None:
         return
-    partner = case.partner(op)
+    partner = partner_of(case, op)
     now = _onnx_settings(op, *sizes)
     want = settings(case, partner, *sizes) if partner is not None else None
     if want is not None:

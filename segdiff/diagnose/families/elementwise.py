@@ -17,7 +17,7 @@ from segdiff.core.edit import Edit, Node, Operand
 from segdiff.core.graph import Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.partner import counterpart, dtype_of, plain, same, scalar
+from segdiff.diagnose.reading.partner import dtype_of, partner_of, plain, same, scalar
 
 ARITHMETIC = {
     "add": "Add",
@@ -51,7 +51,7 @@ def arithmetic(case: Case, op: Op) -> Iterator[Hypothesis]:
     first, second = case.operand(op, 0), case.operand(op, 1)
     if first is None or second is None or len(op.inputs) != 2:
         return
-    partner = counterpart(case, op, ARITHMETIC)
+    partner = partner_of(case, op, *ARITHMETIC)
     wanted = ARITHMETIC[kind_of(partner)] if partner is not None else None
     if wanted is not None and wanted != op.type and partner is not None and _both_spell(case):
         text = f"the candidate has {op.type} where the reference has {partner.type}"
@@ -95,7 +95,7 @@ def _operand(op: Op, position: int) -> str:
 @family("PRelu")
 def slope(case: Case, op: Op) -> Iterator[Hypothesis]:
     """PRelu's slope along another axis."""
-    yield from _broadcast(case, op, counterpart(case, op, ("prelu",)))
+    yield from _broadcast(case, op, partner_of(case, op, "prelu"))
 
 
 def _broadcast(case: Case, op: Op, partner: Op | None) -> Iterator[Hypothesis]:
@@ -139,7 +139,7 @@ def exponent(case: Case, op: Op) -> Iterator[Hypothesis]:
     now = scalar(constant)
     if constant is None or now is None:
         return
-    partner = counterpart(case, op, POWERS)
+    partner = partner_of(case, op, *POWERS)
     asked = _asked_exponents(case, partner) if partner is not None else ()
     for value in dict.fromkeys((*asked, *(() if asked else EXPONENTS))):
         if not same(now, value):
@@ -168,7 +168,7 @@ def modulo(case: Case, op: Op) -> Iterator[Hypothesis]:
     if x is None or y is None:
         return
     now, floating = int(op.attributes.get("fmod", 0)), dtype_of(case, op).kind == "f"
-    partner = counterpart(case, op, ("mod",))
+    partner = partner_of(case, op, "mod")
     paddle = partner is not None and not partner.type[0].isupper()
     if not floating:
         text = f"Mod has fmod {now} and agrees with {1 - now}"

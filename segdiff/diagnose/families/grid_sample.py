@@ -12,7 +12,8 @@ from typing import Any
 from segdiff.core.graph import Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.settings import peer, setting
+from segdiff.diagnose.reading.partner import partner_of
+from segdiff.diagnose.reading.settings import setting
 
 RENAMED = 20
 """The opset in which bilinear became linear."""
@@ -27,7 +28,7 @@ _KINDS = {
 @family("GridSample", "com.microsoft.GridSample")
 def grid_sample(case: Case, op: Op) -> Iterator[Hypothesis]:
     """The reference's settings, then every other one."""
-    partner = peer(case, op, "grid_sample")
+    partner = partner_of(case, op, "grid_sample")
     wanted = _settings(partner) if partner is not None else {}
     choices: dict[str, tuple[Any, ...]] = {
         "align_corners": (0, 1),

@@ -16,6 +16,7 @@ from segdiff.core.edit import Edit, Node, Operand
 from segdiff.core.graph import Array, Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
+from segdiff.diagnose.reading.partner import partner_of
 from segdiff.diagnose.reading.settings import (
     changed,
     first,
@@ -23,7 +24,6 @@ from segdiff.diagnose.reading.settings import (
     number,
     numbers,
     paired,
-    peer,
     places,
     setting,
     source,
@@ -41,7 +41,7 @@ SAME = 1e-6
 @family("Concat")
 def concat(case: Case, op: Op) -> Iterator[Hypothesis]:
     """The reference's order of the parts and its axis; then two parts exchanged."""
-    partner = peer(case, op, "concat", "stack")
+    partner = partner_of(case, op, "concat", "stack")
     shapes = [case.shape(name) for name in op.inputs]
     wanted = _their_parts(case, op, partner)
     if wanted and wanted != list(op.inputs):
@@ -63,13 +63,49 @@ def _their_parts(case: Case, op: Op, partner: Op | None) -> list[str] | None:
     """The candidate's parts in the reference's order; None where some of them are not paired."""
     if partner is None:
         return None
-    vector = case.reference.producer.get(partner.inputs[0])
-    listed = vector if vector is not None and vector.type == "builtin.combine" else partner
     ours = paired(case, case.inputs)
     mine = {source(case.candidate, name): name for name in op.inputs}
-    parts = [name for name, slot in zip(listed.inputs, listed.slots, strict=True) if slot not in _AXIS]
-    found = [mine.get(ours.get(source(case.reference, name), ""), "") for name in parts]
+    last = _last_concat(case, partner)
+    found = [mine.get(ours.get(source(case.reference, name), ""), "") for name in _joined(case, last)]
     return found if sorted(found) == sorted(op.inputs) else None
+
+
+def _last_concat(case: Case, op: Op) -> Op:
+    """The concat behind this one that joins what it gives with more parts; itself where there is none."""
+    inside = {other.index for other in case.reference_ops}
+    seen = {op.index}
+    while op.type in _JOINING:
+        readers = [r for name in op.outputs for r in case.reference.consumers.get(name, ())]
+        behind = [r for r in readers if r.type in _JOINING and r.index in inside - seen]
+        if len(readers) != 1 or not behind:
+            break
+        op = behind[0]
+        seen.add(op.index)
+    return op
+
+
+def _joined(case: Case, op: Op) -> list[str]:
+    """The parts of a concat; those of a concat along the same axis that is one of its parts in its place."""
+    graph = case.reference
+    inside = {other.index for other in case.reference_ops}
+    vector = graph.producer.get(op.inputs[0])
+    listed = vector if vector is not None and vector.type == "builtin.combine" else op
+    parts: list[str] = []
+    for name, slot in zip(listed.inputs, listed.slots, strict=True):
+        maker = graph.producer.get(source(graph, name))
+        nested = maker is not None and maker.type in _JOINING and maker.index in inside
+        if maker is not None and nested and _axis_of(case, maker) == _axis_of(case, op):
+            parts += _joined(case, maker)
+        elif slot not in _AXIS:
+            parts.append(name)
+    return parts
+
+
+def _axis_of(case: Case, op: Op) -> list[int] | None:
+    return their_integers(case, op, 1, "axis", "AxisTensor")
+
+
+_JOINING = ("concat", "Concat")
 
 
 _AXIS = ("axis", "AxisTensor")
@@ -90,7 +126,7 @@ def split(case: Case, op: Op) -> Iterator[Hypothesis]:
     shape = case.shape(case.operand(op, 0))
     if not shape:
         return
-    partner = peer(case, op, "split")
+    partner = partner_of(case, op, "split")
     asking = partner if partner is None or partner.type != "builtin.split" else _behind(case, partner)
     now = int(op.attributes.get("axis", 0)) % len(shape)
     axis = places([number(case.asked(asking, "axis", "AxisTensor"), now)], len(shape)) or [now]
@@ -162,7 +198,7 @@ def gather(case: Case, op: Op) -> Iterator[Hypothesis]:
     shape, indices = case.shape(case.operand(op, 0)), case.operand_constant(op, 1)
     if not shape:
         return
-    partner = peer(case, op, "gather")
+    partner = partner_of(case, op, "gather")
     now = int(op.attributes.get("axis", 0)) % len(shape)
     asked = case.asked(partner, "axis", "dim", "Axis")
     fallback = 0 if partner is not None else now
@@ -233,7 +269,7 @@ def where(case: Case, op: Op) -> Iterator[Hypothesis]:
     yes, no = case.operand(op, 1), case.operand(op, 2)
     if yes is None or no is None or yes == no:
         return
-    ours, partner = paired(case, case.inputs), peer(case, op, "where")
+    ours, partner = paired(case, case.inputs), partner_of(case, op, "where")
     theirs = {} if partner is None else dict(zip(partner.slots, partner.inputs, strict=True))
     named = [theirs.get(word, theirs.get(word.lower(), theirs.get(place, ""))) for word, place in _BRANCHES]
     wanted = [ours.get(source(case.reference, name), "") for name in named]
@@ -253,7 +289,7 @@ def flatten(case: Case, op: Op) -> Iterator[Hypothesis]:
     if not shape:
         return
     now = int(op.attributes.get("axis", 1)) % (len(shape) + 1)
-    partner = case.partner(op)
+    partner = partner_of(case, op)
     wanted = None
     if partner is not None and partner.type == "Flatten":
         wanted = int(partner.attributes.get("axis", 1)) % (len(shape) + 1)
@@ -269,7 +305,7 @@ def squeeze(case: Case, op: Op) -> Iterator[Hypothesis]:
     shape, now = case.shape(case.operand(op, 0)), integers(case, op, "axes", 1)
     if shape is None or not now:
         return
-    kind, partner = f"{op.type.lower()}.axes", case.partner(op)
+    kind, partner = f"{op.type.lower()}.axes", partner_of(case, op)
     wanted = None
     if partner is not None and partner.type.lower().startswith(op.type.lower()):
         wanted = their_integers(case, partner, 1, "axes", "axis")

@@ -16,7 +16,7 @@ from segdiff.core.edit import Edit, Node
 from segdiff.core.graph import Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.partner import counterpart, dtype_of, plain, scalar
+from segdiff.diagnose.reading.partner import dtype_of, partner_of, plain, scalar
 
 MOD_SINCE = 10
 
@@ -27,7 +27,7 @@ def quotient(case: Case, op: Op) -> Iterator[Hypothesis]:
     x, y, dtype = case.operand(op, 0), case.operand(op, 1), dtype_of(case, op)
     if x is None or y is None or dtype.kind not in "iu":
         return
-    partner = counterpart(case, op, ("floor_div", "div"))
+    partner = partner_of(case, op, "floor_div", "div")
     expected = partner is not None and partner.type in ("elementwise_floordiv", "floor_divide")
     words = f"where the reference's {partner.type} rounds" if expected and partner else "and agrees rounded"
     text = f"Div of integers rounds towards zero {words} down"

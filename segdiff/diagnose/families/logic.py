@@ -17,7 +17,7 @@ from segdiff.core.edit import Edit, Node
 from segdiff.core.graph import Graph, Op
 from segdiff.diagnose.hypothesis import ANY, Hypothesis, family
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.partner import copied, counterpart, dtype_of, plain, same, scalar
+from segdiff.diagnose.reading.partner import copied, dtype_of, partner_of, plain, same, scalar
 
 COMPARISONS = {
     "greater": "Greater",
@@ -82,7 +82,7 @@ def rounding(case: Case, op: Op) -> Iterator[Hypothesis]:
     yield from _others(case, op, ROUNDINGS, allowed, "round.operator")
     if op.type != "Round":
         return
-    partner = counterpart(case, op, ROUNDINGS)
+    partner = partner_of(case, op, *ROUNDINGS)
     decimals = int(case.asked(partner, "decimals", default=0)) if partner is not None else 0
     if decimals and partner is not None and kind_of(partner) == "round":
         text = f"Round rounds to whole numbers where the reference's keeps {decimals} decimals"
@@ -128,7 +128,7 @@ def logic(case: Case, op: Op) -> Iterator[Hypothesis]:
 
 def _others(case: Case, op: Op, names: dict[str, str], allowed: list[str], kind: str) -> Iterator[Hypothesis]:
     """The operator of the same class that the reference has; where it has none of them, all the others."""
-    partner = counterpart(case, op, names)
+    partner = partner_of(case, op, *names)
     wanted = names[kind_of(partner)] if partner is not None else None
     for other in [wanted] if wanted else allowed:
         if other != op.type:
@@ -147,7 +147,7 @@ def cast(case: Case, op: Op) -> Iterator[Hypothesis]:
     form, now = case.forms.get(name or ""), np.dtype(case.forms.get(output, ("float32", ()))[0])
     if name is None or form is None or name in case.candidate.parameters:
         return
-    partner = counterpart(case, op, ("cast",))
+    partner = partner_of(case, op, "cast")
     wanted = _asked_type(case.reference, partner)
     if wanted is not None and wanted != now:
         text = f"Cast makes {now} where the reference's makes {wanted}"

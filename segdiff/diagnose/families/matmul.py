@@ -19,6 +19,7 @@ from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading import weights
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.differences import same
+from segdiff.diagnose.reading.partner import partner_of
 
 _FLAGS = ("transA", "transB")
 _FIRST, _SECOND = ("X", "x", "0"), ("Y", "y", "1")
@@ -64,7 +65,7 @@ def matmul(case: Case, op: Op) -> Iterator[Hypothesis]:
 
 
 def _product(case: Case, op: Op) -> Op | None:
-    partner = case.partner(op)
+    partner = partner_of(case, op)
     return partner if partner is not None and kind_of(partner) == "matmul" else None
 
 

@@ -112,7 +112,7 @@ def _spread(array: Array, op: Op, rank: int) -> Array | None:
     if array.ndim > rank or array.dtype.kind != "f":
         return None
     behind = rank - axis - array.ndim if axis >= 0 else 0
-    return array.reshape(*array.shape, *[1] * max(behind, 0))
+    return array.reshape((*array.shape, *[1] * max(behind, 0)))
 
 
 def _hypothesis(case: Case, other: Op, edits: list[Edit]) -> Hypothesis:

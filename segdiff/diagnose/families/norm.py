@@ -17,7 +17,7 @@ from segdiff.core.edit import Edit
 from segdiff.core.graph import Array, Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.partner import counterpart, dtype_of, plain, same, scalar
+from segdiff.diagnose.reading.partner import dtype_of, partner_of, plain, same, scalar
 
 KINDS = ("batch_norm", "instance_norm", "group_norm", "layer_norm")
 SLOTS = {1: ("Scale", "scale", "1"), 2: ("Bias", "bias", "2"), 3: ("Mean", "mean", "3")}
@@ -37,7 +37,7 @@ GROUPED = 21
 @family("BatchNormalization", "InstanceNormalization", "GroupNormalization", "LayerNormalization")
 def norm(case: Case, op: Op) -> Iterator[Hypothesis]:
     """Epsilon, the order of the parameters, then what only one of the norms has."""
-    partner = counterpart(case, op, KINDS)
+    partner = partner_of(case, op, *KINDS)
     yield from _epsilon(case, op, partner)
     yield from _order(case, op, partner)
     if op.type == "GroupNormalization":
@@ -224,7 +224,7 @@ def _added(case: Case) -> Iterator[float]:
 @family("LRN")
 def local_response(case: Case, op: Op) -> Iterator[Hypothesis]:
     """The settings of a local response norm; Paddle's alpha is for one channel, ONNX's for all of them."""
-    partner = counterpart(case, op, ("LRN", "lrn"))
+    partner = partner_of(case, op, "LRN", "lrn")
     now = {"size": int(op.attributes.get("size", 1)), **_factors(op)}
     if partner is None:
         for size in (now["size"] - 2, now["size"] + 2, 5, 3):

@@ -16,14 +16,14 @@ from segdiff.core.graph import Op
 from segdiff.diagnose.families.reduce import reduction_as
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.partner import dtype_of
-from segdiff.diagnose.reading.settings import integers, peer, places
+from segdiff.diagnose.reading.partner import dtype_of, partner_of
+from segdiff.diagnose.reading.settings import integers, places
 
 
 @family("ReduceSum")
 def limit(case: Case, op: Op) -> Iterator[Hypothesis]:
     """The sum of powers, written as the reference's norm."""
-    partner = peer(case, op, "norm", "reduce_sum")
+    partner = partner_of(case, op, "norm", "reduce_sum")
     shape = case.shape(case.operand(op, 0))
     if partner is None or partner.type not in ("p_norm", "norm") or not shape:
         return

@@ -16,6 +16,7 @@ from segdiff.core.edit import Edit, Node, Operand
 from segdiff.core.graph import Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
+from segdiff.diagnose.reading.partner import partner_of
 from segdiff.diagnose.reading.settings import changed, first, integers, numbers, setting, spelt
 
 MOST = 24
@@ -41,7 +42,7 @@ def pad(case: Case, op: Op) -> Iterator[Hypothesis]:
     shape, amounts = case.shape(case.operand(op, 0)), integers(case, op, "pads", 1)
     if not shape or "3" in op.slots:
         return
-    partner = case.partner(op)
+    partner = partner_of(case, op)
     partner = partner if partner is not None and partner.type in (*_PADDLE, "Pad") else None
     yield from _modes(case, op, partner, amounts)
     if amounts is not None and len(amounts) == 2 * len(shape):

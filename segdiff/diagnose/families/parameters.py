@@ -30,6 +30,7 @@ from segdiff.diagnose.reading.candidate_constants import (
 )
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.differences import difference, distance, same, turned
+from segdiff.diagnose.reading.partner import partner_of
 from segdiff.diagnose.reading.weights import WEIGHTED, Affine, Wanted
 
 _NORMS = frozenset({"batch_norm", "layer_norm", "instance_norm", "group_norm"})
@@ -107,7 +108,7 @@ class _Segment:
         if exact:
             return [exact]
         free = [option for option in options if not self._is_held(option[1].weight, except_by=held)]
-        partner = self.case.partner(held.op)
+        partner = partner_of(self.case, held.op)
         ranked = sorted(
             free or options, key=lambda o: (_unlike(held.array, o[2]), o[1].ops[0] is not partner)
         )
@@ -180,7 +181,7 @@ class _Segment:
         if any(fits(held, match.array) for match in fitting) or self._in_another_role(held):
             return
         free = [m for m in fitting if not self._is_held(m.wanted.array, except_by=held, role=m.wanted.role)]
-        partner = self.case.partner(held.op)
+        partner = partner_of(self.case, held.op)
         ranked = sorted(
             free or fitting,
             key=lambda m: (_unlike(held.array, m.array), m.wanted.op is not partner),

@@ -17,7 +17,7 @@ from segdiff.core.edit import Edit, Node
 from segdiff.core.graph import Array, Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.partner import counterpart, dtype_of, plain
+from segdiff.diagnose.reading.partner import dtype_of, partner_of, plain
 
 KINDS = ("avg_pool", "max_pool", "pool", "LpPool", "GlobalLpPool")
 PADDLES = ("pool2d", "pool3d", "max_pool2d_with_index", "max_pool3d_with_index", "max_pool2d_v2")
@@ -62,7 +62,7 @@ def pool(case: Case, op: Op) -> Iterator[Hypothesis]:
     if shape is None or len(shape) < 3:
         return
     space = shape[2:]
-    partner = counterpart(case, op, KINDS)
+    partner = partner_of(case, op, *KINDS)
     asked = expected(case, partner, space)
     if asked is None or partner is None:
         yield from _suspects(case, op, space)

@@ -17,13 +17,13 @@ from segdiff.core.edit import Edit, Node
 from segdiff.core.graph import Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
+from segdiff.diagnose.reading.partner import partner_of
 from segdiff.diagnose.reading.settings import (
     changed,
     first,
     integers,
     is_attribute,
     number,
-    peer,
     places,
     setting,
     spelt,
@@ -56,7 +56,7 @@ _SUSPECTS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL2", "R
 @family("ArgMax", "ArgMin")
 def arg_extreme(case: Case, op: Op) -> Iterator[Hypothesis]:
     """Operator, axis, which of equal elements, and whether the axis is kept."""
-    partner = peer(case, op, "arg_max", "arg_min")
+    partner = partner_of(case, op, "arg_max", "arg_min")
     other = "ArgMin" if op.type == "ArgMax" else "ArgMax"
     asked = partner is not None and (partner.type.lower().replace("_", "") == other.lower())
     yield _operator(op, "argmax.operator", other, Edit(op.outputs[0], op_type=other), asked)
@@ -68,7 +68,7 @@ def arg_extreme(case: Case, op: Op) -> Iterator[Hypothesis]:
 @family("TopK")
 def top_k(case: Case, op: Op) -> Iterator[Hypothesis]:
     """The largest or the smallest, in order or not, the axis, how many."""
-    partner = peer(case, op, "top_k", "sort")
+    partner = partner_of(case, op, "top_k", "sort")
     if case.opset >= 11:
         names = ("largest", "descending")
         yield from _flag(op, partner, "topk.largest", "largest", 1, names, 11, case.opset)
@@ -103,7 +103,7 @@ def _smallest(op: Op) -> Edit:
 @family("CumSum")
 def cumsum(case: Case, op: Op) -> Iterator[Hypothesis]:
     """Direction, whether an element counts itself, the axis."""
-    partner = peer(case, op, "cumsum")
+    partner = partner_of(case, op, "cumsum")
     yield from _flag(op, partner, "cumsum.reverse", "reverse", 0, ("reverse",), 11, case.opset)
     yield from _flag(op, partner, "cumsum.exclusive", "exclusive", 0, ("exclusive",), 11, case.opset)
     shape, now = case.shape(case.operand(op, 0)), integers(case, op, "axis", 1)
@@ -173,7 +173,7 @@ def reduction(case: Case, op: Op) -> Iterator[Hypothesis]:
     shape = case.shape(case.operand(op, 0))
     if not shape:
         return
-    rank, partner = len(shape), peer(case, op, *_KINDS)
+    rank, partner = len(shape), partner_of(case, op, *_KINDS)
     now = sorted(places(integers(case, op, "axes", 1) or range(rank), rank))
     norm = None if partner is not None else _norm_axes(case, rank)
     wanted = _their_axes(case, partner, rank) or norm

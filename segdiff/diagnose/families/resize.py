@@ -20,7 +20,8 @@ from segdiff.core.graph import Array, Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading import resample
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.settings import number, peer, setting
+from segdiff.diagnose.reading.partner import partner_of
+from segdiff.diagnose.reading.settings import number, setting
 
 MODES = ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel", "half_pixel_symmetric")
 ROUNDINGS = ("floor", "round_prefer_floor", "round_prefer_ceil", "ceil")
@@ -54,7 +55,7 @@ SAME = 1e-6
 @family("Resize", "Upsample")
 def resize(case: Case, op: Op) -> Iterator[Hypothesis]:
     """What the reference asks for (attributes, scales), then every other value of each setting."""
-    partner = peer(case, op, "resize") or _of_parameters(case)
+    partner = partner_of(case, op, "resize") or _of_parameters(case)
     source, size = case.shape(case.operand(op, 0)), _size(case, op)
     if source is None or size is None or len(source) != len(size):
         return

@@ -13,6 +13,7 @@ from segdiff.core.edit import Edit
 from segdiff.core.graph import Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
+from segdiff.diagnose.reading.partner import partner_of
 from segdiff.diagnose.reading.settings import first, integers, is_attribute, places, spelt, their_integers
 
 MOST = 30
@@ -61,7 +62,7 @@ def window(case: Case, op: Op) -> Iterator[Hypothesis]:
     now = _windows(op, shape, *said)
     if shape is None or now is None:
         return
-    wanted = _theirs(case, case.partner(op), shape)
+    wanted = _theirs(case, partner_of(case, op), shape)
     if wanted is not None and wanted and wanted != now:
         yield from _changed(case, op, now, wanted, expected=True)
     for windows in first(_suspects(now), MOST):

@@ -14,7 +14,8 @@ from segdiff.core.edit import Edit, Node
 from segdiff.core.graph import Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.settings import number, numbers, peer
+from segdiff.diagnose.reading.partner import partner_of
+from segdiff.diagnose.reading.settings import number, numbers
 
 ALONG_ONE_AXIS = 13
 """The opset from which Softmax works along a single axis."""
@@ -26,7 +27,7 @@ def softmax(case: Case, op: Op) -> Iterator[Hypothesis]:
     shape = case.shape(case.operand(op, 0))
     if not shape:
         return
-    partner = peer(case, op, "softmax", "log_softmax")
+    partner = partner_of(case, op, "softmax", "log_softmax")
     other = "LogSoftmax" if op.type == "Softmax" else "Softmax"
     asked = partner is not None and ("log" in partner.type.lower()) != (op.type == "LogSoftmax")
     where = f"the reference has {other}" if asked else f"{other} gives the reference's tensor"

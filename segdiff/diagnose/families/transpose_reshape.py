@@ -15,7 +15,8 @@ from segdiff.core.edit import Edit, Node
 from segdiff.core.graph import Array, Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.settings import changed, first, integers, number, peer, setting, their_integers
+from segdiff.diagnose.reading.partner import partner_of
+from segdiff.diagnose.reading.settings import changed, first, integers, number, setting, their_integers
 
 MOST = 30
 """Suspects of one node and kind."""
@@ -32,7 +33,7 @@ def transpose(case: Case, op: Op) -> Iterator[Hypothesis]:
         return
     rank = len(shape)
     now = integers(case, op, "perm", -1) or list(reversed(range(rank)))
-    partner = peer(case, op, "transpose")
+    partner = partner_of(case, op, "transpose")
     asked = their_integers(case, partner, -1, "perm", "axis")
     wanted = [place % rank for place in asked] if asked and len(asked) == rank else None
     if asked is None and partner is not None and partner.type == "Transpose":
@@ -58,7 +59,7 @@ def reshape(case: Case, op: Op) -> Iterator[Hypothesis]:
     source, now = case.shape(case.operand(op, 0)), case.shape(op.outputs[0])
     if source is None or now is None:
         return
-    partner = case.partner(op)
+    partner = partner_of(case, op)
     target = None
     if partner is not None and partner.type.lower().startswith("reshape"):
         said = their_integers(case, partner, 1, "ShapeTensor", "shape")
@@ -91,7 +92,7 @@ def _shaped(op: Op, now: Sequence[int], target: Sequence[int], *, expected: bool
 def depth_to_space(case: Case, op: Op) -> Iterator[Hypothesis]:
     """How the channels are ordered; before opset 11 there is one order, so they are put in order first."""
     shape, block = case.shape(case.operand(op, 0)), int(op.attributes.get("blocksize", 0))
-    partner = case.partner(op)
+    partner = partner_of(case, op)
     paddle = partner is not None and partner.type == "pixel_shuffle"
     now = str(op.attributes.get("mode", "DCR"))
     wanted = "CRD" if paddle else None
@@ -115,7 +116,7 @@ def space_to_depth(case: Case, op: Op) -> Iterator[Hypothesis]:
     shape, block = case.shape(case.operand(op, 0)), int(op.attributes.get("blocksize", 0))
     if not shape or len(shape) != 4 or not block:
         return
-    partner = peer(case, op, "space_to_depth")
+    partner = partner_of(case, op, "space_to_depth")
     order = np.arange(shape[1] * block**2).reshape(block, block, -1).transpose(2, 0, 1).reshape(-1)
     edit = _with_channels(op, order, before=False)
     asked = partner is not None and partner.type == "pixel_unshuffle"
@@ -141,7 +142,7 @@ def einsum(case: Case, op: Op) -> Iterator[Hypothesis]:
     """The reference's equation; then the letters of the result in another order, of the same shape."""
     now = str(op.attributes.get("equation", "")).replace(" ", "")
     left, arrow, right = now.partition("->")
-    partner = peer(case, op, "einsum")
+    partner = partner_of(case, op, "einsum")
     wanted = str(case.asked(partner, "equation", default="")).replace(" ", "")
     if wanted and wanted != now:
         same = sorted(wanted.partition("->")[2]) == sorted(right) and wanted.partition("->")[0] == left
@@ -177,7 +178,7 @@ def _letters(left: str, shapes: Sequence[tuple[int, ...] | None]) -> dict[str, i
 def repeated(case: Case, op: Op) -> Iterator[Hypothesis]:
     """The amounts that the reference asks for."""
     name = "repeats" if op.type == "Tile" else "shape"
-    partner, now = peer(case, op, "expand"), integers(case, op, name, 1)
+    partner, now = partner_of(case, op, "expand"), integers(case, op, name, 1)
     words = ("repeat_times", "RepeatTimes") if op.type == "Tile" else ("shape", "Shape")
     asked = their_integers(case, partner, 1, *words)
     source = case.shape(case.operand(op, 0))

@@ -9,7 +9,7 @@ from segdiff.core.edit import Edit
 from segdiff.core.graph import Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.partner import counterpart
+from segdiff.diagnose.reading.partner import partner_of
 
 FUNCTIONS = {
     **{"abs": "Abs", "neg": "Neg", "sign": "Sign", "reciprocal": "Reciprocal"},
@@ -29,7 +29,7 @@ MISTAKEN = ("Abs", "Neg", "Exp", "Log", "Sqrt", "Reciprocal")
 @family(*FUNCTIONS.values())
 def function(case: Case, op: Op) -> Iterator[Hypothesis]:
     """The function of the reference's operator in this place; then what converters write with."""
-    partner = counterpart(case, op, FUNCTIONS)
+    partner = partner_of(case, op, *FUNCTIONS)
     wanted = FUNCTIONS[kind_of(partner)] if partner is not None else None
     if partner is not None and wanted is not None and wanted != op.type and fits(case, wanted):
         text = f"the candidate has {op.type} where the reference has {partner.type}"

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from segdiff.align.kinds import kind_of
 from segdiff.core.graph import Array, Graph, Op
 from segdiff.diagnose.reading import constants
 
@@ -42,18 +41,6 @@ class Case:
     def opset(self) -> int:
         """The candidate's opset of the default domain (0 where it names none)."""
         return self.candidate.opset
-
-    def partner(self, op: Op) -> Op | None:
-        """The reference's op that does what a candidate's node does: of its kind, and in the same place.
-
-        Where no op of the reference has that kind, the only op of the reference if there is one.
-        """
-        kind = kind_of(op)
-        theirs = [other for other in self.nodes if kind_of(other) == kind]
-        ours = [other for other in self.reference_ops if kind_of(other) == kind]
-        if ours and op in theirs:
-            return ours[min(theirs.index(op), len(ours) - 1)]
-        return self.reference_ops[0] if len(self.reference_ops) == 1 and not ours else None
 
     def constant(self, name: str) -> Array | None:
         """The content of a candidate's parameter or constant; None for a tensor that is computed."""

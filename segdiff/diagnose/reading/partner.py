@@ -1,12 +1,20 @@
-"""Which op of the reference stands where a candidate's node of another operator does?
+"""Which op of the reference stands where a candidate's node does?
 
-``Case.partner`` pairs ops of one kind. A wrong operator has no partner of its kind; it is found by its place
-among the ops of its class (all activations, all pools).
+One rule, for a *class* of kinds that may be taken for one another (all activations, argmax and argmin); a
+node's own kind where none is named. The nodes of a class on one side and the ops of that class on the other:
+
+1. as many on both sides are paired in program order;
+2. a reference's only op of the class is everybody's partner: the candidate may have written it out;
+3. where the reference has the node's own kind, nodes and ops of that kind are paired in order, the last op
+   standing for all that follow;
+4. otherwise what is left over, kinds that the candidate has too left out, is paired in order, evenly.
+
+Where the class is the node's own kind and the reference has none, its only op is the partner, if it has but
+one: a wrong operator then stands in its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -20,21 +28,25 @@ SAME = 1e-6
 """Relative difference below which two numbers of an attribute are one: float32 written as double and back."""
 
 
-def counterpart(case: Case, op: Op, kinds: Collection[str]) -> Op | None:
-    """The reference's op of one of these kinds that stands in a node's place.
+def partner_of(case: Case, op: Op, *kinds: str) -> Op | None:
+    """The reference's op that stands in a node's place, among those of these kinds; None where there is none.
 
-    As many on both sides are paired in order. Otherwise those of one kind are, and what is left over in
-    order; a reference's only op of the class is everybody's counterpart, since it may be written out.
+    Without ``kinds`` the class is the node's own kind.
     """
-    theirs = [other for other in case.ops if kind_of(other) in kinds]
-    ours = [other for other in case.reference_ops if kind_of(other) in kinds]
-    place = next((n for n, other in enumerate(theirs) if other is op), None)
-    if place is None or not ours:
+    known = kinds or (kind_of(op),)
+    theirs = [other for other in case.nodes if kind_of(other) in known]
+    ours = [other for other in case.reference_ops if kind_of(other) in known]
+    place = next((number for number, other in enumerate(theirs) if other is op), None)
+    if place is None:
         return None
+    if not ours:
+        return case.reference_ops[0] if not kinds and len(case.reference_ops) == 1 else None
     if len(ours) == len(theirs) or len(ours) == 1:
         return ours[min(place, len(ours) - 1)]
-    if any(kind_of(other) == kind_of(op) for other in ours):
-        return case.partner(op)
+    own = [other for other in ours if kind_of(other) == kind_of(op)]
+    if own:
+        alike = [other for other in theirs if kind_of(other) == kind_of(op)]
+        return own[min(next(n for n, other in enumerate(alike) if other is op), len(own) - 1)]
     present = {kind_of(other) for other in theirs}
     left = [other for other in ours if kind_of(other) not in present] or ours
     return left[min(place * len(left) // len(theirs), len(left) - 1)]

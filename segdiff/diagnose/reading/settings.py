@@ -12,27 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from segdiff.align.kinds import is_identity, kind_of
+from segdiff.align.kinds import is_identity
 from segdiff.core.edit import Edit
 from segdiff.core.graph import Graph, Op
 from segdiff.diagnose.hypothesis import Hypothesis
 from segdiff.diagnose.reading.case import Case
-
-
-def peer(case: Case, op: Op, *kinds: str) -> Op | None:
-    """The reference's op that stands where a node stands, among those of several kinds.
-
-    For operators that a converter takes for one another (ArgMax for ArgMin): :meth:`Case.partner` wants the
-    same kind.
-    """
-    theirs = [node for node in case.nodes if kind_of(node) in kinds]
-    ours = [other for other in case.reference_ops if kind_of(other) in kinds]
-    if not ours or op not in theirs:
-        return None
-    same = case.partner(op)
-    if same is not None and same in ours and len(ours) != len(theirs):
-        return same
-    return ours[min(theirs.index(op), len(ours) - 1)]
 
 
 def source(graph: Graph, name: str) -> str:
