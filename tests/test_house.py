@@ -129,6 +129,13 @@ def named_in_strings(name: str) -> Iterator[str]:
                 yield named
 
 
+def test_every_family_has_its_row() -> None:
+    from segdiff.diagnose import families
+
+    files = {file.stem for file in (ROOT / "diagnose" / "families").glob("*.py")} - {"__init__"}
+    assert set(families.__all__) == files
+
+
 def test_every_late_door_opens() -> None:
     from segdiff.core import late
 

@@ -6,15 +6,14 @@ programs win over ONNX files, because a converted model usually lies beside the 
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from segdiff.core.errors import ModelError
-from segdiff.core.files import Format, ModelFiles
+from segdiff.core.files import ModelFiles
+from segdiff.readers import registry
 from segdiff.readers.guard import guard
-from segdiff.readers.registry import READERS, reader_for
+from segdiff.readers.registry import is_program, reader_for, row_of
 
-_FORMATS: dict[str, Format] = {row.suffix: row.name for row in READERS}
 _OLD_PROGRAM = "__model__"
 _OLD_PARAMS = ("__params__", "params")
 _DEPLOY_YAML = "deploy.yaml"
@@ -29,9 +28,6 @@ _CONFIGS = (
 """How the suites call the config that they export beside a program. PaddleX calls a program of Paddle 3 by
 the last of these names."""
 _DEPLOY_LIMIT = 1 << 20  # bytes; a deploy.yaml has some hundred
-
-_PIR_MAGIC = re.compile(rb'"magic"\s*:\s*"pir"')
-_PIR_HEAD = 4096  # bytes; paddle writes the keys sorted, so base_code with the magic comes first
 
 
 def find(path: str | Path) -> ModelFiles:
@@ -53,7 +49,7 @@ def _in_folder(folder: Path) -> ModelFiles:
     named = _deploy_entry(folder, "model")
     if named is not None:
         for program in (named, named.with_suffix(".json"), named.with_suffix(".pdmodel")):
-            if program.is_file() and program.suffix in _FORMATS:
+            if program.is_file() and row_of(program) is not None:
                 return _from_program(program)
     programs = _programs(folder)
     if len(programs) > 1:
@@ -62,33 +58,36 @@ def _in_folder(folder: Path) -> ModelFiles:
         names = ", ".join(program.name for program in programs)
         raise ModelError(f"{folder}: several models ({names}); give the file you mean")
     if not programs:
-        raise ModelError(f"{folder}: no model in this folder (.pdmodel, PIR .json or .onnx)")
+        raise ModelError(f"{folder}: no model in this folder ({_known()})")
     return _from_program(programs[0])
 
 
 def _programs(folder: Path) -> list[Path]:
-    """Paddle programs of the folder, or its ONNX files where there are none."""
+    """The models of a folder, without those that were made of another one in it."""
     files = sorted(file for file in folder.iterdir() if file.is_file())
-    paddle = [
-        file for file in files if file.suffix == ".pdmodel" or file.name == _OLD_PROGRAM or is_pir(file)
-    ]
-    return paddle or [file for file in files if file.suffix == ".onnx"]
+    old = [file for file in files if file.name == _OLD_PROGRAM]
+    rows = {row.suffix: row for row in registry.READERS}
+    programs = [file for file in files if file.suffix in rows and is_program(file, rows[file.suffix])]
+    return _originals(old + programs)
+
+
+def _originals(programs: list[Path]) -> list[Path]:
+    """Those of a framework that keeps parameters apart, if there are any: the others were made of them."""
+    carrying = {row.suffix for row in registry.READERS if row.carries_parameters}
+    return [program for program in programs if program.suffix not in carrying] or programs
 
 
 def is_pir(file: Path) -> bool:
     """Whether a file is a program of Paddle 3, judged by its name and its first bytes. Raises OSError."""
-    if file.suffix != ".json":
-        return False
-    with file.open("rb") as stream:
-        return _PIR_MAGIC.search(stream.read(_PIR_HEAD)) is not None
+    return is_program(file, reader_for("pir"))
 
 
 def _from_program(program: Path) -> ModelFiles:
-    format = "pdmodel" if program.name == _OLD_PROGRAM else _FORMATS.get(program.suffix)
-    if format is None:
+    row = reader_for("pdmodel") if program.name == _OLD_PROGRAM else row_of(program)
+    if row is None:
         raise ModelError(f"{program}: {_advice(program)}")
-    params = None if reader_for(format).carries_parameters else _params_of(program)
-    return ModelFiles(format, program, params, _config_beside(program))
+    params = None if row.carries_parameters else _params_of(program)
+    return ModelFiles(row.name, program, params, _config_beside(program))
 
 
 def _config_beside(program: Path) -> Path | None:
@@ -102,19 +101,24 @@ def _advice(file: Path) -> str:
         return "this is a training checkpoint; export the model first and give its .pdmodel or .json"
     if file.suffix == ".pdiparams":
         return "these are only the parameters; give the program beside it (.pdmodel or .json)"
-    return "not a model file segdiff knows (.pdmodel, PIR .json or .onnx)"
+    return f"not a model file segdiff knows ({_known()})"
+
+
+def _known() -> str:
+    """The formats, as a user sees them."""
+    shown = [f"{row.name.upper()} {row.suffix}" if row.mark else row.suffix for row in registry.READERS]
+    return f"{', '.join(shown[:-1])} or {shown[-1]}"
 
 
 def _from_stem(stem: Path) -> ModelFiles:
-    files = [stem.with_name(stem.name + suffix) for suffix in _FORMATS] if stem.name else []
-    programs = [file for file in files if file.is_file()]
-    paddle = [file for file in programs if file.suffix != ".onnx"] or programs
-    if len(paddle) > 1:
-        names = ", ".join(program.name for program in paddle)
+    files = [stem.with_name(stem.name + row.suffix) for row in registry.READERS] if stem.name else []
+    programs = _originals([file for file in files if file.is_file()])
+    if len(programs) > 1:
+        names = ", ".join(program.name for program in programs)
         raise ModelError(f"{stem}: several models ({names}); give the file you mean")
-    if not paddle:
+    if not programs:
         raise ModelError(f"{stem}: no such file or folder")
-    return _from_program(paddle[0])
+    return _from_program(programs[0])
 
 
 def _params_of(program: Path) -> Path | None:

@@ -1,12 +1,15 @@
-"""Which operators are there hypotheses for? Importing a family registers it."""
+"""Which operators are there hypotheses for? Importing a family registers it: one name in both lists."""
 
 from segdiff.diagnose.families import (
     activation,
     conv,
     elementwise,
     grid_sample,
+    indexing,
     integers,
+    logic,
     matmul,
+    missing_op,
     nan,
     norm,
     other_node,
@@ -15,29 +18,24 @@ from segdiff.diagnose.families import (
     pad,
     parameters,
     pool,
+    reduce,
     resize,
+    slicing,
     softmax,
+    transpose_reshape,
+    unary,
 )
-from segdiff.diagnose.families import indexing as places
-from segdiff.diagnose.families import logic as discrete
-from segdiff.diagnose.families import missing_op as lost
-from segdiff.diagnose.families import reduce as axes
-from segdiff.diagnose.families import slicing as window
-from segdiff.diagnose.families import transpose_reshape as layout
-from segdiff.diagnose.families import unary as functions
 
 __all__ = [
     "activation",
-    "axes",
     "conv",
-    "discrete",
     "elementwise",
-    "functions",
     "grid_sample",
+    "indexing",
     "integers",
-    "layout",
-    "lost",
+    "logic",
     "matmul",
+    "missing_op",
     "nan",
     "norm",
     "other_node",
@@ -45,9 +43,11 @@ __all__ = [
     "p_norm",
     "pad",
     "parameters",
-    "places",
     "pool",
+    "reduce",
     "resize",
+    "slicing",
     "softmax",
-    "window",
+    "transpose_reshape",
+    "unary",
 ]
