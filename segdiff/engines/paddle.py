@@ -19,7 +19,7 @@ from segdiff.core.graph import Array
 from segdiff.core.memory import give_back
 from segdiff.engines.channel import ChannelClosedError
 from segdiff.engines.framework import Deliver
-from segdiff.engines.names import Namer, namer_for, splits
+from segdiff.engines.names import Namer, has_blocks, namer_for, outer_scope, splits
 from segdiff.engines.protocol import Deployed, Load
 from segdiff.readers import read
 
@@ -40,6 +40,8 @@ class Paddle:
         self.predictor: inference.Predictor | None = self._start()
         self.deployed: tuple[Deployed, inference.Predictor] | None = None
         self.splits = splits(self.graph) if message.files.format == "pir" else ()
+        self.scope: str | None = None
+        self.heard: list[tuple[str, str]] | None = None
         self.namer: Namer = namer_for(self.graph)
         self.asked: frozenset[str] = frozenset()
         self.deliver: Deliver | None = None
@@ -59,7 +61,9 @@ class Paddle:
             self._drop()
             self.predictor = self._start()
         feed(self.predictor, feeds)
-        self.namer, self.asked = namer_for(self.graph), frozenset(wanted)
+        if has_blocks(self.graph) and self.scope is None:
+            self.scope = self._listen(self.predictor)
+        self.namer, self.asked = namer_for(self.graph, self.scope), frozenset(wanted)
         self.deliver, self.failure = deliver, None
         for name, array in feeds.items():
             self._deliver_parts(name, array)
@@ -94,6 +98,16 @@ class Paddle:
         predictor.register_output_hook(self._hook)
         return predictor
 
+    def _listen(self, predictor: inference.Predictor) -> str | None:
+        """The scope of the program itself, told from those of its blocks by one run that shows nothing.
+
+        While it runs it could not be told: a program may begin with what lies inside a block.
+        """
+        self.heard = []
+        predictor.run()
+        heard, self.heard = self.heard, None
+        return outer_scope(self.graph, heard)
+
     def _config(self, how: Deployed) -> inference.Config:
         config = inference.Config(str(self.files.program), str(self.files.params or ""))
         config.disable_gpu()
@@ -112,10 +126,13 @@ class Paddle:
         return config
 
     def _drop(self) -> None:
-        self.predictor, self.deployed = None, None
+        self.predictor, self.deployed, self.scope = None, None, None
         give_back()
 
     def _hook(self, op: str, variable: str, tensor: paddle.Tensor) -> None:
+        if self.heard is not None:
+            self.heard.append((op, variable))
+            return
         if self.failure is not None or self.deliver is None:
             return
         try:
