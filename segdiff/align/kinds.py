@@ -107,6 +107,7 @@ _SYNONYMS = {
     "less": "less_than Less",
     "where": "where Where",
     "branch": "If if select_input",
+    "loop": "Loop while",
     "cumsum": "cumsum CumSum",
     "einsum": "einsum Einsum",
     "depth_to_space": "pixel_shuffle DepthToSpace",
@@ -125,8 +126,8 @@ _SYNONYMS = {
 
 _KINDS = {word: kind for kind, words in _SYNONYMS.items() for word in words.split()}
 
-COMMUTATIVE = frozenset({"add", "mul", "max", "min", "equal", "not_equal"})
-"""Kinds whose inputs may be written in any order."""
+COMMUTATIVE = frozenset({"add", "mul", "max", "min", "equal", "not_equal", "branch", "loop"})
+"""Kinds whose inputs may be written in any order: a branch reads what its blocks capture, as they come."""
 
 BOUNDED = frozenset({"sigmoid", "softmax", "log_softmax", "tanh", "erf", "hard_sigmoid", "gelu", "swish"})
 """Kinds computed through a function bounded by one: implementations agree to some ulp of *one*, also where

@@ -69,9 +69,22 @@ class Matcher:
         if biased := self.bias_after(ours, theirs):
             self.add(biased, theirs.outputs[0], why)
         elif self.does_the_same(ours, theirs):
-            for r, c in zip(ours.outputs, theirs.outputs, strict=False):
+            for r, c in self.outputs_of(ours, theirs):
                 if r in self.reference.producer and c in self.candidate.producer:
                     self.add(r, c, why)
+
+    def outputs_of(self, ours: Op, theirs: Op) -> list[tuple[str, str]]:
+        """The outputs of two ops that do the same, side by side.
+
+        Loops and branches may write what nobody reads, which one side lacks: only what is read counts.
+        """
+        mine, other = list(ours.outputs), list(theirs.outputs)
+        if kind_of(ours) in ("branch", "loop"):
+            read = set(self.reference.values), set(self.candidate.values)
+            mine, other = [n for n in mine if n in read[0]], [n for n in other if n in read[1]]
+            if len(mine) != len(other):
+                return []
+        return list(zip(mine, other, strict=False))
 
     def bias_after(self, ours: Op, theirs: Op) -> str | None:
         """The biased value behind a convolution whose bias the candidate adds nowhere, else None.

@@ -13,6 +13,7 @@ from functools import cached_property
 
 import networkx as nx
 
+from segdiff.align.branches import with_whole_branches
 from segdiff.align.kinds import is_identity, kind_of
 from segdiff.core.graph import Graph, Op
 
@@ -77,6 +78,7 @@ class View:
 _FIRST, _SECOND, _LATE = 0, 1, 3
 _SLOT_ORDER = {
     "Condition": -1,
+    "Mask": -1,
     "X": _FIRST,
     "Input": _FIRST,
     "Logits": _FIRST,
@@ -100,7 +102,7 @@ def view_of(graph: Graph) -> View:
     computing: list[Op] = []
     finals = frozenset(graph.outputs)
     parts = {op.inputs[0]: op.outputs for op in graph.ops if op.type == "builtin.split"}
-    for op in graph.ops:
+    for op in with_whole_branches(graph):
         if op.type == "builtin.split":
             continue
         if len(op.outputs) == 1 and op.outputs[0] in parts:  # PIR: a list, taken apart by builtin.split

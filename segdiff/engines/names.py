@@ -1,8 +1,9 @@
 """Which value of the graph does Paddle's output hook speak of?
 
 For a ``.pdmodel`` the hook names the variable, which may be written several times. For PIR it names an
-instruction (``pd_op.conv2d:0``) and an anonymous variable (``<scope>_inner_var_20``), both numbered in program
-order. The blocks inside an if or a while number their instructions from 0 again; their scopes tell them apart.
+instruction (``pd_op.conv2d:0``) and an anonymous variable (``<scope>_inner_var_20``), both numbered in
+program order. The blocks inside an if or a while number their instructions from 0 again; their scopes tell
+them apart.
 """
 
 from __future__ import annotations

@@ -171,7 +171,11 @@ class _Reader:
 
     def _op(self, index: int, name: str, desc: Any) -> Op:
         reads = [(slot, self._read(var, desc)) for slot, var in _arguments(desc.inputs)]
-        writes = sorted(_arguments(desc.outputs), key=lambda item: item[0] not in _MAIN_SLOTS)
+        place = {var: number for number, (_, var) in enumerate(_arguments(desc.inputs))}
+        carried = place if desc.type == "while" else {}  # a loop writes what it carries: in the order read
+        writes = sorted(
+            _arguments(desc.outputs), key=lambda item: (item[0] not in _MAIN_SLOTS, carried.get(item[1], 0))
+        )
         return Op(
             index=index,
             type=desc.type,

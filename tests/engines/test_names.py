@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from segdiff.core.graph import Graph
-from segdiff.engines.names import InstructionNamer, VariableNamer, namer_for, undelivered
+from segdiff.engines.names import (
+    InstructionNamer,
+    VariableNamer,
+    has_blocks,
+    namer_for,
+    outer_scope,
+    undelivered,
+)
 from tests.models import hand_made
 
 ONE = np.ones(1, np.float32)
@@ -113,3 +120,67 @@ def test_what_cannot_be_told_is_not_guessed() -> None:
 def test_lists_and_their_parts_are_never_shown() -> None:
     assert undelivered(pir()) == {"split_with_num.0.0", "split.0.0", "split.0.1", "combine.0.0"}
     assert undelivered(pdmodel()) == frozenset()
+
+
+# --- blocks inside a program
+
+SCOPE, INSIDE, DEEPER = "0x5f1700000000000000001", "0x2a1700000000000000002", "0x7c1700000000000000003"
+
+
+def branching() -> Graph:
+    """A branch between two convolutions; its own first op is a convolution, too."""
+    return hand_made(
+        [
+            ("conv2d", ["x", "w"], ["conv2d.0.0"]),
+            ("if", ["conv2d.0.0"], ["if.0.0"]),
+            ("sigmoid", ["if.0.0"], ["sigmoid.0.0"]),
+        ],
+        outputs=["sigmoid.0.0"],
+        parameters={"w": ONE},
+        format="pir",
+    )
+
+
+HEARD = [
+    ("pd_op.conv2d:0", f"{SCOPE}_inner_var_5"),
+    ("pd_op.conv2d:0", f"{INSIDE}_inner_var_16"),
+    ("if_instruction:1", f"{SCOPE}_inner_var_6"),
+    ("pd_op.sigmoid:2", "fetch_name_0"),
+]
+
+
+def test_a_value_inside_a_block_is_not_the_one_of_its_number_outside() -> None:
+    scope = outer_scope(branching(), HEARD)
+    namer = namer_for(branching(), scope)
+    assert [namer(*words) for words in HEARD] == ["conv2d.0.0", None, "if.0.0", "sigmoid.0.0"]
+
+
+def test_the_program_may_begin_inside_a_block() -> None:
+    graph = hand_made([("if", ["x"], ["if.0.0"]), ("relu", ["if.0.0"], ["relu.0.0"])],
+                      outputs=["relu.0.0"], format="pir")  # fmt: skip
+    heard = [
+        ("pd_op.conv2d:0", f"{DEEPER}_inner_var_9"),
+        ("if_instruction:0", f"{INSIDE}_inner_var_8"),
+        ("if_instruction:0", f"{SCOPE}_inner_var_1"),
+        ("pd_op.relu:1", "fetch_name_0"),
+    ]
+    namer = namer_for(graph, outer_scope(graph, heard))
+    assert [namer(*words) for words in heard] == [None, None, "if.0.0", "relu.0.0"]
+
+
+def test_only_a_program_with_blocks_has_to_be_listened_to() -> None:
+    assert has_blocks(branching())
+    assert not has_blocks(pir())
+
+
+def test_what_a_block_writes_is_shown_only_where_its_branch_is_taken() -> None:
+    graph = hand_made(
+        [
+            ("conditional_block", ["c"], ["left", "scope"]),
+            ("conditional_block", ["d"], ["right", "scope@1"]),
+            ("select_input", ["m", "left", "right"], ["y"]),
+        ],
+        inputs=["c", "d", "m"],
+        outputs=["y"],
+    )
+    assert undelivered(graph) == {"left", "right", "scope", "scope@1"}

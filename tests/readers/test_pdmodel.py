@@ -209,3 +209,16 @@ def test_paddle_is_not_imported(tmp_path):
         f"readers.read(readers.find({str(program)!r})); sys.exit('paddle' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_loop_writes_what_it_carries_in_the_order_it_reads(tmp_path):
+    program = Program()
+    for name in ("x", "i", "steps"):
+        program.var(name, (4,))
+    program.feed("x")
+    program.feed("i", 1)
+    program.op("while", {"X": ["x", "i"]}, {"Out": ["i", "x"], "StepScopes": ["steps"]})
+    program.fetch("x")
+    program.write(tmp_path / "model.pdmodel")
+    graph = readers.read(readers.find(tmp_path))
+    assert graph.ops[0].outputs == ("x@1", "i@1", "steps")

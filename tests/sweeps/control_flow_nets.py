@@ -63,9 +63,7 @@ def if_else(net: Layers, x: Tensor) -> Tensor:
 def if_two(net: Layers, x: Tensor) -> Tensor:
     """A branch with two results."""
     y = net["a"](x)
-    left, right = cond(
-        at_least(x, 0.1), lambda: (net["b"](y), sigmoid(y)), lambda: (y * 1.0, y - 2.0)
-    )
+    left, right = cond(at_least(x, 0.1), lambda: (net["b"](y), sigmoid(y)), lambda: (y * 1.0, y - 2.0))
     return net["head"](relu(left) * right)
 
 
