@@ -14,16 +14,16 @@ test on the tensors of the run (:mod:`segdiff.walk`), so a wrong pair costs time
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from segdiff.align.cones import RULES, Cells, Label, Rule, readers
 from segdiff.align.kinds import COMMUTATIVE, kind_of
 from segdiff.align.outputs import Places, pair_outputs
 from segdiff.align.parameters import ParameterPair
 from segdiff.align.view import View
 from segdiff.core.graph import Op, Shape
-
-Label = tuple[object, ...]
 
 CERTAIN = frozenset({"parameters", "model input", "model output"})
 """Arguments that hold whatever the shapes say: a fault may change a shape, but not what the weights are."""
@@ -40,8 +40,14 @@ class Matcher:
     backward: dict[str, str] = field(default_factory=dict)
     evidence: dict[str, tuple[str, ...]] = field(default_factory=dict)
     ops: dict[int, int] = field(default_factory=dict)
+    taken: Counter[int] = field(default_factory=Counter)
     fresh: list[str] = field(default_factory=list)
     outputs: Places = ()
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The candidate's parameters that have a partner."""
+        return frozenset(pair.candidate for pair in self.parameters.values())
 
     def add(self, r: str, c: str, *why: str) -> bool:
         """Pair two values unless one is taken or their shapes exclude it."""
@@ -62,7 +68,10 @@ class Matcher:
 
         Several inputs are not paired by their position: a converter may have swapped them.
         """
+        if ours.index in self.ops:
+            self.taken[self.ops[ours.index]] -= 1
         self.ops[ours.index] = theirs.index
+        self.taken[theirs.index] += 1
         mine, other = self.reference.reads[ours.index], self.candidate.reads[theirs.index]
         if len(mine) == len(other) == 1:
             self.add(mine[0], other[0], why)
@@ -128,9 +137,12 @@ def match(reference: View, candidate: View, parameters: Iterable[ParameterPair])
     for i, j in matcher.outputs:
         matcher.add(reference.outputs[i], candidate.outputs[j], "model output")
     pair_by_parameters(matcher)
+    seeds = [(pair.reference, pair.candidate) for pair in matcher.parameters.values()]
+    cells = Cells((reference, candidate), seeds)
     while True:
         spread(matcher)
-        if not (any(by_cone(matcher, rule) for rule in RULES) or by_position(matcher)):
+        cells.part(matcher.forward, matcher.backward)
+        if not (any(by_cone(matcher, cells, rule) for rule in RULES) or by_position(matcher)):
             return matcher
 
 
@@ -186,44 +198,60 @@ def spread(matcher: Matcher) -> None:
 
 
 def _spread_down(matcher: Matcher, r: str, c: str) -> None:
-    ours = _by_kind(matcher, matcher.reference, r, matcher.ops.keys())
-    theirs = _by_kind(matcher, matcher.candidate, c, matcher.ops.values())
-    for kind, mine in ours.items():
-        other = list(theirs.get(kind, []))
+    ours = [op for op in matcher.reference.readers.get(r, ()) if op.index not in matcher.ops]
+    theirs = [op for op in matcher.candidate.readers.get(c, ()) if not matcher.taken[op.index]]
+    if not ours or not theirs:
+        return
+    rivals, others = _by_reads(matcher.reference, ours), _by_reads(matcher.candidate, theirs)
+    for kind, mine in _by_kind(ours).items():
         for op in mine:
-            partner = _partner(matcher, op, mine, other)
+            reads = _partner_reads(matcher, op)
+            other = others.get((kind, reads), []) if reads else []
+            partner = _partner(matcher, op, rivals[_reads(matcher.reference, op)], other)
             if partner is not None:
                 other.remove(partner)
                 matcher.add_ops(op, partner, "topology")
 
 
-def _partner(matcher: Matcher, op: Op, mine: list[Op], other: list[Op]) -> Op | None:
+def _partner(matcher: Matcher, op: Op, rivals: list[Op], other: list[Op]) -> Op | None:
     """The one op that can be ``op``. Of several with the same inputs the declared shapes decide, or else
     nothing here: what lies below them (the cones) tells them apart better than their order in the file."""
-    fitting = [o for o in other if _inputs_paired(matcher, op, o) and _parameters_allow(matcher, op, o)]
-    rivals = [m for m in mine if fitting and _inputs_paired(matcher, m, fitting[0])]
-    if len(fitting) > 1 or len(rivals) > 1:
+    fitting = [o for o in other if _parameters_allow(matcher, op, o)]
+    if fitting and (len(fitting) > 1 or len(rivals) > 1):
         shape = matcher.reference.graph.value(op.outputs[0]).shape
         rivals = [m for m in rivals if matcher.reference.graph.value(m.outputs[0]).shape == shape]
         fitting = [o for o in fitting if shape and matcher.candidate.graph.value(o.outputs[0]).shape == shape]
     return fitting[0] if len(fitting) == len(rivals) == 1 else None
 
 
-def _by_kind(matcher: Matcher, view: View, name: str, taken: Iterable[int]) -> dict[str, list[Op]]:
+def _by_kind(ops: list[Op]) -> dict[str, list[Op]]:
     found: dict[str, list[Op]] = defaultdict(list)
-    done = set(taken)
-    for op in view.readers.get(name, ()):
-        if op.index not in done:
-            found[kind_of(op)].append(op)
+    for op in ops:
+        found[kind_of(op)].append(op)
     return found
 
 
-def _inputs_paired(matcher: Matcher, ours: Op, theirs: Op) -> bool:
-    mine = [matcher.forward.get(name) for name in matcher.reference.reads[ours.index]]
-    other = list(matcher.candidate.reads[theirs.index])
-    if kind_of(ours) in COMMUTATIVE:
-        return None not in mine and Counter(mine) == Counter(other)
-    return mine == other
+def _by_reads(view: View, ops: list[Op]) -> dict[Hashable, list[Op]]:
+    """The ops by their kind and what they read."""
+    found: dict[Hashable, list[Op]] = defaultdict(list)
+    for op in ops:
+        found[_reads(view, op)].append(op)
+    return found
+
+
+def _reads(view: View, op: Op) -> tuple[str, Hashable]:
+    return kind_of(op), _in_any_order(kind_of(op), view.reads[op.index])
+
+
+def _partner_reads(matcher: Matcher, op: Op) -> Hashable:
+    """What the partner of a reference op has to read; None where an input has no partner yet."""
+    names = tuple(matcher.forward.get(name, "") for name in matcher.reference.reads[op.index])
+    return _in_any_order(kind_of(op), names) if all(names) else None
+
+
+def _in_any_order(kind: str, names: tuple[str, ...]) -> Hashable:
+    """The names, in an order of their own where that of the inputs plays no part."""
+    return tuple(sorted(names)) if kind in COMMUTATIVE else names
 
 
 def _parameters_allow(matcher: Matcher, ours: Op, theirs: Op) -> bool:
@@ -231,8 +259,7 @@ def _parameters_allow(matcher: Matcher, ours: Op, theirs: Op) -> bool:
     mine = matcher.reference.parameters_of[ours.index]
     other = set(matcher.candidate.parameters_of[theirs.index])
     paired = {matcher.parameters[name].candidate for name in mine if name in matcher.parameters}
-    known = {pair.candidate for pair in matcher.parameters.values()}
-    return paired <= other and (other & known) <= paired
+    return paired <= other and (other & matcher.known) <= paired
 
 
 def _spread_up(matcher: Matcher, r: str, c: str) -> None:
@@ -244,89 +271,14 @@ def _spread_up(matcher: Matcher, r: str, c: str) -> None:
         matcher.add_ops(ours, theirs, "topology")
 
 
-# --- cones --------------------------------------------------------------------------------------------
+# --- cones -------------------------------------------------------------------------------------------
 
 
-def cones(view: View, bits: dict[str, int]) -> dict[str, tuple[int, int]]:
-    """Value -> the seeds above it and the seeds below it, as bit sets.
-
-    ``bits`` gives the bit of every seed: a paired value or a paired parameter.
-    """
-    above: dict[str, int] = {name: bits.get(name, 0) for name in view.graph.inputs}
-    for op in view.ops:
-        seeds = 0
-        for name in (*view.reads[op.index], *view.parameters_of[op.index]):
-            seeds |= above.get(name, bits.get(name, 0))
-        for name in op.outputs:
-            above[name] = seeds | bits.get(name, 0)
-    below: dict[str, int] = {}
-    for op in reversed(view.ops):
-        seeds = 0
-        for name in op.outputs:
-            seeds |= below.get(name, 0) | bits.get(name, 0)
-        for name in view.parameters_of[op.index]:
-            seeds |= bits.get(name, 0)
-        for name in view.reads[op.index]:
-            below[name] = below.get(name, 0) | seeds
-    return {name: (above.get(name, 0), below.get(name, 0)) for name in view.values}
-
-
-Rule = Callable[[View, str], Label]
-
-
-def both_neighbours(view: View, name: str) -> Label:
-    """What writes a value and what reads it."""
-    return (*writer(view, name), *readers(view, name))
-
-
-def readers(view: View, name: str) -> Label:
-    """What reads a value."""
-    kinds = sorted(kind_of(op) for op in view.readers.get(name, ()))
-    return ("read by", *kinds, name in view.outputs)
-
-
-WRITTEN_OUT = (("layer_norm", {"reduce_mean", "sub"}), ("swish", {"sigmoid", "mul"}))
-"""Operators that converters write out in several, and the kinds of those that read the operator's input."""
-
-
-def purposes(view: View, name: str) -> Label:
-    """What reads a value, an operator that is written out counting as the whole."""
-    kinds = Counter(kind_of(op) for op in view.readers.get(name, ()))
-    for whole, parts in WRITTEN_OUT:
-        while all(kinds[part] > 0 for part in parts):
-            kinds.subtract(parts)
-            kinds[whole] += 1
-    return ("read for", *sorted(kinds.elements()), name in view.outputs)
-
-
-def writer(view: View, name: str) -> Label:
-    """What writes a value, and as which of its outputs."""
-    op = view.producer.get(name)
-    return ("input",) if op is None else (kind_of(op), op.outputs.index(name))
-
-
-def anything(view: View, name: str) -> Label:
-    """Nothing but the place."""
-    return ()
-
-
-RULES: tuple[tuple[Rule, bool], ...] = (
-    (both_neighbours, False),
-    (readers, False),
-    (purposes, False),
-    (both_neighbours, True),
-    (writer, False),
-    (anything, False),
-)
-"""From strict to lax; True allows a tie between equally many values on both sides: program order decides."""
-
-
-def by_cone(matcher: Matcher, rule: tuple[Rule, bool]) -> bool:
+def by_cone(matcher: Matcher, cells: Cells, rule: tuple[Rule, bool]) -> bool:
     """Pair the values that share cones and label; returns whether any pair was found."""
     label, ties = rule
-    cells = _cells(matcher, label)
     found = False
-    for ours, theirs in cells:
+    for ours, theirs in cells.alike(label):
         if len(ours) == len(theirs) == 1 or (ties and len(ours) == len(theirs)):
             found |= _plausible(matcher, label, ours[0], theirs[0]) and matcher.add(
                 ours[0], theirs[0], "cone", label.__name__.replace("_", " ")
@@ -354,34 +306,6 @@ def _plausible(matcher: Matcher, label: Rule, r: str, c: str) -> bool:
     if label is readers or kind_of(ours) != kind_of(theirs):
         return True
     return matcher.does_the_same(ours, theirs)
-
-
-def _cells(matcher: Matcher, label: Rule) -> Iterator[tuple[list[str], list[str]]]:
-    mine, other = _seed_bits(matcher)
-    ours = _grouped(matcher.reference, cones(matcher.reference, mine), label, matcher.forward)
-    theirs = _grouped(matcher.candidate, cones(matcher.candidate, other), label, matcher.backward)
-    for key, values in ours.items():
-        if key in theirs:
-            yield values, theirs[key]
-
-
-def _seed_bits(matcher: Matcher) -> tuple[dict[str, int], dict[str, int]]:
-    mine, other = {}, {}
-    pairs = [*matcher.forward.items()]
-    pairs += [(p.reference, p.candidate) for p in matcher.parameters.values()]
-    for position, (r, c) in enumerate(pairs):
-        mine[r] = other[c] = 1 << position
-    return mine, other
-
-
-def _grouped(
-    view: View, seeds: dict[str, tuple[int, int]], label: Rule, taken: dict[str, str]
-) -> dict[Label, list[str]]:
-    groups: dict[Label, list[str]] = defaultdict(list)
-    for name in view.values:
-        if name not in taken:
-            groups[seeds[name] + label(view, name)].append(name)
-    return groups
 
 
 def may_be_equal(ours: Shape | None, theirs: Shape | None) -> bool:

@@ -43,15 +43,15 @@ class _Cone:
 
 def cut(reference: View, candidate: View, pairs: Mapping[str, str]) -> tuple[Segment, ...]:
     """Cut both graphs at the paired values (reference -> candidate), in the candidate's program order."""
-    ends = {c: r for r, c in pairs.items() if c in candidate.producer}
-    cones = {c: _cone(candidate.graph, c, frozenset(pairs.values())) for c in ends}
+    partner = {c: r for r, c in pairs.items()}
+    cones = {c: _cone(candidate.graph, c, partner) for c in partner if c in candidate.producer}
     compute = frozenset(op.index for op in candidate.ops)
     groups = _without_cycles(_sharing(cones, compute), cones)
-    built = [_segment(reference, candidate, pairs, group, cones, compute) for group in groups]
+    built = [_segment(reference, candidate, pairs, partner, group, cones, compute) for group in groups]
     return tuple(sorted(built, key=lambda segment: segment.nodes[-1]))
 
 
-def _cone(graph: Graph, end: str, stops: frozenset[str]) -> _Cone:
+def _cone(graph: Graph, end: str, stops: Mapping[str, str]) -> _Cone:
     nodes: set[int] = set()
     starts: dict[str, None] = {}
     queue = [end]
@@ -76,7 +76,8 @@ def _sharing(cones: Mapping[str, _Cone], compute: frozenset[int]) -> list[list[s
     for end, cone in cones.items():
         for node in cone.nodes & compute:
             together.add_edge(first.setdefault(node, end), end)
-    return [[end for end in cones if end in group] for group in map(set, nx.connected_components(together))]
+    place = {end: number for number, end in enumerate(cones)}
+    return [sorted(group, key=place.__getitem__) for group in nx.connected_components(together)]
 
 
 def _without_cycles(groups: list[list[str]], cones: Mapping[str, _Cone]) -> list[list[str]]:
@@ -94,19 +95,20 @@ def _segment(
     reference: View,
     candidate: View,
     pairs: Mapping[str, str],
+    partner: Mapping[str, str],
     group: list[str],
     cones: Mapping[str, _Cone],
     compute: frozenset[int],
 ) -> Segment:
-    theirs = {c: r for r, c in pairs.items()}
     nodes = frozenset().union(*(cones[end].nodes for end in group))
     starts = dict.fromkeys(name for end in group for name in cones[end].starts)
-    ours, our_starts = _reference_side(reference, [theirs[end] for end in group], pairs)
-    data = {theirs.get(candidate.source(n), "") for i in nodes & compute for n in candidate.reads[i]} - {""}
-    made = {theirs[end] for end in group}
+    ours, our_starts = _reference_side(reference, [partner[end] for end in group], pairs)
+    data = {partner.get(candidate.source(n), "") for i in nodes & compute for n in candidate.reads[i]} - {""}
+    made = {partner[end] for end in group}
+    within = frozenset(group)
     return Segment(
-        outputs=tuple((theirs[end], end) for end in group),
-        inputs=tuple((theirs.get(name, ""), name) for name in starts if name not in set(group)),
+        outputs=tuple((partner[end], end) for end in group),
+        inputs=tuple((partner.get(name, ""), name) for name in starts if name not in within),
         nodes=tuple(sorted(nodes)),
         ops=tuple(sorted(nodes & compute)),
         reference_ops=ours,
