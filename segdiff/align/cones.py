@@ -10,7 +10,7 @@ whole cone is ever held, and a seed is looked at once.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from segdiff.align.kinds import kind_of

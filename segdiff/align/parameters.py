@@ -25,6 +25,12 @@ SAMPLED_CHANNELS = 16
 SAMPLED_ELEMENTS = 64
 """How much of a weight its signature keeps: 16 directions of 64 numbers tell thousands of weights apart."""
 
+ROWS_AT_ONCE = 256
+"""Weights that are compared with all others at once: 20 MB for 10,000 of them."""
+
+SLACK = 1e-9
+"""What rounding may add up to in a sum of cosines."""
+
 
 @dataclass(frozen=True)
 class ParameterPair:
@@ -105,11 +111,19 @@ def _rescaled(ours: list[Parameter], theirs: list[Parameter]) -> Iterator[Parame
         other = shapes[1].get(shape)
         if not other:
             continue
-        alike = _alikeness([p.load() for p in mine], [p.load() for p in other])
-        for i, parameter in enumerate(mine):
-            j = int(alike[i].argmax())
-            if alike[i, j] >= ALIKE and int(alike[:, j].argmax()) == i:
-                yield ParameterPair(parameter.name, other[j].name, exact=False)
+        alike = list(_alike([p.load() for p in mine], [p.load() for p in other]))
+        best_of_mine, best_of_other = _best(alike), _best((j, i, value) for i, j, value in alike)
+        for i, j in best_of_mine.items():
+            if best_of_other[j] == i:
+                yield ParameterPair(mine[i].name, other[j].name, exact=False)
+
+
+def _best(alike: Iterable[tuple[int, int, float]]) -> dict[int, int]:
+    """For each first the second that is most alike; of equals the one that comes first."""
+    best: dict[int, int] = {}
+    for i, j, _ in sorted(alike, key=lambda found: (found[0], -found[2], found[1])):
+        best.setdefault(i, j)
+    return best
 
 
 def _by_shape(parameters: list[Parameter]) -> dict[tuple[int, ...], list[Parameter]]:
@@ -120,12 +134,25 @@ def _by_shape(parameters: list[Parameter]) -> dict[tuple[int, ...], list[Paramet
     return groups
 
 
-def _alikeness(mine: list[Array], other: list[Array]) -> Array:
+def _alike(mine: list[Array], other: list[Array]) -> Iterator[tuple[int, int, float]]:
+    """Places in ``mine`` and ``other`` whose mean |cosine| over the channels is ``ALIKE`` or more.
+
+    Channel after channel, only those pairs go on that can still reach it: of unrelated kernels hardly one
+    is left after the first.
+    """
     ours = np.stack([_directions(array) for array in mine])
     theirs = np.stack([_directions(array) for array in other])
     channels = ours.shape[1]
-    alike: Array = np.mean([np.abs(ours[:, k] @ theirs[:, k].T) for k in range(channels)], axis=0)
-    return alike
+    for start in range(0, len(ours), ROWS_AT_ONCE):
+        first = np.abs(ours[start : start + ROWS_AT_ONCE, 0] @ theirs[:, 0].T)
+        i, j = np.nonzero(first >= channels * ALIKE - (channels - 1) - SLACK)
+        total = first[i, j]
+        i += start
+        for channel in range(1, channels):
+            total = total + np.abs(np.einsum("ij,ij->i", ours[i, channel], theirs[j, channel]))
+            kept = total >= channels * ALIKE - (channels - 1 - channel) - SLACK
+            i, j, total = i[kept], j[kept], total[kept]
+        yield from zip(i.tolist(), j.tolist(), (total / channels).tolist(), strict=True)
 
 
 def _directions(array: Array) -> Array:
