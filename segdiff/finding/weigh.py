@@ -165,7 +165,8 @@ class _Scale:
         feeds = {name: tensor for name, tensor in {**self.run.probe.feeds, **patches}.items() if name in read}
         got = {name: feeds[name] for name in wanted if name in feeds}
         rest = [name for name in wanted if name not in feeds]
-        return got | (self.run.probe.candidate.run(feeds, rest, ops, edits) if rest else {})
+        own = tuple(edit for edit in edits if _writes(graph, ops, edit.output))
+        return got | (self.run.probe.candidate.run(feeds, rest, ops, own) if rest else {})
 
     def mended(self, steps: list[Step], causes: Mapping[Segment, Cause]) -> Damage | None:
         """The damage that is left with these origins mended; None where one cannot be."""

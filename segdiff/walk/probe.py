@@ -49,8 +49,13 @@ class Probe:
         wanted: Iterable[str],
         edits: tuple[Edit, ...] = (),
     ) -> dict[str, Tensor]:
-        """The values ``wanted`` that the segment's nodes make of ``feeds``. Raises EngineError."""
-        return self.candidate.run(feeds, wanted, segment.nodes, edits)
+        """The values ``wanted`` that the segment's nodes make of ``feeds``. Raises EngineError.
+
+        Of the ``edits``, those that concern the segment's nodes.
+        """
+        made = {name for index in segment.nodes for name in self.graph.op(index).outputs}
+        own = tuple(edit for edit in edits if edit.output in made)
+        return self.candidate.run(feeds, wanted, segment.nodes, own)
 
     def fitting(self, c: str, tensor: Tensor) -> Tensor:
         """A reference tensor in the dtype and shape that the candidate has in its place."""

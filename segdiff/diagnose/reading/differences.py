@@ -47,6 +47,11 @@ def distance(one: Array, other: Array) -> float:
     return float(np.linalg.norm(difference)) / norm if norm else float("inf")
 
 
+def near(one: Array, other: Array) -> Array:
+    """Which elements are equal up to rounding, as :func:`same` has it."""
+    return _near(one, other)
+
+
 def _near(one: Array, other: Array, largest: float | None = None) -> Array:
     """Element by element; ``largest`` is the greatest magnitude in ``other``, where it is known."""
     size = np.abs(other, dtype=np.float64)

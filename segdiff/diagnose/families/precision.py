@@ -1,0 +1,227 @@
+"""Does a number not fit in the type? What float16 cannot hold: too large, too small, or cut off beforehand.
+
+The change is always the same: the operator computes in float32, between Casts. A value that overflows cannot
+be handed on in float16 either, so the operators behind it follow, up to one that brings it back to size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from segdiff.align.kinds import kind_of
+from segdiff.core.edit import Edit, Node, Operand
+from segdiff.core.graph import Array, Graph, Op
+from segdiff.core.precision import LARGEST, SMALLEST_STEP
+from segdiff.diagnose.hypothesis import ANY, Hypothesis, family
+from segdiff.diagnose.reading import weights
+from segdiff.diagnose.reading.candidate_constants import Held, compatible, held_by, laid
+from segdiff.diagnose.reading.case import Case
+from segdiff.diagnose.reading.differences import near
+from segdiff.diagnose.reading.weights import Wanted
+
+FLOAT, HALF = 1, 10
+"""onnx.TensorProto's numbers of the two types."""
+
+SETTLING = frozenset(
+    [
+        "sqrt",
+        "rsqrt",
+        "div",
+        "log",
+        "sigmoid",
+        "tanh",
+        "softmax",
+        "log_softmax",
+        "batch_norm",
+        "layer_norm",
+        "instance_norm",
+        "group_norm",
+        "norm",
+        "clip",
+        "hard_sigmoid",
+        "reciprocal",
+        "arg_max",
+        "arg_min",
+        "top_k",
+    ]
+)
+"""Kinds that bring a large or tiny number back to a size that float16 holds."""
+
+LONGEST = 8
+"""Operators that may follow one another in float32."""
+
+TINY = 2.0**-14
+"""Below that float16 loses digits; the converters replace such constants by 1e-7, or by 0."""
+
+
+@family(ANY)
+def half(case: Case, op: Op) -> Iterator[Hypothesis]:
+    """What float16 does to a segment, asked once (at its first node)."""
+    if op is not case.nodes[0] or not any(form[0] == "float16" for form in case.forms.values()):
+        return
+    yield from _constants(case)
+    yield from _results(case)
+
+
+def _constants(case: Case) -> Iterator[Hypothesis]:
+    """Constants that are not what the reference has because the type does not hold them."""
+    forms = [found for op in case.reference_ops if (found := weights.affine_forms(case, op))]
+    asked = weights.wanted(case, forms)
+    for held in held_by(case):
+        if held.array.dtype != np.float16:
+            continue
+        for want in asked:
+            for array in laid(held, want.array) if compatible(held, want) else ():
+                if words := cut_off(held.array, array):
+                    yield _in_float32(case, held, want, array, words)
+                    break
+
+
+def cut_off(have: Array, want: Array) -> tuple[str, str] | None:
+    """The kind of cut, and what it does, where all elements that differ were cut off; else None."""
+    wide, exact = have.astype(np.float64), want.astype(np.float64)
+    wrong = ~near(have, want)
+    size, asked = np.abs(wide[wrong]), np.abs(exact[wrong])
+    if not wrong.any() or not np.isfinite(exact).all():
+        return None
+    high = (asked > size) & (size == np.abs(wide).max()) & (size > 1)
+    low = (asked < TINY) & (size < TINY)
+    if not np.all(high | low | ~np.isfinite(size)):
+        return None
+    if np.all(low):
+        return "precision.underflow", f"{asked.max():.3g}, which the file has as {size.max():.3g}"
+    return "precision.clipped", f"up to {asked.max():.3g}, which the file has cut off at {size.max():.6g}"
+
+
+def _in_float32(case: Case, held: Held, want: Wanted, array: Array, words: tuple[str, str]) -> Hypothesis:
+    text = (
+        f"the reference's {want.words} goes {words[1]} for float16; "
+        f"{held.op.type} needs float32 and the right {held.role or 'constant'} there"
+    )
+    edits = in_float32(case.candidate, [held.op], case.forms, {(held.op.index, int(held.slot)): array})
+    return Hypothesis(words[0], text, edits, expected=True)
+
+
+def _results(case: Case) -> Iterator[Hypothesis]:
+    """A result that is infinite, or all gone, where the reference's is a number that float16 does not hold."""
+    over = [c for c in case.truth if c in case.got and _overflows(case.got[c], case.truth[c])]
+    under = [c for c in case.truth if c in case.got and _vanishes(case.got[c], case.truth[c])]
+    computing = [op for op in case.ops if kind_of(op) != "cast"]
+    for ends, kind in ((over, "precision.overflow"), (under, "precision.underflow")):
+        if ends and computing:
+            edits = in_float32(case.candidate, followed(case.candidate, computing), case.forms)
+            largest = max(float(np.abs(case.truth[c]).max()) for c in ends)
+            what = (
+                f"makes numbers up to {largest:.3g}, and float16 ends at {LARGEST['float16']:.0f}"
+                if over == ends
+                else f"makes numbers of {largest:.3g} at the most, which float16 rounds to nothing"
+            )
+            yield Hypothesis(kind, f"{computing[-1].type} {what}; it needs float32", edits, expected=True)
+
+
+def _overflows(got: Array, truth: Array) -> bool:
+    return got.dtype == np.float16 and bool((~np.isfinite(got)).any()) and bool(np.isfinite(truth).all())
+
+
+def _vanishes(got: Array, truth: Array) -> bool:
+    if got.dtype != np.float16 or got.shape != truth.shape:
+        return False
+    gone = (got == 0) & (truth != 0)
+    return bool(gone.any()) and float(np.abs(truth).max()) < 2**10 * SMALLEST_STEP
+
+
+def followed(graph: Graph, start: Iterable[Op]) -> list[Op]:
+    """The ops, and those behind them until one brings the values back to size."""
+    found = {op.index: op for op in start}
+    queue = [(op, 0) for op in found.values()]
+    while queue:
+        op, depth = queue.pop(0)
+        if kind_of(op) in SETTLING or depth >= LONGEST or set(op.outputs) & set(graph.outputs):
+            continue
+        for name in op.outputs:
+            for reader in graph.consumers.get(name, ()):
+                if reader.index not in found and kind_of(reader) != "cast":
+                    found[reader.index] = reader
+                    queue.append((reader, depth + 1))
+    return [found[index] for index in sorted(found)]
+
+
+def in_float32(
+    graph: Graph,
+    ops: list[Op],
+    forms: Mapping[str, tuple[str, tuple[int, ...]]],
+    constants: Mapping[tuple[int, int], Array] | None = None,
+) -> tuple[Edit, ...]:
+    """The edits that make ops compute in float32 and hand float32 on among themselves.
+
+    ``constants`` are others in the place of theirs, by op and input position. What leaves the group is cast
+    back to float16, where it leaves: behind an op whose values all go outside, in front of the reader else.
+    """
+    inside = {op.index for op in ops}
+    wide = {name for op in ops for name in op.outputs if _stays_wide(graph, op, name, inside)}
+    readers = {r.index: r for name in wide for r in graph.consumers.get(name, ()) if r.index not in inside}
+    edits = [_widened(graph, op, wide, forms, constants or {}) for op in ops]
+    return (*edits, *(_narrowing(reader, wide) for reader in readers.values()))
+
+
+def _stays_wide(graph: Graph, op: Op, name: str, inside: set[int]) -> bool:
+    """Whether a value is handed on in float32: someone inside reads it, and nobody receives it."""
+    if kind_of(op) in SETTLING or name in graph.outputs or not _is_half(graph, name, {}):
+        return False
+    return any(reader.index in inside for reader in graph.consumers.get(name, ()))
+
+
+def _is_half(graph: Graph, name: str, forms: Mapping[str, tuple[str, tuple[int, ...]]]) -> bool:
+    """Whether a tensor is float16, as far as the run or the file tell; a value of no known type is."""
+    if name in graph.parameters:
+        return graph.parameters[name].dtype == "float16"
+    return (forms[name][0] if name in forms else graph.value(name).dtype or "float16") == "float16"
+
+
+def _widened(
+    graph: Graph,
+    op: Op,
+    wide: set[str],
+    forms: Mapping[str, tuple[str, tuple[int, ...]]],
+    constants: Mapping[tuple[int, int], Array],
+) -> Edit:
+    before: list[Node] = []
+    inputs: list[Operand] = [None] * (1 + max((int(s) for s in op.slots if s.isdigit()), default=-1))
+    for slot, name in zip(op.slots, op.inputs, strict=True):
+        if not slot.isdigit():
+            continue
+        place = int(slot)
+        if (op.index, place) in constants:
+            inputs[place] = constants[op.index, place].astype(np.float32)
+        elif name in wide or not _is_half(graph, name, forms):
+            inputs[place] = name
+        elif name in graph.parameters:
+            inputs[place] = graph.parameters[name].load().astype(np.float32)
+        else:
+            cast = f"{op.outputs[0]}.{place}.float"
+            before.append(Node("Cast", (name,), (cast,), {"to": FLOAT}))
+            inputs[place] = cast
+    narrow = [name for name in op.outputs if name not in wide and _is_half(graph, name, forms)]
+    outputs = tuple(f"{name}.float" if name in narrow else name for name in op.outputs)
+    domain, _, op_type = op.type.rpartition(".")
+    after = [Node("Cast", (f"{name}.float",), (name,), {"to": HALF}) for name in narrow]
+    node = Node(op_type, tuple(inputs), outputs, dict(op.attributes), domain)
+    return Edit(op.outputs[0], nodes=(*before, node, *after))
+
+
+def _narrowing(reader: Op, wide: set[str]) -> Edit:
+    """A node outside that reads what is float32 now: it gets its float16 back."""
+    before: list[Node] = []
+    inputs: list[Operand] = [None] * (1 + max(int(s) for s in reader.slots if s.isdigit()))
+    for slot, name in zip(reader.slots, reader.inputs, strict=True):
+        if slot.isdigit():
+            inputs[int(slot)] = name
+            if name in wide:
+                cast = f"{reader.outputs[0]}.{slot}.half"
+                before.append(Node("Cast", (name,), (cast,), {"to": HALF}))
+                inputs[int(slot)] = cast
+    domain, _, op_type = reader.type.rpartition(".")
+    node = Node(op_type, tuple(inputs), reader.outputs, dict(reader.attributes), domain)
+    return Edit(reader.outputs[0], nodes=(*before, node))
