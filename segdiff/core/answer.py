@@ -146,6 +146,23 @@ class OutputInfo:
 
 
 @dataclass(frozen=True)
+class Precision:
+    """What the arithmetic of two files costs, where one of them computes more coarsely than in float32.
+
+    ``reference`` and ``candidate`` are the coarsest types that each side computes in; ``within`` of the
+    ``segments`` err by no more than such types round. ``final_error`` is the largest ``rel_l2`` of an output
+    of the candidate as the file runs here, and ``mask_changed`` as in OutputInfo; None where not known.
+    """
+
+    reference: str
+    candidate: str
+    segments: int
+    within: int
+    final_error: float | None = None
+    mask_changed: float | None = None
+
+
+@dataclass(frozen=True)
 class InputFinding:
     """One thing that the candidate's preprocessing does otherwise.
 
@@ -255,8 +272,8 @@ class Report:
     what was fed and how. ``pairs`` stand in walk order, ``origins`` too, those of an optimiser last.
     ``together`` is the effect of repairing all origins at once. ``as_fed`` is what the candidate's own input
     does, where it was given. ``assumed`` says what was taken for granted of the picture's preparation, where
-    nothing states it. ``image`` is the image's path, where it was given as one; ``evidence`` keeps the
-    tensors that a repair and a repro need.
+    nothing states it. ``precision`` is what half precision or quantisation costs. ``image`` is the image's
+    path, where it was given as one; ``evidence`` keeps the tensors that a repair and a repro need.
     """
 
     verdict: Verdict
@@ -274,6 +291,7 @@ class Report:
     remarks: tuple[str, ...] = ()
     together: Effect | None = None
     as_fed: AsFed | None = None
+    precision: Precision | None = None
     timing_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: float = 0.0
     image: str | None = None

@@ -33,6 +33,9 @@ LARGEST: Mapping[str, float] = {"float16": 65504.0}
 SMALLEST_STEP = 2.0**-24
 """The distance of two neighbours among float16's smallest numbers."""
 
+INTEGER_OPS = frozenset({"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
+"""ONNX's operators that compute on quantised tensors."""
+
 PATTERN = 65521
 """Length of the random pattern of a disturbance: a prime, so that no axis repeats it in step."""
 
@@ -52,20 +55,48 @@ def types_of(graph: Graph, ops: Iterable[int]) -> set[str]:
     return {dtype for dtype in found if dtype}
 
 
+def arithmetic(graph: Graph) -> str:
+    """The coarsest type that a model computes in: ``float32`` (or finer), ``float16``, …, or ``int8``."""
+    if any("Quantize" in op.type or op.type in INTEGER_OPS for op in graph.ops):
+        return "int8"
+    types = types_of(graph, (op.index for op in graph.ops))
+    coarsest = max(types, key=unit_of, default="float32")
+    return coarsest if unit_of(coarsest) > EPSILON else "float32"
+
+
+def rounded(graph: Graph, ops: Iterable[int], dtype: str) -> bool:
+    """Whether ops in float32 have parameters that went through float16: those of a file that was made so."""
+    if dtype != "float16":
+        return False
+    names = {name for op in map(graph.op, ops) for name in op.inputs if name in graph.parameters}
+    arrays = [graph.parameters[name].load() for name in names if graph.parameters[name].dtype == "float32"]
+    with np.errstate(over="ignore"):
+        halves = [(array, array.astype(np.float16).astype(np.float32)) for array in arrays]
+    return any(np.array_equal(a, b) and not np.array_equal(a, np.rint(a)) for a, b in halves)
+
+
 def unit_of_model(graph: Graph) -> float:
     """The unit of the coarsest type that a model computes in."""
-    if any("QuantizeLinear" in op.type for op in graph.ops):
+    if arithmetic(graph) == "int8":
         return STEP
     return max(map(unit_of, types_of(graph, (op.index for op in graph.ops))), default=EPSILON)
 
 
-def overflows(array: Array, dtype: np.dtype[Any]) -> bool:
-    """Whether finite elements of an array are too large for a type."""
-    largest = LARGEST.get(dtype.name)
-    if largest is None or array.dtype.kind != "f" or array.dtype.itemsize <= dtype.itemsize:
-        return False
+LOST = 0.1
+"""Share of a tensor (of its L2 norm) that is gone where a type is said not to hold it."""
+
+
+def held(array: Array, dtype: np.dtype[Any]) -> bool:
+    """Whether a type holds an array: it is neither too large for it, nor all but nothing in it."""
+    if dtype.name not in LARGEST or array.dtype.kind != "f" or array.dtype.itemsize <= dtype.itemsize:
+        return True
     with np.errstate(over="ignore"):
-        return bool((np.isfinite(array) & np.isinf(array.astype(dtype))).any())
+        stored = array.astype(dtype).astype(array.dtype).reshape(-1)
+    flat = array.reshape(-1)
+    if not np.array_equal(np.isfinite(stored), np.isfinite(flat)):
+        return False
+    flat, stored = (np.where(np.isfinite(each), each, 0) for each in (flat, stored))
+    return float(np.linalg.norm(stored - flat)) <= LOST * float(np.linalg.norm(flat))
 
 
 def disturbed(array: Array, seed: int, unit: float = EPSILON) -> Array:

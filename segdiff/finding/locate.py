@@ -26,6 +26,7 @@ from segdiff.diagnose import explain
 from segdiff.engines.registry import engine_for
 from segdiff.engines.session import Clock, default_memory, deploy_config, input_specs, started
 from segdiff.finding.kept import keep
+from segdiff.finding.precision import precision_of
 from segdiff.finding.verdict import Findings, conclude
 from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh, without_harm
 from segdiff.inputs import (
@@ -130,6 +131,7 @@ def locate(
             as_fed=as_fed,
             optimised=optimised,
             reasons=tuple(reasons),
+            precision=precision_of(run),
         )
         report = conclude(findings)
     return replace(

@@ -20,6 +20,7 @@ from segdiff.core.answer import (
     Origin,
     OutputInfo,
     PairInfo,
+    Precision,
     Reason,
     Report,
     State,
@@ -47,7 +48,7 @@ class Findings:
 
     ``run`` the walk as verified; ``random`` the values that the reference does not repeat; ``how`` the input
     was made; of each origin (by its segment) the cause and what repairing it gives back; ``reasons`` why
-    something is not known.
+    something is not known; ``precision`` what half precision or quantisation costs.
     """
 
     run: Run
@@ -58,6 +59,7 @@ class Findings:
     as_fed: AsFed | None = None
     optimised: AsDeployed = NOT_DEPLOYED
     reasons: tuple[str, ...] = ()
+    precision: Precision | None = None
 
     @property
     def alignment(self) -> Alignment:
@@ -108,6 +110,7 @@ def conclude(findings: Findings) -> Report:
         origins=origins + findings.optimised.origins,
         together=findings.weights.together,
         as_fed=findings.as_fed,
+        precision=findings.precision,
         first_crossing=crossing,
         pairs=tuple(pairs),
         unmatched=(
@@ -247,7 +250,7 @@ def decide(
     findings: Findings, origins: tuple[Origin, ...], share: tuple[float, float], pairs: list[PairInfo]
 ) -> tuple[Verdict, str, tuple[str, ...]]:
     """Verdict, sentence and remarks."""
-    unknown = [pair for pair in pairs if pair.state == "unknown"]
+    unknown = [pair for pair in pairs if pair.state == "unknown" or pair.why.kind == "unfed"]
     unpaired = [
         name
         for name in findings.alignment.candidate.outputs
@@ -276,11 +279,27 @@ def decide(
     if broken:
         remarks.append(f"No operator errs on equal inputs ({len(pairs)} compared).")
         return "inconclusive", f"The candidate could not be run from the image: {broken}", tuple(remarks)
+    if findings.precision is not None:
+        return "agrees", f"The models agree: {cost_of(findings.precision)}.", tuple(remarks)
     return (
         "agrees",
         f"The models agree: no operator errs on equal inputs ({len(pairs)} compared).",
         tuple(remarks),
     )
+
+
+def cost_of(found: Precision) -> str:
+    """What half precision or quantisation costs, in words."""
+    who, what = (
+        ("candidate", found.candidate) if found.candidate != "float32" else ("reference", found.reference)
+    )
+    who = "both compute" if found.candidate == found.reference else f"the {who} computes"
+    count = f"{found.within} of {found.segments} segments err within its precision"
+    if found.mask_changed is not None:
+        return f"{who} in {what}; {count}; {found.mask_changed:.2%} of the mask changes"
+    if found.final_error is not None:
+        return f"{who} in {what}; {count}; the outputs err by {found.final_error:.2g}"
+    return f"{who} in {what}; {count}"
 
 
 def with_optimisers(optimised: AsDeployed, verdict: Verdict, sentence: str) -> tuple[Verdict, str]:
@@ -326,9 +345,24 @@ def found_so_far(origins: tuple[Origin, ...]) -> list[str]:
     return [f"An operator errs on equal inputs all the same: {blame(origins)}"] if origins else []
 
 
+def remarks_on_precision(found: Precision, pairs: list[PairInfo]) -> list[str]:
+    """What half precision or quantisation costs beside the faults, and where a fault does not show."""
+    told = cost_of(found)
+    remarks = [f"{told[:1].upper()}{told[1:]}."]
+    infinite = any(pair.state == "origin" and pair.cumulative and pair.cumulative.mismatch for pair in pairs)
+    if infinite and found.final_error is not None and found.final_error < (CROSSING.rel_l2 or 0.0):
+        remarks.append(
+            f"onnxruntime's CPU keeps float32 between the operators, so the outputs err by no more than "
+            f"{found.final_error:.2g} here; a device that stores each value as the file says shows the fault."
+        )
+    return remarks
+
+
 def remarks_on(findings: Findings, pairs: list[PairInfo]) -> list[str]:
     """What else one should know."""
     remarks = []
+    if findings.precision is not None and findings.walk.diverges:
+        remarks += remarks_on_precision(findings.precision, pairs)
     drawing = [step for step in findings.walk.steps if step.is_origin and draws(findings, step)]
     if drawing:
         graph = findings.graphs[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from segdiff.core.answer import Effect, InputFinding, ModelInfo, Origin, OutputInfo, PairInfo, Report
@@ -28,6 +29,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "pairs": [_pair(pair) for pair in report.pairs],
         "unmatched": {"reference": list(report.unmatched[0]), "candidate": list(report.unmatched[1])},
         "input": _input(report),
+        "precision": asdict(report.precision) if report.precision else None,
         "remarks": list(report.remarks),
         "timing_s": dict(report.timing_s),
         "peak_memory_mb": report.peak_memory_mb,

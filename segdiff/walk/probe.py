@@ -13,7 +13,7 @@ from segdiff.core.edit import Edit, Operand, merged
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Graph
 from segdiff.core.metrics import Comparison, Metrics, compare_arrays
-from segdiff.core.precision import EPSILON, disturbed, overflows, types_of, unit_of
+from segdiff.core.precision import EPSILON, arithmetic, disturbed, held, rounded, types_of, unit_of
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Tensor
 from segdiff.engines.session import Candidate
@@ -70,9 +70,9 @@ class Probe:
         return self.blocks.tensor(array)
 
     def unfit(self, c: str, tensor: Tensor) -> bool:
-        """Whether a reference tensor is too large for the type that the candidate has in its place."""
+        """Whether the type that the candidate has in its place does not hold a reference tensor."""
         declared = numpy_dtype(self.graph.value(c).dtype or tensor.array.dtype.name)
-        return overflows(tensor.array, self.forms[c][0] if c in self.forms else declared)
+        return not held(tensor.array, self.forms[c][0] if c in self.forms else declared)
 
     def kinds(self, segment: Segment) -> set[str]:
         """Kinds of the segment's ops, of both sides."""
@@ -102,7 +102,9 @@ class Probe:
         """One rounding of the coarsest type that the segment is stored in, on either side."""
         types = types_of(self.graph, segment.nodes) | types_of(self.reference, segment.reference_ops)
         types |= {self.forms[c][0].name for _, c in (*segment.inputs, *segment.outputs) if c in self.forms}
-        return max(map(unit_of, types), default=EPSILON)
+        unit = max(map(unit_of, types), default=EPSILON)
+        stored = arithmetic(self.graph) if unit <= EPSILON else "float32"
+        return unit_of(stored) if rounded(self.graph, segment.nodes, stored) else unit
 
     def disturb(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from onnx import ModelProto, numpy_helper
 
 import segdiff
 from segdiff.core.answer import Report
-from segdiff.core.precision import disturbed, overflows
+from segdiff.core.precision import disturbed, held
 from tests import models
 from tests.models import Net, chain, copied, find_node, folded, halved, segmenter, with_attribute
 
@@ -108,6 +109,72 @@ def test_an_overflow_is_the_fault_of_who_overflows(locate: Locate) -> None:
     assert {pair.why.kind for pair in report.pairs if pair.candidate_op == "ReduceMean"} >= {"unfed"}
 
 
+def test_an_overflow_is_mended_by_float32(locate: Locate, tmp_path: Path) -> None:
+    report = locate(squares(), halved(squares()))
+    cause = report.origins[0].cause
+    assert cause is not None and (cause.kind, cause.proven) == ("precision.overflow", True)
+    assert cause.residual is not None and cause.residual.rel_l2 < 1e-2
+    fixed = segdiff.locate(report.reference.path, report.repair(tmp_path / "fixed.onnx").path, models.image())
+    assert fixed.verdict == "agrees", fixed.sentence
+
+
+def norm(variance: float, cut_off: float | None = None) -> ModelProto:
+    """A batch norm of a large variance, which a converter may have cut off."""
+
+    def large(net: Net, x: str) -> str:
+        return net.node("Mul", net.conv(x, (3, 8)), net.constant([variance**0.5]))
+
+    model = chain(large, lambda net, x: net.batch_norm(x, 8, variance), lambda net, x: net.conv(x, (8, 4)))
+    if cut_off is not None:
+        name = find_node(model, "BatchNormalization").input[4]
+        tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+        array = np.minimum(numpy_helper.to_array(tensor), np.float32(cut_off))
+        tensor.CopyFrom(numpy_helper.from_array(array, name))
+    return model
+
+
+def test_a_constant_that_the_converter_has_cut_off(locate: Locate, tmp_path: Path) -> None:
+    report = locate(norm(1e6), halved(norm(1e6, cut_off=1e4)))
+    assert [origin.candidate_nodes[-1].type for origin in report.origins] == ["BatchNormalization"]
+    cause, effect = report.origins[0].cause, report.origins[0].effect
+    assert cause is not None and (cause.kind, cause.proven) == ("precision.clipped", True)
+    assert "1e+06" in cause.text or "1.5e+06" in cause.text or "e+06" in cause.text
+    assert effect is not None and effect.final_error_removed > 0.9
+    fixed = segdiff.locate(report.reference.path, report.repair(tmp_path / "fixed.onnx").path, models.image())
+    assert fixed.verdict == "agrees", fixed.sentence
+
+
+def guarded(epsilon: float) -> ModelProto:
+    """A quotient whose divisor is all but the small number that guards it."""
+
+    def quotient(net: Net, x: str) -> str:
+        tiny = net.node("Mul", net.node("ReduceMean", x, axes=[1, 2, 3], keepdims=1), net.constant([0.0]))
+        guard = net.node("Add", net.node("Abs", tiny), net.constant([epsilon]))
+        small = net.node("Mul", x, net.constant([2.0**-14]))
+        return net.node("Tanh", net.node("Div", small, net.node("Sqrt", guard)))
+
+    return chain(lambda net, x: net.conv(x, (3, 4)), quotient, lambda net, x: net.conv(x, (4, 4)))
+
+
+def test_a_constant_that_is_too_small(locate: Locate) -> None:
+    report = locate(guarded(1e-8), halved(guarded(1e-8)))
+    assert report.verdict == "diverges"
+    cause = report.origins[0].cause
+    assert cause is not None and (cause.kind, cause.proven) == ("precision.underflow", True), cause
+
+
+def test_what_it_costs_is_told(locate: Locate) -> None:
+    report = locate(segmenter(), halved(segmenter()))
+    found = report.precision
+    assert found is not None and (found.reference, found.candidate) == ("float32", "float16")
+    assert found.within == found.segments > 20
+    assert found.final_error is not None and 0 < found.final_error < 1e-2
+    assert "the candidate computes in float16" in report.sentence
+    assert f"{found.segments} of {found.segments} segments err within its precision" in report.sentence
+    assert report.to_dict()["precision"]["candidate"] == "float16"
+    assert locate(segmenter(), segmenter()).to_dict()["precision"] is None
+
+
 def test_no_guess_whose_error_stays_infinite(locate: Locate) -> None:
     causes = [origin.cause for origin in locate(squares(), halved(squares())).origins]
     assert all(
@@ -138,9 +205,11 @@ def test_a_coarser_unit_moves_further() -> None:
 
 def test_what_does_not_fit() -> None:
     half = np.dtype(np.float16)
-    assert overflows(np.array([7e4], np.float32), half)
-    assert not overflows(np.array([65505.0, np.inf], np.float32), half)
-    assert not overflows(np.array([7e4], np.float32), np.dtype(np.float32))
+    assert not held(np.array([7e4], np.float32), half)
+    assert not held(np.full(9, 1e-8, np.float32), half)
+    assert held(np.array([65505.0, np.inf, 1e-8], np.float32), half)
+    assert held(np.array([7e4], np.float32), np.dtype(np.float32))
+    assert held(np.zeros(3, np.float32), half)
 
 
 def test_whole_numbers_have_no_last_bit_to_lose(locate: Locate) -> None:

@@ -7,6 +7,7 @@ be handed on in float16 either, so the operators behind it follow, up to one tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from segdiff.core.graph import Array, Graph, Op
 from segdiff.core.precision import LARGEST, SMALLEST_STEP
 from segdiff.diagnose.hypothesis import ANY, Hypothesis, family
 from segdiff.diagnose.reading import weights
-from segdiff.diagnose.reading.candidate_constants import Held, compatible, held_by, laid
+from segdiff.diagnose.reading.candidate_constants import Held, compatible, fits, held_by, laid
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.differences import near
 from segdiff.diagnose.reading.weights import Wanted
@@ -61,22 +62,37 @@ def half(case: Case, op: Op) -> Iterator[Hypothesis]:
     """What float16 does to a segment, asked once (at its first node)."""
     if op is not case.nodes[0] or not any(form[0] == "float16" for form in case.forms.values()):
         return
-    yield from _constants(case)
-    yield from _results(case)
+    cut, right = _constants(case)
+    yield from (_with_constant(case, found, right) for found in cut)
+    yield from _results(case, right)
 
 
-def _constants(case: Case) -> Iterator[Hypothesis]:
-    """Constants that are not what the reference has because the type does not hold them."""
+@dataclass(frozen=True, eq=False)
+class CutOff:
+    """A constant that the type does not hold, with the reference's in its place."""
+
+    held: Held
+    want: Wanted
+    array: Array
+    kind: str
+    words: str
+
+
+def _constants(case: Case) -> tuple[list[CutOff], dict[tuple[int, int], Array]]:
+    """Constants that the type has cut off; and for every op and input position the reference's constant."""
     forms = [found for op in case.reference_ops if (found := weights.affine_forms(case, op))]
     asked = weights.wanted(case, forms)
+    cut: list[CutOff] = []
+    right: dict[tuple[int, int], Array] = {}
     for held in held_by(case):
-        if held.array.dtype != np.float16:
-            continue
-        for want in asked:
-            for array in laid(held, want.array) if compatible(held, want) else ():
-                if words := cut_off(held.array, array):
-                    yield _in_float32(case, held, want, array, words)
-                    break
+        usable = [want for want in asked if compatible(held, want)] if held.array.dtype == np.float16 else []
+        for want, array in ((each, a) for each in usable for a in laid(held, each.array)):
+            words = cut_off(held.array, array)
+            if words or fits(held, array):
+                right[held.op.index, int(held.slot)] = array
+                cut += [CutOff(held, want, array, *words)] if words else []
+                break
+    return cut, right
 
 
 def cut_off(have: Array, want: Array) -> tuple[str, str] | None:
@@ -95,30 +111,32 @@ def cut_off(have: Array, want: Array) -> tuple[str, str] | None:
     return "precision.clipped", f"up to {asked.max():.3g}, which the file has cut off at {size.max():.6g}"
 
 
-def _in_float32(case: Case, held: Held, want: Wanted, array: Array, words: tuple[str, str]) -> Hypothesis:
+def _with_constant(case: Case, found: CutOff, right: Mapping[tuple[int, int], Array]) -> Hypothesis:
+    """The operator in float32 with the reference's constants; a tiny one must be handed on in float32 too."""
+    op = found.held.op
     text = (
-        f"the reference's {want.words} goes {words[1]} for float16; "
-        f"{held.op.type} needs float32 and the right {held.role or 'constant'} there"
+        f"the reference's {found.want.words} goes {found.words} for float16; "
+        f"{op.type} needs float32 and the right {found.held.role or 'constant'} there"
     )
-    edits = in_float32(case.candidate, [held.op], case.forms, {(held.op.index, int(held.slot)): array})
-    return Hypothesis(words[0], text, edits, expected=True)
+    ops = followed(case.candidate, [op]) if found.kind == "precision.underflow" else [op]
+    return Hypothesis(found.kind, text, in_float32(case.candidate, ops, case.forms, right), expected=True)
 
 
-def _results(case: Case) -> Iterator[Hypothesis]:
-    """A result that is infinite, or all gone, where the reference's is a number that float16 does not hold."""
-    over = [c for c in case.truth if c in case.got and _overflows(case.got[c], case.truth[c])]
-    under = [c for c in case.truth if c in case.got and _vanishes(case.got[c], case.truth[c])]
+def _results(case: Case, right: Mapping[tuple[int, int], Array]) -> Iterator[Hypothesis]:
+    """A result that is infinite, or gone, where the reference's is a number that float16 does not hold."""
     computing = [op for op in case.ops if kind_of(op) != "cast"]
-    for ends, kind in ((over, "precision.overflow"), (under, "precision.underflow")):
-        if ends and computing:
-            edits = in_float32(case.candidate, followed(case.candidate, computing), case.forms)
-            largest = max(float(np.abs(case.truth[c]).max()) for c in ends)
-            what = (
-                f"makes numbers up to {largest:.3g}, and float16 ends at {LARGEST['float16']:.0f}"
-                if over == ends
-                else f"makes numbers of {largest:.3g} at the most, which float16 rounds to nothing"
-            )
-            yield Hypothesis(kind, f"{computing[-1].type} {what}; it needs float32", edits, expected=True)
+    for kind, lost in (("precision.overflow", _overflows), ("precision.underflow", _vanishes)):
+        ends = [c for c in case.truth if c in case.got and lost(case.got[c], case.truth[c])]
+        if not ends or not computing:
+            continue
+        edits = in_float32(case.candidate, followed(case.candidate, computing), case.forms, right)
+        largest = max(float(np.abs(case.truth[c]).max()) for c in ends)
+        what = (
+            f"makes numbers up to {largest:.3g}, and float16 ends at {LARGEST['float16']:.0f}"
+            if kind == "precision.overflow"
+            else f"makes numbers of {largest:.3g} at the most, which float16 rounds to nothing"
+        )
+        yield Hypothesis(kind, f"{computing[-1].type} {what}; it needs float32", edits, expected=True)
 
 
 def _overflows(got: Array, truth: Array) -> bool:
