@@ -45,6 +45,7 @@ from segdiff.score.journal import Journal, digest, fingerprint
 from segdiff.score.names import class_names
 from segdiff.score.pictures import write_gallery
 from segdiff.score.protocol import EVALUATED, Protocol, protocol_of
+from segdiff.score.readings import doubt_of, label_reading
 from segdiff.score.report import ScoreReport
 from segdiff.score.run import Loader, Model, Pair, check_inputs
 
@@ -126,12 +127,20 @@ def evaluate(
             fed_by = stack.enter_context(candidate_reader(candidate_input, timeout=timeout))
         loader = _loader(pair, config, label_kind, fed_by)
         count = partial(_count_classes, entries, label_kind, ignore_index)
-        evaluation = Evaluation(pair, loader, frames, ignore_index, num_classes, count)
+        doubt = doubt_of((e.label for e in entries if e.label), label_encoding, ignore_index)
+        evaluation = Evaluation(pair, loader, frames, ignore_index, num_classes, count, doubt=doubt)
         evaluation.remarks += passed_over(dataset, labels, entries)
         clock.lap("start")
         journal = None
         if out is not None:
-            options = [ignore_index, num_classes, label_kind, _told(candidate_input), [f.key for f in frames]]
+            options = [
+                ignore_index,
+                num_classes,
+                label_kind,
+                doubt and doubt.told,
+                _told(candidate_input),
+                [f.key for f in frames],
+            ]
             journal = stack.enter_context(Journal(journal_of(out), _identity(files, entries, options)))
         summary = evaluation.all(entries, worst, journal, progress or _nobody)
         clock.lap("run")
@@ -141,6 +150,8 @@ def evaluate(
         rounding = evaluation.rounding(ranked[0]) if ranked and is_doubtful(summary) else 0.0
         sources = _sources(files, candidate_input)
         report = conclude(summary, terms, shown, sources, known, fed=fed, rounding=rounding)
+        classes = evaluation.classes or _classes_of(summary)
+        reading = label_reading(summary, doubt, classes, (terms.reference, terms.candidate))
         clock.lap("judge")
         pictured = evaluation.pictures(ranked or entries[:1])
         written = write_gallery(pictures, pictured, known) if pictures else ()
@@ -151,7 +162,8 @@ def evaluate(
         clock.lap("optimisers")
     report = replace(
         report,
-        remarks=remarks,
+        labels=reading,
+        remarks=(*([reading.sentence()] if reading else []), *remarks),
         files=written,
         located=_located(files, ranked, candidate_input, timeout, threads, progress)
         if locate_worst

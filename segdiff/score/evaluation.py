@@ -30,6 +30,7 @@ from segdiff.score.journal import Journal
 from segdiff.score.output import Output, output_of
 from segdiff.score.pictures import Shown
 from segdiff.score.protocol import Frame, framed
+from segdiff.score.readings import OTHER, OTHER_SIDES, Doubt
 from segdiff.score.run import Loader, Pair, Ready, loaded
 from segdiff.walk.judge import NOISE_FACTOR
 
@@ -51,6 +52,7 @@ class Evaluation:
     classes: int | None
     count_classes: Callable[[], int]
     remarks: list[str] = field(default_factory=list)
+    doubt: Doubt | None = None
 
     def all(
         self, entries: Sequence[Entry], keep: int, journal: Journal | None, progress: Progress
@@ -132,9 +134,22 @@ class Evaluation:
     def areas(
         self, ready: Ready, outputs: Mapping[str, Output], masks: Mapping[str, Values]
     ) -> dict[str, dict[Frame, Areas]]:
-        """The areas of each side in each frame."""
+        """The areas of each side in each frame; where 255 may mean two things, with both readings."""
         label, classes = ready.label, self.classes
         assert label is not None and classes is not None
+        if self.doubt is None:
+            return self.areas_with(label, ready, outputs, masks)
+        taken = self.doubt.taken(classes)
+        found = self.areas_with(self.doubt.read(label, taken), ready, outputs, masks)
+        with_other = self.areas_with(self.doubt.read(label, OTHER[taken]), ready, outputs, masks)
+        return found | {name: with_other[side] for side, name in OTHER_SIDES.items()}
+
+    def areas_with(
+        self, label: Values, ready: Ready, outputs: Mapping[str, Output], masks: Mapping[str, Values]
+    ) -> dict[str, dict[Frame, Areas]]:
+        """The areas of each side in each frame, against one label."""
+        classes = self.classes
+        assert classes is not None
         check_classes(label, classes, self.ignore_index, f"The label {ready.entry.label}")
         found: dict[str, dict[Frame, Areas]] = {}
         for side, output in outputs.items():

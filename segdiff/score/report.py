@@ -16,6 +16,7 @@ from segdiff.score.areas import Scores
 from segdiff.score.attribution import Attribution
 from segdiff.score.compare import Agreement, ImageResult, OutputError
 from segdiff.score.protocol import Protocol
+from segdiff.score.readings import LabelReading
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,9 @@ class ScoreReport:
     ``images`` were used and ``labelled`` of them have a label; ``skipped`` were not used, for the reasons in
     ``problems`` (at most a hundred). ``input`` is what the candidate's own preprocessing does otherwise,
     judged by one image; None where it has none, or the judging failed. ``output`` is None where only masks
-    are known. ``files`` are the pictures that were written. ``located`` is the answer of ``locate`` on the
-    worst image, if asked for.
+    are known. ``labels`` says how labels of 0 and 255 alone were read, None where there is no doubt.
+    ``files`` are the pictures that were written. ``located`` is the answer of ``locate`` on the worst image,
+    if asked for.
     """
 
     verdict: Verdict
@@ -58,6 +60,7 @@ class ScoreReport:
     input: InputComparison | None = None
     remarks: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    labels: LabelReading | None = None
     located: Any = None
     timing_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: float = 0.0
@@ -84,6 +87,7 @@ class ScoreReport:
             "agreement": _agreement(self.agreement),
             "output": finite(self.output) if self.output else None,
             "input": _input(self.input) if self.input else None,
+            "labels": self.labels.to_dict() if self.labels else None,
             "worst": [_worst(result) for result in self.worst],
             "problems": list(self.problems),
             "remarks": list(self.remarks),

@@ -23,6 +23,7 @@ from segdiff.score.folder import Folder, classes_in, open_masks
 from segdiff.score.names import class_names
 from segdiff.score.pictures import Shown, write_gallery
 from segdiff.score.protocol import DATASET, LABEL_CENTRED, Frame, protocol_of, resized
+from segdiff.score.readings import OTHER, OTHER_SIDES, TWO, Doubt, doubt_of, label_reading
 from segdiff.score.report import ScoreReport
 
 Progress = Callable[[str, int, int], None]
@@ -87,20 +88,25 @@ def score(
             open_masks(candidate_masks, candidate_encoding),
             list_masks(images, PICTURES) if images else {},
         )
+        doubt = doubt_of(masks.labels.files.values(), label_encoding, ignore_index)
         scorer = Scorer(
             masks,
-            num_classes or classes_in(masks.labels, ignore_index),
+            num_classes or masks.classes(doubt, ignore_index),
             ignore_index,
+            doubt=doubt,
             frames=(LABEL_CENTRED, *{p.frame: None for p in (*shown, *terms.protocols())}),
         )
         known = class_names(names, scorer.classes)
         summary, bounds = scorer.run(worst, progress or (lambda phase, done, total: None))
         sources = {REFERENCE: str(masks.reference), CANDIDATE: str(masks.candidate)}
         report = conclude(summary, terms, shown, sources, known, bounds)
+        printed = terms.reference_score, terms.candidate_score
+        reading = label_reading(summary, doubt, scorer.classes, (terms.reference, terms.candidate), printed)
         files = write_gallery(pictures, scorer.pictures(report.worst), known) if pictures else ()
     return replace(
         report,
-        remarks=tuple(scorer.remarks),
+        labels=reading,
+        remarks=(*([reading.sentence()] if reading else []), *scorer.remarks),
         files=files,
         timing_s={"score": round(time.perf_counter() - start, 3)},
         peak_memory_mb=round(peak.bytes / 2**20, 1),
@@ -115,6 +121,12 @@ class Masks:
     reference: Folder
     candidate: Folder
     images: Mapping[str, Path]
+
+    def classes(self, doubt: Doubt | None, ignore_index: int | None) -> int:
+        """As many as the labels have; where their meaning is in doubt, as many as any file has, and two."""
+        if doubt is None:
+            return classes_in(self.labels, ignore_index)
+        return max(TWO, *(classes_in(folder, ignore_index) for folder in (self.reference, self.candidate)))
 
     def names(self) -> tuple[list[str], list[str]]:
         """Names that all three folders have, and a line for each label and mask that lacks its partner."""
@@ -142,6 +154,7 @@ class Scorer:
     classes: int
     ignore_index: int | None
     frames: tuple[Frame, ...]
+    doubt: Doubt | None = None
     remarks: list[str] = field(default_factory=list)
 
     def run(self, worst: int, progress: Progress) -> tuple[Summary, Bounds]:
@@ -165,6 +178,8 @@ class Scorer:
         """Label, reference mask and candidate mask of one image, in class numbers that exist."""
         masks = self.masks
         label = masks.labels.read(name)
+        if self.doubt is not None:
+            label = self.doubt.read(label, self.doubt.taken(self.classes))
         check_classes(label, self.classes, self.ignore_index, f"The label {masks.labels.files[name]}")
         sides = []
         for folder in (masks.reference, masks.candidate):
@@ -179,6 +194,12 @@ class Scorer:
             side: scored(mask, label, self.frames, self.classes, self.ignore_index)
             for side, mask in ((REFERENCE, reference), (CANDIDATE, candidate))
         }
+        if self.doubt is not None:
+            other = self.doubt.read(self.masks.labels.read(name), OTHER[self.doubt.taken(self.classes)])
+            areas |= {
+                OTHER_SIDES[side]: scored(mask, other, self.frames, self.classes, self.ignore_index)
+                for side, mask in ((REFERENCE, reference), (CANDIDATE, candidate))
+            }
         return ImageResult(name, areas, agreement(reference, self.brought(candidate, reference)))
 
     def brought(self, candidate: Values, reference: Values) -> Values:
