@@ -30,12 +30,13 @@ class AlignmentError(SegdiffError):
 class EngineError(SegdiffError):
     """A framework raised, crashed, hung or ran out of memory while running a model.
 
-    ``last_value`` is the last value the engine delivered before it failed, or None.
+    ``last_value`` is the last value the engine delivered before it failed, or None; ``died`` says that its
+    process is gone, so that the same question may fare better in another one.
     """
 
-    def __init__(self, message: str, *, last_value: str | None = None) -> None:
+    def __init__(self, message: str, *, last_value: str | None = None, died: bool = False) -> None:
         super().__init__(message)
-        self.last_value = last_value
+        self.last_value, self.died = last_value, died
 
 
 class RepairError(SegdiffError):

@@ -29,9 +29,11 @@ class KeptTensors:
 
     ``feeds`` are the candidate's inputs and ``outputs`` what the reference makes of them, by the
     candidate's names; ``segments`` the origins' tensors, by the candidate's value that the origin ends in.
+    ``problem`` says why some of them, or all, are missing.
     """
 
     files: tuple[ModelFiles, ModelFiles]
     feeds: Mapping[str, Array]
     outputs: Mapping[str, Array]
     segments: Mapping[str, SegmentTensors] = field(default_factory=dict)
+    problem: str | None = None

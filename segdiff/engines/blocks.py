@@ -11,7 +11,9 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import resource
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +25,17 @@ SMALLEST = 1 << 16
 
 IDLE_LIMIT = 32 << 20
 """Bytes of unused blocks that a pool keeps warm; beyond that their pages go back to the system."""
+
+
+def allow_open_files() -> None:
+    """Let this process, and its children, have as many open files as the system allows: a block is one or two.
+
+    The usual 1024 are few: a proof may hold a thousand tensors of a deep network.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @dataclass(frozen=True)

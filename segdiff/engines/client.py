@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from types import TracebackType
@@ -26,7 +26,7 @@ from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array
 from segdiff.core.process import Child, environment, how_it_ended, start
-from segdiff.engines.blocks import ArrayRef, Lease, Mappings, Pool, Tensor
+from segdiff.engines.blocks import ArrayRef, Lease, Mappings, Pool, Tensor, allow_open_files
 from segdiff.engines.channel import Channel, ChannelClosedError
 from segdiff.engines.protocol import (
     INLINE,
@@ -59,9 +59,8 @@ times as much as is alive. In pages of 4 KiB their page faults were a third of o
 GRACE = 5.0
 """Seconds that a worker which has hung up may take to end."""
 
-TOO_MANY_FILES = (
-    "sent more tensors than this process may have open files; raise the limit (ulimit -n) or lower the memory"
-)
+NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC})
+"""What the system says where no tensor more can be shared."""
 
 _serial = count()
 
@@ -70,6 +69,7 @@ class Blocks:
     """Every block that passes through this process: its mapping here and its descriptor, to pass on."""
 
     def __init__(self) -> None:
+        allow_open_files()
         self.lock = threading.RLock()  # two engines may be asked from two threads
         self.pool = Pool(f"segdiff-{os.getpid()}")
         self.mappings = Mappings()
@@ -81,17 +81,26 @@ class Blocks:
         self.mappings.add(ref.owner, ref.block, os.dup(descriptor))
 
     def tensor(self, array: Array) -> Tensor:
-        """Share an array of this process."""
+        """Share an array of this process. Raises EngineError where there is no room for it."""
         if array.nbytes <= INLINE:
             return Tensor(array)
         with self.lock:
-            ref = self.pool.write(array)
+            try:
+                ref = self.pool.write(array)
+            except OSError as error:
+                raise EngineError(f"a tensor of {array.nbytes} bytes is more than {no_room(error)}") from error
             self.descriptors[ref.owner, ref.block] = self.pool.blocks[ref.block].fd
         return Tensor(self.pool.view(ref), ref, Lease(lambda: self._release(ref)))
 
     def _release(self, ref: ArrayRef) -> None:
         with self.lock:
             self.pool.release(ref.block)
+
+    def forget(self, owner: str, leased: Collection[int]) -> None:
+        """Let the blocks of a worker that is gone go, but for those that are still leased."""
+        for key in [key for key in self.descriptors if key[0] == owner and key[1] not in leased]:
+            os.close(self.descriptors.pop(key))
+            self.mappings.memories.pop(key, None)
 
     def close(self) -> None:
         """Close every descriptor; arrays still in use keep their memory."""
@@ -127,8 +136,11 @@ class Engine:
         self.owner = f"{self.name}-{next(_serial)}"
         self.last_value: str | None = None
         self.failure: str | None = None
+        self.was_silent = False
         self.known: set[tuple[str, int]] = set()
         self.unneeded: deque[int] = deque()
+        self.leased: set[int] = set()
+        self.closed = False
         self.ready = False
         self.serial = 0
         self.child, self.channel = spawn(files, self.owner, self.row.interpreter)
@@ -217,6 +229,8 @@ class Engine:
         """End the process; its tensors stay readable, and can still be fed to another engine."""
         self.channel.close()
         self.child.close()
+        self.closed = True
+        self.blocks.forget(self.owner, self.leased)
 
     def __enter__(self) -> Engine:
         return self
@@ -227,8 +241,14 @@ class Engine:
         self.close()
 
     def _lease(self, ref: ArrayRef) -> Tensor:
-        lease = Lease(lambda: self.unneeded.append(ref.block))
-        return Tensor(self.blocks.mappings.view(ref), ref, lease)
+        self.leased.add(ref.block)
+        return Tensor(self.blocks.mappings.view(ref), ref, Lease(lambda: self._release(ref.block)))
+
+    def _release(self, block: int) -> None:
+        self.leased.discard(block)
+        self.unneeded.append(block)
+        if self.closed:
+            self.blocks.forget(self.owner, self.leased)
 
     def _unknown(self, tensors: Iterable[Tensor]) -> list[ArrayRef]:
         """References to blocks that this worker has not mapped yet."""
@@ -273,15 +293,22 @@ class Engine:
         except (ChannelClosedError, OSError) as error:
             raise self._death(error) from error
         if isinstance(message, Delivered) and isinstance(message.payload, ArrayRef) and message.new:
-            self.blocks.add(message.payload, descriptors[0])
+            self._map(message.payload, descriptors[0])
         return message
 
+    def _map(self, ref: ArrayRef, descriptor: int) -> None:
+        try:
+            self.blocks.add(ref, descriptor)
+        except OSError as error:
+            raise self._death(error) from error
+
     def _silent(self) -> EngineError:
+        self.was_silent = True
         return self._over(self._error(f"gave no answer for {self.timeout:g} s and was stopped"))
 
     def _death(self, why: BaseException) -> EngineError:
-        if isinstance(why, OSError) and why.errno == errno.EMFILE:
-            return self._over(self._error(TOO_MANY_FILES))
+        if isinstance(why, OSError) and why.errno in NO_ROOM:
+            return self._over(self._error(f"sent more than {no_room(why)}"))
         code = self.child.wait(GRACE)
         told = "hung up and was stopped" if code is None else how_it_ended(code)
         return self._over(self._error(told + self.child.last_words()))
@@ -289,12 +316,12 @@ class Engine:
     def _over(self, error: EngineError) -> EngineError:
         """This engine's last word: whoever asks again gets it at once."""
         self.child.stop()
-        self.failure = str(error)
+        self.failure, error.died = str(error), True
         return error
 
     def _check(self) -> None:
         if self.failure is not None:
-            raise EngineError(self.failure, last_value=self.last_value)
+            raise EngineError(self.failure, last_value=self.last_value, died=True)
 
     def _error(self, what: str) -> EngineError:
         after = f" after value {self.last_value!r}" if self.last_value else ""
@@ -317,6 +344,13 @@ def spawn(files: ModelFiles, owner: str, interpreter: str | None = None) -> tupl
             ours.close()
             raise EngineError(f"{files.program}: {python} cannot be started: {error.strerror}") from error
     return child, Channel(ours)
+
+
+def no_room(error: OSError) -> str:
+    """Why a tensor cannot be shared, and what to do."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "this process may have files open; raise the limit (ulimit -n), or give less memory to the run"
+    return f"this machine has memory for ({error.strerror}); give less memory to the run"
 
 
 def payload_of(tensor: Tensor) -> Payload:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ SHARE_OF_MEMORY = 32
 
 @dataclass
 class Candidate:
-    """The candidate's engine; it is started again when a segment has brought it down."""
+    """The candidate's engine; it is started again when what was asked of it has brought it down."""
 
     start: Callable[[], Engine]
     engine: Engine
@@ -35,18 +35,26 @@ class Candidate:
         self,
         feeds: Mapping[str, Tensor],
         wanted: Iterable[str],
-        ops: tuple[int, ...],
+        ops: tuple[int, ...] | None = None,
         edits: tuple[Edit, ...] = (),
     ) -> dict[str, Tensor]:
-        """Run some nodes. Raises EngineError; afterwards the next call works again if that is possible."""
+        """Run some nodes, or all of them. Raises EngineError; the next call works again if that is possible.
+
+        A change that is tried may bring the framework down: that is an answer, and the restart does not count.
+        """
         try:
             return self.engine.run(feeds, wanted, ops, edits)
-        except EngineError:
-            if self.engine.process.poll() is not None and self.restarts_left:
-                self.restarts_left -= 1
-                self.engine.close()
-                self.engine = self.start()
+        except EngineError as error:
+            if error.died:
+                self.restarts_left -= not edits or self.engine.was_silent
+                self.revive()
             raise
+
+    def revive(self) -> None:
+        """Start the engine again where its process is gone, as often as is left."""
+        if not self.engine.is_alive and self.restarts_left > 0:
+            self.engine.close()
+            self.engine = self.start()
 
 
 @dataclass
@@ -103,14 +111,13 @@ def started(
         row = engine_for(which.format)
         return Engine(which, blocks, threads=threads_of(row, threads), **options)
 
-    reference = start(files[0])
-    candidate = Candidate(lambda: start(files[1]), start(files[1]))
-    try:
+    with ExitStack() as stack:
+        stack.callback(blocks.close)
+        reference = start(files[0])
+        stack.callback(reference.close)
+        candidate = Candidate(lambda: start(files[1]), start(files[1]))
+        stack.callback(lambda: candidate.engine.close())
         yield Engines(blocks, reference, candidate)
-    finally:
-        reference.close()
-        candidate.engine.close()
-        blocks.close()
 
 
 def default_memory() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from segdiff.core.errors import EngineError
 from segdiff.core.files import ModelFiles
 from segdiff.core.kept import KeptTensors, SegmentTensors
 from segdiff.walk import Run, Step, ends_of
@@ -11,18 +12,27 @@ MOST_BYTES = 512 << 20
 
 
 def keep(files: tuple[ModelFiles, ModelFiles], run: Run) -> KeptTensors:
-    """Copy what is to be kept. Raises EngineError where the reference has to run again and fails."""
+    """Copy what is to be kept. Where the reference has to run again and fails, the rest is kept, and why it is
+    no more."""
     ends = dict(run.outputs)
-    finals = {ends[name]: tensor.array.copy() for name, tensor in run.reference(ends)}
+    finals, problem = {}, None
+    try:
+        finals = {ends[name]: tensor.array.copy() for name, tensor in run.reference(ends)}
+    except EngineError as error:
+        problem = str(error)
     feeds = {name: tensor.array.copy() for name, tensor in run.probe.feeds.items()}
     kept: dict[str, SegmentTensors] = {}
     left = MOST_BYTES
     for step in run.origins:
         if left > 0:
-            tensors = _segment(step, run)
+            try:
+                tensors = _segment(step, run)
+            except EngineError as error:
+                problem = problem or str(error)
+                continue
             left -= sum(array.nbytes for array in (*tensors.inputs.values(), *tensors.expected.values()))
             kept.update({c: tensors for _, c in step.segment.outputs})
-    return KeptTensors(files, feeds, finals, kept)
+    return KeptTensors(files, feeds, finals, kept, problem)
 
 
 def _segment(step: Step, run: Run) -> SegmentTensors:

@@ -81,8 +81,8 @@ def locate(
     threads                threads of each engine; by default one for Paddle, every core for onnxruntime
 
     Raises ModelError (a file cannot be read), InputError (the image cannot be used) or EngineError (a model
-    does not even start to run). A failure in mid-run ends in the verdict ``inconclusive``, with everything
-    measured until then.
+    does not even start to run). A failure in mid-run loses nothing that was measured until then: where it leaves
+    the question open the verdict is ``inconclusive``, and in any case the report says what is not known, and why.
     """
     clock = Clock()
     files = find(reference), candidate_files(candidate)
@@ -110,7 +110,7 @@ def locate(
         )
         clock.lap("walk")
         reasons: list[str] = []
-        run, random = proven(run)
+        run, random = proven(run, reasons)
         clock.lap("settle")
         causes = explained(run, told)
         clock.lap("explain")
@@ -182,33 +182,32 @@ def observable(alignment: Alignment, hidden: frozenset[str]) -> Alignment:
     return replace(alignment, pairs=pairs, segments=segments)
 
 
-def proven(run: Run) -> tuple[Run, tuple[str, ...]]:
+def proven(run: Run, reasons: list[str]) -> tuple[Run, tuple[str, ...]]:
     """Every origin put to the proof; also the values in which the reference contradicts itself."""
     if run.walk.problem or not run.walk.diverges:
         return run, ()
+    run = verify(run)
+    reasons += run.walk.reasons
     try:
-        return verify(run), tuple(repeats_itself(run))
+        return run, tuple(repeats_itself(run))
     except EngineError as error:
-        return replace(run, walk=replace(run.walk, problem=str(error))), ()
+        reasons.append(f"Whether the reference repeats itself is not known: {error}")
+        return run, ()
 
 
 def explained(run: Run, progress: Progress) -> dict[Segment, Cause]:
     """The cause of every origin, as far as it can be found."""
     total = len(run.origins)
-    if run.walk.problem or not total:
+    if not total:
         return {}
     return explain(run, lambda done: progress("explain", done, total))
 
 
 def weighed(run: Run, causes: Mapping[Segment, Cause], reasons: list[str]) -> Weights:
     """What repairing each origin gives back; why that is not known goes to ``reasons``."""
-    if run.walk.problem or not run.walk.diverges or not run.outputs:
+    if not run.walk.diverges or not run.outputs:
         return NOT_WEIGHED
-    try:
-        return weigh(run, causes)
-    except EngineError as error:
-        reasons.append(f"What repairing the origins gives back is not known: {error}")
-        return NOT_WEIGHED
+    return weigh(run, causes, reasons)
 
 
 def run_as_fed(run: Run, prepared: Prepared, fed: FedInput | None) -> AsFed | None:
@@ -221,7 +220,7 @@ def run_as_fed(run: Run, prepared: Prepared, fed: FedInput | None) -> AsFed | No
         return AsFed(fed.comparison, ())
     feeds = {**probe.feeds, name: probe.blocks.tensor(fed.tensor)}
     try:
-        got = probe.candidate.engine.run(feeds, [c for _, c in ends])
+        got = probe.candidate.run(feeds, [c for _, c in ends])
         truth = dict(run.reference([r for r, _ in ends]))
     except EngineError as error:
         return AsFed(fed.comparison, (), str(error))
@@ -233,10 +232,9 @@ def run_as_fed(run: Run, prepared: Prepared, fed: FedInput | None) -> AsFed | No
 
 def tensors_kept(files: tuple[ModelFiles, ModelFiles], run: Run, reasons: list[str]) -> KeptTensors | None:
     """The tensors that a repair and a repro will need; why there are none goes to ``reasons``."""
-    if run.walk.problem or not run.walk.diverges:
+    if not run.walk.diverges:
         return None
-    try:
-        return keep(files, run)
-    except EngineError as error:
-        reasons.append(f"Nothing was kept for a repair or a repro: {error}")
-        return None
+    kept = keep(files, run)
+    if kept.problem:
+        reasons.append(f"Not all that a repair or a repro needs was kept: {kept.problem}")
+    return kept

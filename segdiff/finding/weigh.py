@@ -71,7 +71,7 @@ class Weights:
 NOT_WEIGHED = Weights({}, None)
 
 
-def weigh(run: Run, causes: Mapping[Segment, Cause]) -> Weights:
+def weigh(run: Run, causes: Mapping[Segment, Cause], reasons: list[str] | None = None) -> Weights:
     """Weigh the origins of a run: what repairing each alone, and all together, gives back.
 
     causes   by segment; one that is proven is mended by its own change, of any other origin the isolated
@@ -80,14 +80,14 @@ def weigh(run: Run, causes: Mapping[Segment, Cause]) -> Weights:
     The effects are shares without a unit: 1 means that the whole final error (the root of the summed squared
     rel_l2 of all paired outputs) goes away, a negative one that it grows; and the share of the changed pixels
     of all maps of classes that comes back. An origin whose run fails has no effect in the result; beyond
-    ``MOST`` origins the rest is left out.
-
-    Raises EngineError where the reference has to run again and fails.
+    ``MOST`` origins the rest is left out. Raises nothing that an engine does: why something is not known is
+    added to ``reasons``.
     """
-    scale = _Scale(run, dict(run.reference([r for r, _ in run.outputs])))
+    reasons = [] if reasons is None else reasons
     origins = list(run.origins[:MOST])
     alone: dict[Segment, Effect] = {}
     try:
+        scale = _Scale(run, dict(run.reference([r for r, _ in run.outputs])), reasons)
         before = scale.damage(scale.as_walked() or scale.finals())
         for step in origins:
             after = scale.mended([step], causes)
@@ -102,7 +102,8 @@ def weigh(run: Run, causes: Mapping[Segment, Cause]) -> Weights:
             return Weights(alone, alone.get(origins[0].segment), harmful)
         together = scale.mended(origins, left)
         return Weights(alone, before.effect(together) if together else None, harmful)
-    except EngineError:
+    except EngineError as error:
+        reasons.append(f"What repairing the origins gives back is not known: {error}")
         return Weights(alone, None)
 
 
@@ -121,6 +122,7 @@ def without_harm(causes: Mapping[Segment, Cause], weights: Weights) -> dict[Segm
 class _Scale:
     run: Run
     truth: Mapping[str, Tensor]
+    reasons: list[str]
 
     @property
     def outputs(self) -> tuple[tuple[str, str], ...]:
@@ -169,18 +171,20 @@ class _Scale:
         return got | (self.run.probe.candidate.run(feeds, rest, ops, own) if rest else {})
 
     def mended(self, steps: list[Step], causes: Mapping[Segment, Cause]) -> Damage | None:
-        """The damage that is left with these origins mended; None where one cannot be."""
+        """The damage that is left with these origins mended; None, and a reason, where one cannot be."""
         edits: list[Edit] = []
         patches: dict[str, Tensor] = {}
-        for step in steps:
-            cause = causes.get(step.segment)
-            if cause is not None and cause.proven:
-                edits += cause.edits
-                continue
-            patches.update(self._corrected(step, dict(patches), merged(edits)))
         try:
+            for step in steps:
+                cause = causes.get(step.segment)
+                if cause is not None and cause.proven:
+                    edits += cause.edits
+                    continue
+                patches.update(self._corrected(step, dict(patches), merged(edits)))
             return self.damage(self.finals(patches, merged(edits)))
-        except EngineError:
+        except EngineError as error:
+            which = ", ".join(repr(step.segment.outputs[0][1]) for step in steps)
+            self.reasons.append(f"What repairing {which} gives back is not known: {error}")
             return None
 
     def _corrected(

@@ -114,7 +114,10 @@ class Probe:
         feeds: Mapping[str, Tensor],
         edits: tuple[Edit, ...] = (),
     ) -> Comparison | None:
-        """What the last bit of the segment's inputs does to its output ``c``; None where it does not run."""
+        """What the last bit of the segment's inputs does to its output ``c``; None where it does not run.
+
+        Raises EngineError where that brings the candidate's process down.
+        """
         unit = self.unit(segment)
         shaken = {
             name: self.blocks.tensor(disturbed(tensor.array, SEED + place, unit))
@@ -122,8 +125,10 @@ class Probe:
         }
         try:
             got = self.run(segment, shaken, [c], merged((*self._shaken_parameters(segment), *edits)))
-        except EngineError:
-            return None
+        except EngineError as error:
+            if error.died:
+                raise
+            return None  # it takes the tensors as they are, but not these
         return compare_arrays(undisturbed, got[c].array)
 
     def _shaken_parameters(self, segment: Segment) -> Iterator[Edit]:
@@ -196,12 +201,13 @@ class Bench:
     def attempt(self, edits: tuple[Edit, ...] = ()) -> Trial:
         """Run with the edits; an edit that onnxruntime refuses is a trial with a problem."""
         wanted = [c for _, c in self.segment.outputs if c in self.truth]
+        comparisons: dict[str, Comparison] = {}
         try:
             got = self.run(wanted, edits)
+            comparisons.update({c: compare_arrays(self.truth[c].array, got[c].array) for c in wanted})
+            faults = [self._judged(c, got[c], comparisons[c], edits).fault for c in wanted]
         except EngineError as error:
-            return Trial(False, {}, str(error))
-        comparisons = {c: compare_arrays(self.truth[c].array, got[c].array) for c in wanted}
-        faults = [self._judged(c, got[c], comparisons[c], edits).fault for c in wanted]
+            return Trial(False, comparisons, str(error))
         return Trial(not any(faults), comparisons)
 
     def _judged(self, c: str, got: Tensor, comparison: Comparison, edits: tuple[Edit, ...]) -> Judgement:

@@ -51,7 +51,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Walk:
-    """Every segment's step, in the order walked; ``problem`` says what stopped the reference, else None.
+    """Every segment's step, in the order walked; ``problem`` says what stopped the reference, else None, and
+    ``reasons`` why an origin could not be put to the proof.
 
     ``forms`` are dtype and shape of the candidate's own tensors, by name; ``ends`` the outputs of both models
     as they came, (reference's, candidate's), by the candidate's name.
@@ -59,6 +60,7 @@ class Walk:
 
     steps: tuple[Step, ...]
     problem: str | None = None
+    reasons: tuple[str, ...] = ()
     forms: Mapping[str, Form] = field(default_factory=dict, repr=False, compare=False)
     ends: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
 

@@ -20,7 +20,7 @@ from segdiff.align import Segment
 from segdiff.align.view import view_of
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array
-from segdiff.core.metrics import Comparison, compare_arrays
+from segdiff.core.metrics import compare_arrays
 from segdiff.engines import Tensor
 from segdiff.walk.judge import Judgement
 from segdiff.walk.probe import Probe
@@ -117,44 +117,60 @@ class _Walker:
             except EngineError as error:
                 problem = str(error)
             self._let_own_inputs_go(segment)
+        isolated: dict[str, Tensor] | None = None
         if own is not None and all(c in self.exact for _, c in segment.inputs):
             isolated = own
         else:
-            isolated = self.probe.run(segment, self._isolated_feeds(segment), wanted)
-        pairs = tuple(self._pair(segment, r, c, own, isolated) for r, c in segment.outputs)
-        return Step(segment, pairs, problem)
+            try:
+                isolated = self.probe.run(segment, self._isolated_feeds(segment), wanted)
+            except EngineError as error:
+                problem = str(error)
+        pairs = []
+        for r, c in segment.outputs:
+            pair = self._pair(r, c, own, isolated)
+            if isolated is not None and pair.isolated is not None:
+                try:
+                    pair = self._judged(segment, pair, isolated[c].array)
+                except EngineError as error:
+                    problem = str(error)
+            pairs.append(pair)
+        return Step(segment, tuple(pairs), problem)
 
     def _pair(
-        self, segment: Segment, r: str, c: str, own: dict[str, Tensor] | None, isolated: dict[str, Tensor]
+        self, r: str, c: str, own: dict[str, Tensor] | None, isolated: dict[str, Tensor] | None
     ) -> PairResult:
+        """Both errors, as far as both runs came; not judged yet."""
         truth = self.reference_live[r].array
-        alone = compare_arrays(truth, isolated[c].array)
+        alone = compare_arrays(truth, isolated[c].array) if isolated else None
         together = alone if own is isolated else None
         if own is not None and together is None:
             together = compare_arrays(truth, own[c].array)
         if together is not None and together.metrics.max_abs == 0.0:
             self.exact.add(c)
             self._hold_once(r, c)
-        judgement = self._judged(segment, c, truth, isolated[c].array, alone)
-        digest = digest_of(truth) if judgement.fault else None
         changed = None
         if own is not None and c in self.graph_outputs:
             self.ends[c] = self.reference_live[r], self.own_live.get(c, own[c])
             changed = mask_changed(truth, own[c].array)
-        return PairResult(r, c, truth.shape, together, alone, judgement, digest, changed)
+        return PairResult(r, c, truth.shape, together, alone, None, None, changed)
 
-    def _judged(
-        self, segment: Segment, c: str, truth: Array, isolated: Array, comparison: Comparison
-    ) -> Judgement:
+    def _judged(self, segment: Segment, pair: PairResult, isolated: Array) -> PairResult:
+        """The pair with what its isolated error is. Raises EngineError where that cannot be measured."""
+        truth = self.reference_live[pair.reference].array
+        judgement = self._judgement(segment, pair, truth, isolated)
+        return replace(pair, judgement=judgement, digest=digest_of(truth) if judgement.fault else None)
+
+    def _judgement(self, segment: Segment, pair: PairResult, truth: Array, isolated: Array) -> Judgement:
+        assert pair.isolated is not None
         for r, name in segment.inputs:
             if r in self.reference_live and self.probe.unfit(name, self.reference_live[r]):
                 return Judgement("unfed", detail=f"{r!r} does not fit the type of {name!r}")
         return self.probe.judged(
             segment,
-            comparison,
+            pair.isolated,
             truth.shape,
             self._input_shapes(segment),
-            lambda: self.probe.disturb(segment, c, isolated, self._isolated_feeds(segment)),
+            lambda: self.probe.disturb(segment, pair.candidate, isolated, self._isolated_feeds(segment)),
         )
 
     def _input_shapes(self, segment: Segment) -> list[tuple[int, ...]]:

@@ -8,8 +8,9 @@ from segdiff.align import cut
 from segdiff.align.kinds import kind_of
 from segdiff.core.errors import EngineError
 from segdiff.walk.run import Run
+from segdiff.walk.steps import Walk
 from segdiff.walk.verify.pairing import mend
-from segdiff.walk.verify.regions import key_of, regions_of
+from segdiff.walk.verify.regions import Region, key_of, regions_of
 from segdiff.walk.verify.rewalk import rewalk
 
 ROUNDS = 3
@@ -23,7 +24,8 @@ def verify(run: Run) -> Run:
     their place; values that hold the same numbers become pairs, those that this refutes are dropped, and what
     was cut anew is walked again. A run without origins comes back as it is.
 
-    Raises EngineError where the reference has to run again and fails.
+    Raises nothing that an engine does: a proof that failed leaves its origins as they were measured, and its
+    reason stands in the walk's ``reasons``; where a process died of it, that is the walk's ``problem``, too.
     """
     seen: set[tuple[tuple[str, str], ...]] = set()
     for _ in range(ROUNDS):
@@ -34,16 +36,29 @@ def verify(run: Run) -> Run:
         drop_misfits(run, pairs, evidence)
         for region in todo if pairs == known.pairs else ():
             seen.add(key_of(region))
+            trial = dict(pairs), dict(evidence)
             try:
-                mend(region, run, pairs, evidence)
-            except EngineError:
-                continue  # the proof failed, the finding stands unconfirmed
+                mend(region, run, *trial)
+                pairs, evidence = trial
+            except EngineError as error:  # the finding stands unconfirmed
+                run = replace(run, walk=unproven(run.walk, region, error))
         if pairs == known.pairs:
             break
         segments = cut(known.reference, known.candidate, pairs)
         alignment = replace(known, pairs=pairs, evidence=evidence, segments=segments)
-        run = replace(run, alignment=alignment, walk=rewalk(run, segments))
+        walk = rewalk(run, segments)
+        if walk.problem and not run.walk.problem:
+            return replace(run, walk=replace(run.walk, problem=walk.problem))  # what was measured stands
+        run = replace(run, alignment=alignment, walk=walk)
     return run
+
+
+def unproven(walk: Walk, region: Region, error: EngineError) -> Walk:
+    """The walk with why a region could not be put to the proof."""
+    first = region.steps[0].segment.outputs[0][1]
+    reason = f"The origin at {first!r} could not be put to the proof: {error}"
+    problem = walk.problem or (str(error) if error.died else None)
+    return replace(walk, problem=problem, reasons=(*walk.reasons, reason))
 
 
 def drop_misfits(run: Run, pairs: dict[str, str], evidence: dict[str, tuple[str, ...]]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from segdiff.align import Segment
+from segdiff.core.errors import EngineError
 from segdiff.core.metrics import compare_arrays
+from segdiff.engines import Tensor
 from segdiff.walk.run import Run
 from segdiff.walk.steps import Step, Walk
 from segdiff.walk.walker import digest_of, walk_through
@@ -28,9 +30,14 @@ def _with_cumulative(step: Step, run: Run) -> Step:
     known = {(pair.reference, pair.candidate): pair for old in run.walk.steps for pair in old.pairs}
     new = [pair for pair in step.pairs if pair.cumulative is None]
     new = [pair for pair in new if (pair.reference, pair.candidate) not in known]
-    ours = dict(run.reference([pair.reference for pair in new])) if new else {}
-    probe = run.probe
-    theirs = probe.candidate.engine.run(probe.feeds, [p.candidate for p in new]) if new else {}
+    problem, probe = step.problem, run.probe
+    ours: dict[str, Tensor] = {}
+    theirs: dict[str, Tensor] = {}
+    try:
+        ours = dict(run.reference([pair.reference for pair in new])) if new else {}
+        theirs = probe.candidate.run(probe.feeds, [p.candidate for p in new]) if new else {}
+    except EngineError as error:
+        problem = problem or str(error)
     pairs = []
     for pair in step.pairs:
         if old := known.get((pair.reference, pair.candidate)):
@@ -40,7 +47,7 @@ def _with_cumulative(step: Step, run: Run) -> Step:
             pairs.append(replace(pair, cumulative=found))
         else:
             pairs.append(pair)
-    return replace(step, pairs=tuple(pairs))
+    return replace(step, pairs=tuple(pairs), problem=problem)
 
 
 def repeats_itself(run: Run) -> list[str]:
