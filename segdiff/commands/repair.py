@@ -42,7 +42,7 @@ def run_repair(arguments: Arguments, parser: Parser) -> int:
         return 0
     if arguments.repro and "network" in report.homes:
         report.repro(arguments.repro)
-    repaired = report.repair(arguments.output)
+    repaired = report.repair(arguments.output, timeout=arguments.timeout, threads=arguments.threads)
     return repaired.exit_code if print_answer(repaired) else COULD_NOT_TELL
 
 

@@ -318,9 +318,9 @@ class Report:
         """0 agrees, 1 diverges, 2 could not tell."""
         return EXIT_CODES[self.verdict]
 
-    def repair(self, path: str | Path) -> Repaired:
+    def repair(self, path: str | Path, *, timeout: float = 300.0, threads: int | None = None) -> Repaired:
         """Write a copy of the candidate with every proven cause mended, and run it; see segdiff.repair."""
-        repaired: Repaired = door("report.repair")(self, path)
+        repaired: Repaired = door("report.repair")(self, path, timeout=timeout, threads=threads)
         return repaired
 
     def repro(self, folder: str | Path, *, origin: int = 0) -> Path:

@@ -23,6 +23,8 @@ SECONDS = 60.0
 
 SHARE = 3
 
+STUMBLED = "Its cause could not be looked for: segdiff itself failed with {error}; please report it."
+
 NO_TIME_LEFT = "Its cause was not looked for: the time for all causes was up before its turn came."
 
 
@@ -53,6 +55,8 @@ def explain(
             causes[step.segment] = _explain(run, step, min(left, seconds / SHARE))
         except EngineError as error:
             causes[step.segment] = Cause("unknown", f"Its cause could not be looked for: {error}", False)
+        except Exception as error:  # a family that stumbles must not take the finished diagnosis with it
+            causes[step.segment] = Cause("unknown", STUMBLED.format(error=repr(error)[:200]), False)
         progress(number + 1)
     return causes
 
@@ -73,6 +77,8 @@ def _explain(run: Run, step: Step, seconds: float) -> Cause:
     tensors = dict(run.reference(ends_of(step)))
     bench = run.probe.bench(step.segment, tensors)
     before = bench.attempt()
+    if before.problem:  # it ran in the walk: the engine may have died in between, and is another one now
+        before = bench.attempt()
     case, got = _case(run.alignment, bench)
     found = search(hypotheses(case), bench.attempt, before, seconds)
     return _cause(found, before) if found else _unknown(bench.truth, got)

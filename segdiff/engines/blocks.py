@@ -28,7 +28,7 @@ IDLE_LIMIT = 32 << 20
 
 
 def allow_open_files() -> None:
-    """Let this process, and its children, have as many open files as the system allows: a block is one or two.
+    """Let this process and its children have as many open files as the system allows: a block is one or two.
 
     The usual 1024 are few: a proof may hold a thousand tensors of a deep network.
     """

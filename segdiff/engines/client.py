@@ -40,7 +40,7 @@ from segdiff.engines.protocol import (
     Run,
     Seen,
 )
-from segdiff.engines.registry import engine_for
+from segdiff.engines.registry import EngineRow, engine_for
 from segdiff.readers import ModelFiles
 
 DEFAULT_ALLOWANCE = 64 << 20
@@ -88,7 +88,9 @@ class Blocks:
             try:
                 ref = self.pool.write(array)
             except OSError as error:
-                raise EngineError(f"a tensor of {array.nbytes} bytes is more than {no_room(error)}") from error
+                raise EngineError(
+                    f"a tensor of {array.nbytes} bytes is more than {no_room(error)}"
+                ) from error
             self.descriptors[ref.owner, ref.block] = self.pool.blocks[ref.block].fd
         return Tensor(self.pool.view(ref), ref, Lease(lambda: self._release(ref)))
 
@@ -143,7 +145,7 @@ class Engine:
         self.closed = False
         self.ready = False
         self.serial = 0
-        self.child, self.channel = spawn(files, self.owner, self.row.interpreter)
+        self.child, self.channel = spawn(files, self.owner, self.row)
         with suppress(EngineError):  # one that ends at once is told of when it is asked for something
             self._send(Load(self.row.home, files, allowance, threads))
 
@@ -328,14 +330,15 @@ class Engine:
         return EngineError(f"{self.files.program}: {self.name} {what}{after}", last_value=self.last_value)
 
 
-def spawn(files: ModelFiles, owner: str, interpreter: str | None = None) -> tuple[Child, Channel]:
-    """Start a worker, with another Python where one is named. Raises EngineError where there is none."""
+def spawn(files: ModelFiles, owner: str, row: EngineRow) -> tuple[Child, Channel]:
+    """Start a worker, with the Python that the engine's row names. Raises EngineError where there is none."""
     ours, theirs = socket.socketpair()
     variables = environment(
         **ALLOCATOR,
         OMP_WAIT_POLICY="PASSIVE",  # two engines share the cores: none may spin while it waits
     )
-    python = interpreter or sys.executable
+    variables.update({name: value for name, value in row.environment.items() if name not in os.environ})
+    python = row.interpreter or sys.executable
     words = [python, "-m", "segdiff.engines.worker", str(os.getpid()), str(theirs.fileno()), owner]
     with theirs:
         try:

@@ -7,8 +7,8 @@ an engine cannot do is said in the report and not guessed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 
 from segdiff.core.errors import ModelError
@@ -31,7 +31,8 @@ class EngineRow:
     ops alone, with edits (a candidate must); ``ways``: how it runs a model as deployed, its default first;
     ``optimiser``: the kind of finding that its optimiser gives. ``threads``: by default, None for every core.
     ``hidden(graph)``: values that it cannot show. ``computes_in``: the types it computes in as stored, the
-    others it widens to float32. ``interpreter``: the Python that runs it, None for this one.
+    others it widens to float32. ``interpreter``: the Python that runs it, None for this one; ``environment``:
+    variables that its framework reads, where the user has not set them.
     """
 
     name: str
@@ -44,6 +45,7 @@ class EngineRow:
     hidden: Callable[[Graph], frozenset[str]] = nothing_hidden
     computes_in: tuple[str, ...] = ("float32", "float64")
     interpreter: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 ENGINES: tuple[EngineRow, ...] = (
@@ -54,6 +56,8 @@ ENGINES: tuple[EngineRow, ...] = (
         cuts=True,
         ways=(Deployed(),),
         optimiser="runtime.optimisation",
+        # Since 1.32 it reports every session to its makers, and leaves a file among the temporary ones.
+        environment={"ORT_DISABLE_TELEMETRY": "1"},
     ),
     EngineRow(
         name="paddle",

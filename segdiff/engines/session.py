@@ -40,7 +40,7 @@ class Candidate:
     ) -> dict[str, Tensor]:
         """Run some nodes, or all of them. Raises EngineError; the next call works again if that is possible.
 
-        A change that is tried may bring the framework down: that is an answer, and the restart does not count.
+        A change that is tried may bring the framework down: that is an answer, and such a restart is free.
         """
         try:
             return self.engine.run(feeds, wanted, ops, edits)

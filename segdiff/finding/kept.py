@@ -12,8 +12,8 @@ MOST_BYTES = 512 << 20
 
 
 def keep(files: tuple[ModelFiles, ModelFiles], run: Run) -> KeptTensors:
-    """Copy what is to be kept. Where the reference has to run again and fails, the rest is kept, and why it is
-    no more."""
+    """Copy what is to be kept. Where the reference has to run again and fails, the rest is kept all the same,
+    with the reason."""
     ends = dict(run.outputs)
     finals, problem = {}, None
     try:

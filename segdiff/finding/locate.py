@@ -81,8 +81,8 @@ def locate(
     threads                threads of each engine; by default one for Paddle, every core for onnxruntime
 
     Raises ModelError (a file cannot be read), InputError (the image cannot be used) or EngineError (a model
-    does not even start to run). A failure in mid-run loses nothing that was measured until then: where it leaves
-    the question open the verdict is ``inconclusive``, and in any case the report says what is not known, and why.
+    does not even start to run). A failure in mid-run loses nothing that was measured until then: the report
+    says what is not known and why, and where that leaves the question open the verdict is ``inconclusive``.
     """
     clock = Clock()
     files = find(reference), candidate_files(candidate)
@@ -111,6 +111,7 @@ def locate(
         clock.lap("walk")
         reasons: list[str] = []
         run, random = proven(run, reasons)
+        reasons += unmeasured(run)
         clock.lap("settle")
         causes = explained(run, told)
         clock.lap("explain")
@@ -193,6 +194,15 @@ def proven(run: Run, reasons: list[str]) -> tuple[Run, tuple[str, ...]]:
     except EngineError as error:
         reasons.append(f"Whether the reference repeats itself is not known: {error}")
         return run, ()
+
+
+def unmeasured(run: Run) -> list[str]:
+    """Why something beside the origins was not measured; without origins the verdict itself says so."""
+    problems = list(dict.fromkeys(step.problem for step in run.walk.steps if step.problem))
+    if not run.origins or run.walk.problem or not problems:
+        return []
+    rest = f" (and {len(problems) - 1} reasons more)" if len(problems) > 1 else ""
+    return [f"Not everything could be measured: {problems[0]}{rest}"]
 
 
 def explained(run: Run, progress: Progress) -> dict[Segment, Cause]:

@@ -19,20 +19,23 @@ from segdiff.core.kept import KeptTensors
 from segdiff.core.metrics import compare_arrays
 from segdiff.core.outputs import refuse_input, refuse_other_suffix, refuse_unwritable_file
 from segdiff.engines import Blocks, Engine
+from segdiff.engines.registry import engine_for, threads_of
 from segdiff.finding.weigh import WORSE, damage_of
 from segdiff.readers import find
 from segdiff.readers.companions import companions
 from segdiff.walk.walker import mask_changed
 
-TIMEOUT = 300.0
-"""Seconds that the repaired model may be silent."""
-
 NOTHING = 1e-6
 """A relative error that is none: two right files differ by that much."""
 
 
-def repair(report: Report, path: str | Path) -> Repaired:
+def repair(
+    report: Report, path: str | Path, *, timeout: float = 300.0, threads: int | None = None
+) -> Repaired:
     """Write the candidate with every proven cause mended to ``path``, and run it from the report's image.
+
+    timeout   seconds that the repaired model's engine may be silent before it is stopped
+    threads   of that engine; by default every core
 
     An older file at ``path`` is replaced, but never one that the report's run has read. Raises InputError
     where ``path`` is one of those, does not end in ``.onnx`` or cannot be written, RepairError where no cause
@@ -49,7 +52,7 @@ def repair(report: Report, path: str | Path) -> Repaired:
     source = evidence.files[1].program
     _check_target(report, evidence, target)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".segdiff-") as folder:
-        workbench = _Workbench(report, evidence, Path(folder))
+        workbench = _Workbench(report, evidence, Path(folder), timeout, threads)
         kept = _nearer(workbench, proven)
         if not kept:
             raise RepairError(
@@ -77,6 +80,8 @@ class _Workbench:
     report: Report
     evidence: KeptTensors
     folder: Path
+    timeout: float
+    threads: int | None
 
     def write(self, causes: Sequence[Cause]) -> tuple[Path, tuple[str, ...]]:
         """A draft with these changes, and remarks on it. Raises RepairError."""
@@ -86,11 +91,23 @@ class _Workbench:
 
     def outputs(self, draft: Path) -> tuple[RepairedOutput, ...]:
         """A draft's outputs from the image, beside those of before. Raises EngineError."""
-        return _outputs(self.report, self.evidence, draft)
+        return _outputs(self.report, self.evidence.outputs, self.run(draft))
+
+    def run(self, model: Path) -> dict[str, Array]:
+        """The outputs of a model from the image. Raises EngineError."""
+        files, blocks = find(model), Blocks()
+        threads = threads_of(engine_for(files.format), self.threads)
+        try:
+            with Engine(files, blocks, timeout=self.timeout, threads=threads) as engine:
+                tensors = {name: blocks.tensor(array) for name, array in self.evidence.feeds.items()}
+                stream = engine.stream(tensors, self.evidence.outputs)
+                return {name: tensor.array.copy() for name, tensor in stream}
+        finally:
+            blocks.close()
 
     def error(self, model: Path) -> float:
         """How far the outputs of a model are from the reference's (finding/weigh.Damage)."""
-        got = _run(model, self.evidence.feeds, self.evidence.outputs)
+        got = self.run(model)
         return damage_of((truth, got[name]) for name, truth in self.evidence.outputs.items()).error
 
     def before(self) -> float:
@@ -101,10 +118,17 @@ class _Workbench:
             return math.inf
 
     def tried(self, causes: Sequence[Cause]) -> float:
-        """The error with these changes; infinite where the file does not pass, or does not run."""
+        """The error with these changes; infinite where the file does not pass, or does not run.
+
+        Raises EngineError where the engine died: that says nothing of the changes.
+        """
         try:
             return self.error(self.write(causes)[0])
-        except (EngineError, RepairError):
+        except EngineError as error:
+            if error.died:
+                raise
+            return math.inf
+        except RepairError:
             return math.inf
 
 
@@ -148,6 +172,8 @@ def _evidence(report: Report) -> KeptTensors:
         )
     if report.evidence is None:
         raise InputError("this report has lost the tensors of its run; locate again")
+    if report.evidence.problem and not report.evidence.outputs:
+        raise InputError(f"the run has lost the reference's outputs: {report.evidence.problem}; locate again")
     return report.evidence
 
 
@@ -238,22 +264,13 @@ def _move_external_data(source: Path, draft: Path, target: Path) -> None:
         shutil.move(file, place)
 
 
-def _outputs(report: Report, evidence: KeptTensors, draft: Path) -> tuple[RepairedOutput, ...]:
+def _outputs(
+    report: Report, truth: Mapping[str, Array], got: Mapping[str, Array]
+) -> tuple[RepairedOutput, ...]:
     """The repaired model's outputs from the image, beside those of before."""
-    got = _run(draft, evidence.feeds, evidence.outputs)
     found = []
     for before in report.outputs:
         if before.candidate in got:
-            truth, array = evidence.outputs[before.candidate], got[before.candidate]
-            found.append(RepairedOutput(before, compare_arrays(truth, array), mask_changed(truth, array)))
+            ours, array = truth[before.candidate], got[before.candidate]
+            found.append(RepairedOutput(before, compare_arrays(ours, array), mask_changed(ours, array)))
     return tuple(found)
-
-
-def _run(model: Path, feeds: Mapping[str, Array], wanted: Iterable[str]) -> dict[str, Array]:
-    blocks = Blocks()
-    try:
-        with Engine(find(model), blocks, timeout=TIMEOUT, threads=os.cpu_count() or 1) as engine:
-            tensors = {name: blocks.tensor(array) for name, array in feeds.items()}
-            return {name: t.array.copy() for name, t in engine.stream(tensors, wanted)}
-    finally:
-        blocks.close()

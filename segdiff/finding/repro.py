@@ -70,7 +70,8 @@ def repro(report: Report, folder: str | Path, *, origin: int = 0) -> Path:
         )
     kept = report.evidence.segments.get(blamed.pair.candidate) if report.evidence else None
     if report.evidence is None or kept is None:
-        raise InputError(f"the tensors around {blamed.pair.candidate!r} were not kept; locate again")
+        why = f" ({report.evidence.problem})" if report.evidence and report.evidence.problem else ""
+        raise InputError(f"the tensors around {blamed.pair.candidate!r} were not kept{why}; locate again")
     target = Path(folder)
     refuse_unwritable_folder(target, WHAT)
     refuse_foreign_folder(target, WHAT)

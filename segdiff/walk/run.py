@@ -62,6 +62,8 @@ def walked(
     for step in walk.steps:
         reference.keep(ends_of(step) if step.is_origin else ())
     reference.keep(alignment.reference.outputs)
+    partner = {c: r for r, c in alignment.pairs.items()}
+    reference.held.update({partner[c]: ours for c, (ours, _) in walk.ends.items() if c in partner})
     hidden = engines.hidden(graphs[0])
     return Run(replace(probe, forms=walk.forms), reference, alignment, walk, hidden)
 

@@ -60,9 +60,9 @@ class Walk:
 
     steps: tuple[Step, ...]
     problem: str | None = None
-    reasons: tuple[str, ...] = ()
     forms: Mapping[str, Form] = field(default_factory=dict, repr=False, compare=False)
     ends: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
+    reasons: tuple[str, ...] = ()
 
     @property
     def diverges(self) -> bool:

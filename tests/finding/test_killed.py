@@ -1,0 +1,110 @@
+"""A worker that dies, hangs or gets no memory in a phase: what was measured is reported, with the reason."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from onnx import ModelProto
+
+import segdiff
+from segdiff.core.errors import EngineError
+from tests.killing import nothing_left, struck
+from tests.models import Net, image, save
+
+TIMEOUT = 8.0
+"""Seconds an engine may be silent: a busy machine takes some to start one."""
+
+SLACK = 30.0
+"""Seconds for all the rest."""
+
+
+SHAPE = (1, 3, 48, 64)
+"""Its tensors travel through shared memory."""
+
+
+def network(alpha: float, axis: int) -> ModelProto:
+    """Two places for a fault, and a pair of operators at the end that are one segment."""
+    net = Net(SHAPE, seed=1)
+    hidden = net.node("LeakyRelu", net.conv("x", (3, 6)), alpha=alpha)
+    deep = net.node("Relu", net.conv(hidden, (6, 6)))
+    return net.model(net.node("Softmax", net.conv(deep, (6, 4)), axis=axis))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("killed")
+    return save(network(0.1, 1), folder / "ours.onnx"), save(network(0.2, 3), folder / "theirs.onnx")
+
+
+def words_of(report: segdiff.Report) -> str:
+    """Everything that a report says in words."""
+    causes = [origin.cause.text for origin in report.origins if origin.cause]
+    return " ".join((report.sentence, *report.remarks, *causes, *(pair.reason for pair in report.pairs)))
+
+
+def located(
+    files: tuple[Path, Path], phase: str, side: str, how: str, folder: Path, timeout: float = TIMEOUT
+) -> segdiff.Report:
+    began = time.monotonic()
+    try:
+        with nothing_left(folder), struck(phase, side, how) as progress:
+            # With little memory the reference is never far ahead of the walk.
+            memory = 1 << 10 if phase == "walk" else None
+            return segdiff.locate(*files, image(SHAPE), timeout=timeout, progress=progress, memory=memory)
+    finally:
+        assert time.monotonic() - began < timeout + SLACK
+
+
+@pytest.mark.parametrize("side", ["reference", "candidate"])
+def test_killed_while_it_starts(side: str, files: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"onnxruntime was killed by SIGKILL \(out of memory\?\)"):
+        located(files, "start", side, "kill", tmp_path)
+
+
+def test_stopped_while_it_starts(files: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match="gave no answer for 2 s"):
+        located(files, "start", "candidate", "stop", tmp_path, 2.0)
+
+
+AFTER_THE_WALK = ["settle", "explain", "weigh", "keep", "deployed"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "side", "how", "said"),
+    [
+        ("walk", "reference", "kill", "SIGKILL"),
+        ("walk", "candidate", "kill", "SIGKILL"),
+        ("walk", "reference", "stop", "no answer for 8 s"),
+        ("settle", "reference", "kill", "SIGKILL"),
+        ("explain", "reference", "kill", "SIGKILL"),
+        ("explain", "candidate", "kill", ""),  # another one is started, and nothing is lost
+        ("weigh", "candidate", "kill", "SIGKILL"),
+        ("keep", "reference", "kill", "SIGKILL"),
+        ("deployed", "candidate", "kill", "SIGKILL"),
+        ("deployed", "reference", "stop", "no answer for 8 s"),
+    ],
+)
+def test_what_was_measured_is_reported_with_the_reason(
+    phase: str, side: str, how: str, said: str, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    report = located(files, phase, side, how, tmp_path)
+    check(report, phase)
+    assert said in words_of(report)
+
+
+def check(report: segdiff.Report, phase: str) -> None:
+    """All that was measured before the phase is there."""
+    assert report.verdict in ("diverges", "inconclusive")
+    assert any(pair.isolated is not None for pair in report.pairs)
+    if phase == "walk":
+        return
+    assert len(report.origins) == 2 and all(pair.isolated and pair.cumulative for pair in report.pairs)
+    if phase in ("weigh", "keep", "deployed"):
+        assert [o.cause.kind for o in report.origins if o.cause] == ["leaky_relu.slope", "softmax.axis"]
+    if phase in ("keep", "deployed"):
+        assert all(origin.effect for origin in report.origins) and report.together is not None
+    if phase == "deployed":
+        assert report.verdict == "diverges"
+        assert report.evidence is not None and len(report.evidence.segments) == 2

@@ -1,0 +1,121 @@
+"""Workers that are killed, stopped or starved of memory in a phase of a run that the test chooses."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+LOCATE = "segdiff.finding.locate"
+
+PHASES: dict[str, tuple[str, str]] = {
+    "start": (LOCATE, "read"),
+    "align": (LOCATE, "align"),
+    "settle": (LOCATE, "verify"),
+    "explain": (LOCATE, "explain"),
+    "weigh": (LOCATE, "weigh"),
+    "keep": (LOCATE, "keep"),
+    "deployed": (LOCATE, "as_deployed"),
+}
+"""The function that is called as a phase begins; the walk is told by its progress."""
+
+MARGIN = 4 << 20
+"""Bytes that a starved worker may still take."""
+
+
+def workers() -> list[psutil.Process]:
+    """The workers of this process, oldest first."""
+    found = []
+    for child in psutil.Process().children():
+        try:
+            if "segdiff.engines.worker" in child.cmdline():
+                found.append(child)
+        except psutil.Error:
+            continue
+    return sorted(found, key=lambda child: child.pid)
+
+
+def kill(worker: psutil.Process) -> None:
+    """As the system does when memory is short."""
+    worker.send_signal(signal.SIGKILL)
+
+
+def stop(worker: psutil.Process) -> None:
+    """It hangs from here on."""
+    worker.send_signal(signal.SIGSTOP)
+
+
+def starve(worker: psutil.Process) -> None:
+    """It gets no memory any more."""
+    limit = worker.memory_info().vms + MARGIN
+    worker.rlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+Strike = Callable[[psutil.Process], None]
+STRIKES: dict[str, Strike] = {"kill": kill, "stop": stop, "starve": starve}
+SIDES = {"reference": 0, "candidate": 1}
+
+
+@contextmanager
+def struck(phase: str, side: str, how: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Strike the worker of one side as a phase begins; the progress to give to the run."""
+    before = {worker.pid for worker in workers()}
+    done: list[str] = []
+
+    def strike() -> None:
+        if not done:
+            done.append(phase)
+            ours = [worker for worker in workers() if worker.pid not in before]
+            STRIKES[how](ours[SIDES[side]])
+
+    def progress(told: str, count: int, total: int) -> None:
+        if told == phase and 2 * count >= total:
+            strike()
+
+    if phase not in PHASES:
+        yield progress
+        assert done, f"{phase} was never reached"
+        return
+    module, name = PHASES[phase]
+    home: Any = import_module(module)
+    real = getattr(home, name)
+
+    def first(*arguments: Any, **more: Any) -> Any:
+        strike()
+        return real(*arguments, **more)
+
+    setattr(home, name, first)
+    try:
+        yield lambda told, count, total: None
+    finally:
+        setattr(home, name, real)
+    assert done, f"{phase} was never reached"
+
+
+@contextmanager
+def nothing_left(folder: Path) -> Iterator[None]:
+    """Nothing runs, and nothing lies in the folder for temporary files or in shared memory, afterwards."""
+    old, environment = tempfile.tempdir, os.environ.get("TMPDIR")
+    tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
+    shared = set(Path("/dev/shm").iterdir())
+    running = {worker.pid for worker in workers()}
+    try:
+        yield
+    finally:
+        tempfile.tempdir = old
+        os.environ.pop("TMPDIR")
+        if environment is not None:
+            os.environ["TMPDIR"] = environment
+    left = [worker for worker in workers() if worker.pid not in running]
+    assert not left, "a worker still runs"
+    files = [str(file) for file in folder.rglob("*")]
+    assert not files, f"files are left: {files}"
+    assert not [each for each in set(Path("/dev/shm").iterdir()) - shared if "segdiff" in each.name]
