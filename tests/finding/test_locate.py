@@ -434,7 +434,7 @@ TOP = {
     "schema", "verdict", "coverage", "reference", "candidate", "thresholds", "outputs", "first", "origins",
     "first_crossing", "pairs", "unmatched", "input", "timing_s", "peak_memory_mb",
 }  # fmt: skip
-ADDED = {"sentence", "remarks", "together"}
+ADDED = {"sentence", "remarks", "together", "precision"}
 
 
 def test_the_json_keeps_its_contract(twice: Report) -> None:
