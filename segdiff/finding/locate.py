@@ -185,7 +185,8 @@ def observable(alignment: Alignment, hidden: frozenset[str]) -> Alignment:
 
 def proven(run: Run, reasons: list[str]) -> tuple[Run, tuple[str, ...]]:
     """Every origin put to the proof; also the values in which the reference contradicts itself."""
-    if run.walk.problem or not run.walk.diverges:
+    doubtful = any(step.is_origin or step.failed for step in run.walk.steps)
+    if run.walk.problem or not doubtful:
         return run, ()
     run = verify(run)
     reasons += run.walk.reasons

@@ -48,6 +48,11 @@ class Step:
         """Whether the segment errs on equal inputs."""
         return any(pair.judgement is not None and pair.judgement.fault for pair in self.pairs)
 
+    @property
+    def failed(self) -> bool:
+        """Whether the segment could not be run on the reference's tensors."""
+        return self.problem is not None and all(pair.judgement is None for pair in self.pairs)
+
 
 @dataclass(frozen=True)
 class Walk:

@@ -244,3 +244,43 @@ def test_a_split_that_exchanged_its_halves_for_readers_of_two_sizes(locate: Loca
     node.output[:] = list(reversed(node.output))
     report = locate(halves(), theirs, swapped("left", "right"))
     assert found_at(report, "right")
+
+
+def heads(moved: bool) -> ModelProto:
+    """Two slices of one tensor, multiplied with one another; ``moved`` has the transposes behind the slices
+    and the factor behind the product, as an optimiser pushes them."""
+    net = Net()
+    flat = net.node("Reshape", net.conv("x", (3, 48)), net.constant([1, 48, -1], np.int64))
+    tokens = net.node("Transpose", flat, perm=[0, 2, 1])
+    parts = net.node("Reshape", tokens, net.constant([1, -1, 2, 4, 6], np.int64))
+
+    def part(x: str, axis: int, place: int) -> str:
+        bounds = [net.constant([value], np.int64) for value in (place, place + 1, axis)]
+        return net.node("Slice", x, *bounds)
+
+    if moved:
+        query, key = (net.node("Squeeze", part(parts, 2, n), net.constant([2], np.int64)) for n in (0, 1))
+        query = net.node("Transpose", query, perm=[0, 2, 1, 3])
+        key = net.node("Transpose", key, perm=[0, 2, 3, 1])
+        product = net.node("Mul", net.node("MatMul", query, key), net.constant(0.25))
+    else:
+        turned = net.node("Transpose", parts, perm=[2, 0, 3, 1, 4])
+        query, key = (net.node("Squeeze", part(turned, 0, n), net.constant([0], np.int64)) for n in (0, 1))
+        query = net.node("Mul", query, net.constant(0.25))
+        product = net.node("MatMul", query, net.node("Transpose", key, perm=[0, 1, 3, 2]))
+    return net.model(net.node("Softmax", product, axis=-1))
+
+
+def test_transposes_that_moved_past_slices_are_no_fault(tmp_path: Path) -> None:
+    """What reads a wrongly paired slice refuses its shape: it belongs to the region all the same."""
+    files = [models.save(heads(moved), tmp_path / f"{moved}.onnx") for moved in (False, True)]
+    for pair in (files, files[::-1]):
+        report = segdiff.locate(*pair, models.image(), timeout=60, deployed=False)
+        assert report.verdict == "agrees", report.sentence
+
+
+def test_a_fault_among_moved_transposes_is_found(tmp_path: Path) -> None:
+    theirs = with_attribute(heads(True), "Softmax", axis=1)
+    files = [models.save(model, tmp_path / f"{n}.onnx") for n, model in enumerate((heads(False), theirs))]
+    report = segdiff.locate(*files, models.image(), timeout=60, deployed=False)
+    assert [origin.candidate_nodes[-1].type for origin in report.origins] == ["Softmax"]

@@ -50,8 +50,13 @@ def key_of(region: Region) -> tuple[tuple[str, str], ...]:
 
 def regions_of(run: Run) -> list[Region]:
     """Group the origins that feed one another, whose tensors could have been mistaken for one another, or
-    that read outputs of one op: it may have exchanged them."""
-    origins, alignment = run.origins, run.alignment
+    that read outputs of one op: it may have exchanged them.
+
+    A segment that does not run on the reference's tensors belongs to them: where a value is wrongly paired,
+    what reads it may refuse the other one's shape.
+    """
+    origins = [step for step in run.walk.steps if step.is_origin or step.failed]
+    alignment = run.alignment
     maker = {pair: number for number, step in enumerate(origins) for pair in step.segment.outputs}
     touching = nx.Graph()
     touching.add_nodes_from(range(len(origins)))
@@ -59,7 +64,7 @@ def regions_of(run: Run) -> list[Region]:
         touching.add_edges_from((maker[pair], number) for pair in step.segment.inputs if pair in maker)
     by_size: dict[int, int] = {}
     for number, step in enumerate(origins):  # of two values swapped, either holds what the other should
-        for pair in step.pairs:
+        for pair in step.pairs if step.is_origin else ():
             first = by_size.setdefault(int(np.prod(pair.shape)), number)
             touching.add_edge(first, number)
     by_source: dict[int, int] = {}
