@@ -1,4 +1,4 @@
-"""Do damaged files ever bring segdiff down? ``python -m tests.sweeps.damage [--files N] [--commands N] [KIND]``
+"""Do damaged files ever bring segdiff down? ``python -m tests.sweeps.damage [--files N] [--commands N]``
 
 Files of every format that the readers take are wounded and read, in child processes: a reader that raises
 anything but a SegdiffError of one line, that dies or takes longer than ``SECONDS`` is a finding. The same
