@@ -42,7 +42,7 @@ _GATHERING = frozenset({"stack", "builtin.combine"})
 def _spelt(op: Op) -> Array | None:
     """The tensor that an op without inputs writes down."""
     attributes = op.attributes
-    if op.inputs:
+    if op.inputs and op.type not in ("assign_value", "assign_value_"):  # PIR's writes over another tensor
         return None
     for key in ("value", "str_value", "values", "fp32_values", "int32_values", "int64_values", "bool_values"):
         found: Any = attributes.get(key)
