@@ -67,7 +67,7 @@ class Bench:
         feeds = engines.feeds(graphs, alignment, prepared)
         run = walked(engines, alignment, feeds, thresholds, default_memory() // 2, lambda done: None)
         reasons: list[str] = []
-        run, random = proven(run)
+        run, random = proven(run, reasons)
         causes = explained(run, lambda phase, done, total: None)
         weights = weighed(run, causes, reasons)
         self.candidate = engines.candidate.engine  # another one where it had to be started again
