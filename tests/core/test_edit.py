@@ -90,3 +90,26 @@ def test_edits_of_one_node_are_merged() -> None:
 def test_an_edit_of_a_tensor_that_nothing_writes() -> None:
     with pytest.raises(ModelError, match="no node writes 'nowhere'"):
         apply(small(), (Edit("nowhere", op_type="Relu"),))
+
+
+def test_nodes_in_front_of_one() -> None:
+    model = small()
+    half = Node("Mul", ("leaky", np.array(0.5, np.float32)), ("leaky.half",))
+    apply(model, (Edit("soft", inputs={0: "leaky.half"}, before=(half,)),))
+    assert [node.op_type for node in model.graph.node] == ["Conv", "LeakyRelu", "Mul", "Softmax"]
+    got = tensors_of(model, {"x": image()})
+    assert np.allclose(got["leaky.half"], got["leaky"] / 2)
+
+
+def test_a_node_that_nothing_reads_any_more_goes() -> None:
+    model = small()
+    conv = find_node(model, "Conv").output[0]
+    apply(model, (Edit("soft", inputs={0: conv}),))
+    assert [node.op_type for node in model.graph.node] == ["Conv", "Softmax"]
+
+
+def test_a_number_stays_a_tensor_of_no_axes() -> None:
+    model = small()
+    apply(model, (Edit("soft", "Add", {"axis": None}, {1: np.array(2.0, np.float32)}),))
+    made = next(t for t in model.graph.initializer if t.name == find_node(model, "Add").input[1])
+    assert list(made.dims) == []

@@ -56,6 +56,13 @@ class Bench:
         if self.candidate is not None:
             self.candidate.close()
 
+    def take(self, pair: Pair) -> None:
+        """Another reference, handed to the living worker."""
+        self.pair, self.files = pair, find(pair.reference)
+        self.graph = read(self.files)
+        if self.reference.process.poll() is None:
+            self._reload(self.reference, self.files)
+
     def diagnose(self, file: Path) -> Report:
         """What ``locate`` says of this candidate. Raises what it raises."""
         thresholds = Thresholds()

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from segdiff.align.kinds import kind_of
-from segdiff.core.edit import Edit
+from segdiff.core.edit import Edit, Operand
 from segdiff.core.graph import Array, Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading import resample
@@ -187,6 +187,8 @@ def their_scales(
         return by_size
     if len(scales) == len(source):
         return scales
+    if partner.attributes.get("axes"):
+        return _spread(scales, partner, len(source))
     spatial = len(source) - 2
     return [1.0, 1.0, *(scales if len(scales) == spatial else scales[:1] * spatial)]
 
@@ -197,7 +199,7 @@ def _scales(
     """A scale that is no fraction of the two sizes shifts the coordinates; then sizes instead of scales."""
     by_size = [o / i for i, o in zip(source, size, strict=True)]
     said = case.operand_constant(op, 2)
-    mine = by_size if said is None or not said.size else [float(scale) for scale in said]
+    mine = by_size if said is None or not said.size else _spread([float(s) for s in said], op, len(size))
     wanted = their_scales(case, partner, source, size)
     if wanted is not None and not np.allclose(wanted, mine, rtol=SAME):
         yield _scaled(case, op, mine, wanted, size, expected=True)
@@ -206,7 +208,26 @@ def _scales(
             yield _scaled(case, op, mine, scales, size, expected=False)
     constant = case.operand_constant(op, 3)
     if constant is not None and constant.size == len(size) and list(constant) != list(size):
-        yield _scaled(case, op, [float(s) for s in constant], by_size, size, expected=partner is not None)
+        yield _resized(op, [int(side) for side in constant], size, expected=partner is not None)
+
+
+def _spread(scales: list[float], op: Op, rank: int) -> list[float]:
+    """The scales of all axes, of a node that may name only some (opset 18)."""
+    axes = op.attributes.get("axes")
+    if not axes or len(axes) != len(scales):
+        return scales if len(scales) == rank else [1.0] * rank
+    whole = [1.0] * rank
+    for axis, scale in zip(axes, scales, strict=True):
+        whole[axis % rank] = scale
+    return whole
+
+
+def _resized(op: Op, mine: list[int], size: tuple[int, ...], *, expected: bool) -> Hypothesis:
+    """Another size, where the node has sizes and no scales."""
+    ours, theirs = ("x".join(str(side) for side in sides[2:] or sides) for sides in (mine, size))
+    end = f"where the reference makes {theirs}" if expected else f"but agrees when it makes {theirs}"
+    edit = Edit(op.outputs[0], inputs={3: np.asarray(size, np.int64)})
+    return Hypothesis("resize.scale", f"Resize makes an image of {ours} {end}", (edit,), expected)
 
 
 def _scaled(
@@ -214,10 +235,11 @@ def _scaled(
 ) -> Hypothesis:
     by_size = np.allclose(np.floor(np.multiply(case.shape(op.inputs[0]) or (), scales) + SAME), size)
     if by_size:
-        edit = Edit(op.outputs[0], inputs={2: np.asarray(scales, np.float32), 3: None})
+        operands: dict[int, Operand] = {2: np.asarray(scales, np.float32), 3: None}
     else:  # the scales alone would give another size
         absent = np.zeros(0, np.float32) if case.opset < 13 else None
-        edit = Edit(op.outputs[0], inputs={2: absent, 3: np.asarray(size, np.int64)})
+        operands = {2: absent, 3: np.asarray(size, np.int64)}
+    edit = Edit(op.outputs[0], attributes={"axes": None} if "axes" in op.attributes else {}, inputs=operands)
     end = "where the reference scales by" if expected else "but agrees when scaling by"
     text = f"Resize scales by {_rounded(mine)} {end} {_rounded(scales)}"
     return Hypothesis("resize.scale", text, (edit,), expected)

@@ -228,6 +228,7 @@ class _Back:
         self.case, self.values = case, values
         self.ours, self.theirs = _writers(ours), _writers(theirs)
         self.same = _Aliases(case.candidate)
+        self.known = {self.same(name) for name in values.values()}
         self.gaps: list[Gap] = []
         self.unlike: list[tuple[Piece, Piece]] = []
         self.seen: set[tuple[str, str]] = set()
@@ -238,7 +239,8 @@ class _Back:
         if known is not None and self.same(known) == self.same(c):
             return
         ours, theirs = self._behind(self.ours, r), self._behind(self.theirs, c)
-        if ours is None or theirs is None or not self._one_place(ours, theirs):
+        right = known is not None or self.same(c) in self.known  # as another value of the other side
+        if right or ours is None or theirs is None or not self._one_place(ours, theirs):
             self._gap(Gap(site, r, c))
             return
         mine, other = ours.node, theirs.node
