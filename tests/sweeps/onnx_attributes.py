@@ -127,6 +127,7 @@ def faults(program: Program) -> Iterator[Fault]:
 
 def _outputs(program: Program) -> dict[str, Array] | None:
     try:
+        defs.get_schema(program.op_type, program.opset)
         found = outputs_of(model_of(program), feeds_of(program))
     except Exception:  # onnxruntime refuses in half a dozen ways
         return None

@@ -162,9 +162,10 @@ def _images(opset: int) -> Iterator[Program]:
         yield Program("GridSample", (image(), grid), {"align_corners": 0})
     linear = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     if opset >= 11:
-        yield Program("Resize", (image(), None, floats(1, 1, 1.5, 2.0)), linear)
-        yield Program("Resize", (image(), None, None, ints(1, 4, 9, 11)), {"mode": "nearest"})
-        yield Program("Resize", (image(), None, floats(1, 1, 1.5, 2.0)), {"mode": "cubic"})
+        absent = None if opset >= 13 else floats()
+        yield Program("Resize", (image(), absent, floats(1, 1, 1.5, 2.0)), linear)
+        yield Program("Resize", (image(), absent, absent, ints(1, 4, 9, 11)), {"mode": "nearest"})
+        yield Program("Resize", (image(), absent, floats(1, 1, 1.5, 2.0)), {"mode": "cubic"})
     if opset >= 18:
         yield Program("Resize", (image(), None, floats(0.5, 0.5)), linear | {"axes": [2, 3], "antialias": 1})
         folded = (image(1, 8, 4), ints(3, 3), ints(2, 2))
