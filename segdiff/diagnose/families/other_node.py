@@ -134,8 +134,7 @@ def _named(
     """The kind of a filled gap and its sentence."""
     place = _place(case, gaps[0])
     if not ours and not theirs:
-        reader = case.candidate.producer[gaps[0].site.output]
-        return f"{snake(reader.type)}.operands", f"{reader.type} reads other tensors than the reference's"
+        return _rewired(case, gaps)
     if not ours:
         kind = snake(theirs[0].type) if _one_type(theirs) else "operator"
         return f"{kind}.surplus", f"the candidate has {_listed(theirs)} {place} where the reference has none"
@@ -146,6 +145,20 @@ def _named(
     same = _one_type((*ours, *theirs))
     kind = f"{snake(ours[0].type)}.merged" if same and len(ours) != len(theirs) else "operator.replaced"
     return kind, f"the candidate has {_listed(theirs)} {place} in place of the reference's {_listed(ours)}"
+
+
+def _rewired(case: Case, gaps: tuple[Gap, ...]) -> tuple[str, str]:
+    """Words for tensors that both sides have and that are read in other places."""
+    makers = {op.index: op for gap in gaps if (op := case.reference.producer.get(gap.ours)) is not None}
+    ends = [case.candidate.producer.get(gap.site.output) for gap in gaps]
+    readers = {op.index: op for op in ends if op is not None}
+    if len(gaps) > 1 and len(makers) == 1:
+        (maker,) = makers.values()
+        return f"{snake(maker.type)}.order", f"the outputs of {maker.type} are read in another order"
+    first = next(iter(readers.values()))
+    word = "order" if len(gaps) > 1 and len(readers) == 1 else "operands"
+    read = "its tensors in another order" if word == "order" else "other tensors"
+    return f"{snake(first.type)}.{word}", f"{first.type} reads {read} than the reference's"
 
 
 def _place(case: Case, gap: Gap) -> str:
