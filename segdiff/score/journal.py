@@ -79,7 +79,7 @@ class Journal:
 def _readable(line: bytes, *, is_first: bool, header: Mapping[str, Any], path: Path) -> bool:
     try:
         data: Any = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         data = None
     if is_first:
         if data is None and not line.startswith(b'{"segdiff"'):
@@ -93,7 +93,7 @@ def _readable(line: bytes, *, is_first: bool, header: Mapping[str, Any], path: P
     try:
         int(data["entry"])
         ImageResult.from_dict(data)
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         return False
     return True
 

@@ -21,6 +21,8 @@ import sys
 import tempfile
 import time
 import traceback
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +40,7 @@ from segdiff.core.errors import SegdiffError
 from segdiff.inputs import InputSpec, prepare, read_deploy_yaml, read_image
 from segdiff.readers.onnx import load_light
 from segdiff.score.dataset import read_dataset
+from segdiff.score.files import read_raw
 from segdiff.score.folder import open_masks
 from segdiff.score.journal import Journal
 from tests.models import IMAGE, if_network, image, segmenter
@@ -233,6 +236,27 @@ def program(name: str) -> Callable[[Path], object]:
     return read
 
 
+def repacked(folder: Path) -> object:
+    """An archive around the wounded array, whose checksums are right."""
+    with zipfile.ZipFile(folder / "x.npz", "w") as archive:
+        archive.write(folder / "x.npy", "x.npy")
+    return prepare(folder / "x.npz", SPEC)
+
+
+def rechecked(folder: Path) -> object:
+    """A picture of wounded chunks, whose checksums are right."""
+    file = folder / "a.png"
+    data = file.read_bytes()
+    found, place = [data[:8]], 8
+    while place + 8 <= len(data):
+        length = int.from_bytes(data[place : place + 4], "big")
+        body = data[place + 4 : place + 8 + length]
+        found += [data[place : place + 4], body, zlib.crc32(body).to_bytes(4, "big")]
+        place += 12 + length
+    file.write_bytes(b"".join(found))
+    return [read_image(file, 1), read_image(file, 3), read_raw(file)]
+
+
 def mask_folders(folder: Path) -> object:
     """All masks of all folders."""
     found = [open_masks(folder / side) for side in ("labels", "ours")]
@@ -323,6 +347,8 @@ KINDS: Mapping[str, Kind] = {
         "x.npz",
         lambda folder: prepare(folder / "x.npz", SPEC),
     ),
+    "npy-in-npz": Kind(lambda folder: np.save(folder / "x.npy", image(IMAGE)), "x.npy", repacked),
+    "picture-in-chunks": Kind(picture("a.png"), "a.png", rechecked),
     **{
         f"picture-{name}": Kind(
             picture(name),
