@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 from segdiff.align.match import match
 from segdiff.align.outputs import Places, names_agree
 from segdiff.align.parameters import match_parameters
-from segdiff.align.segments import Segment, cut
+from segdiff.align.segments import Segment, cut, swallows
 from segdiff.align.view import View, view_of
 from segdiff.core.graph import Graph
 
@@ -32,7 +33,7 @@ class Alignment:
     @cached_property
     def outputs(self) -> Places:
         """The places of outputs that are partners: by the pairs, which may have been mended since, then
-        as the matcher had them, then in order."""
+        as the matcher had them, or in order."""
         ours, theirs = self.reference.outputs, self.candidate.outputs
         found = {i: j for i, j in self.seeds if self.pairs.get(ours[i]) == theirs[j]}
         for fits in (self._paired, self._seeded):
@@ -46,7 +47,7 @@ class Alignment:
         return self.pairs.get(self.reference.outputs[i]) == self.candidate.outputs[j]
 
     def _seeded(self, i: int, j: int) -> bool:
-        return (i, j) in self.seeds
+        return (i, j) in self.seeds or not self.seeds
 
     @property
     def output_values(self) -> tuple[tuple[str, str], ...]:
@@ -69,22 +70,18 @@ def align(reference: Graph, candidate: Graph) -> Alignment:
     return Alignment(ours, theirs, matcher.forward, evidence, segments, matcher.outputs)
 
 
-SMALL_MODEL = 6
-"""Compute ops up to which one segment may hold a whole model."""
-
-
-def _swallows(segment: Segment, sizes: tuple[int, int]) -> bool:
-    ours, theirs = len(segment.reference_ops), len(segment.ops)
-    return 2 * ours > max(sizes[0], 2 * SMALL_MODEL) or 2 * theirs > max(sizes[1], 2 * SMALL_MODEL)
-
-
-def coverage(alignment: Alignment) -> tuple[float, float]:
-    """Share of each side's compute ops that lie in a segment with the same ends on both sides.
+def coverage(alignment: Alignment, segments: Iterable[Segment] | None = None) -> tuple[float, float]:
+    """Share of each side's compute ops that lie in a segment with the same ends on both sides; of
+    ``segments`` alone, where they are given.
 
     A segment that holds most of a model is no match: it only says that both have an input and an output.
     """
     sizes = len(alignment.reference.ops), len(alignment.candidate.ops)
-    whole = [segment for segment in alignment.segments if segment.same_ends and not _swallows(segment, sizes)]
+    whole = [
+        segment
+        for segment in (alignment.segments if segments is None else segments)
+        if segment.same_ends and not swallows((len(segment.reference_ops), len(segment.ops)), sizes)
+    ]
     ours = {index for segment in whole for index in segment.reference_ops}
     theirs = {index for segment in whole for index in segment.ops}
     return (

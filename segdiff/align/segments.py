@@ -134,3 +134,17 @@ def _reference_side(
             else:
                 queue.append(name)
     return tuple(sorted(ops)), starts
+
+
+SMALL_MODEL = 6
+"""Compute ops up to which one segment may hold a whole model."""
+
+
+ONE_OP = 2
+"""Ops up to which one side of a segment may be a single operator that the other writes in dozens."""
+
+
+def swallows(held: tuple[int, int], sizes: tuple[int, int]) -> bool:
+    """Whether so many ops are most of a model, and not just one operator written out."""
+    most = any(2 * ops > max(size, 2 * SMALL_MODEL) for ops, size in zip(held, sizes, strict=True))
+    return most and min(held) > ONE_OP

@@ -20,6 +20,12 @@ from segdiff.core.thresholds import CROSSING
 Verdict = Literal["agrees", "diverges", "inconclusive"]
 State = Literal["clean", "origin", "inherited", "unknown"]
 
+OPTIMISERS = frozenset({"runtime.optimisation", "runtime.paddle_ir"})
+"""The kinds of cause that compare one model with itself, as written and as deployed."""
+
+SPEAKING = ("output.", "rows.", "runtime.refused")
+"""How the kinds of cause begin that are no operator's: their text is the sentence of the report."""
+
 EXIT_CODES: Mapping[str, int] = {"agrees": 0, "diverges": 1, "inconclusive": 2}
 
 
@@ -128,21 +134,40 @@ class Origin:
     effect: Effect | None = None
 
     @property
+    def speaks(self) -> bool:
+        """Whether the cause is a finding by itself, of the outputs or the file, and not of an operator."""
+        return self.cause is not None and self.cause.kind.startswith(SPEAKING)
+
+    @property
     def runtime(self) -> bool:
         """Whether the model errs only as deployed: ``reference_ops`` are then the graph as written,
         ``candidate_nodes`` the same place as the framework's optimiser has made it."""
-        return self.cause is not None and self.cause.kind.startswith("runtime.")
+        return self.cause is not None and self.cause.kind in OPTIMISERS
+
+
+@dataclass(frozen=True)
+class TensorForm:
+    """Shape and dtype (numpy's name) of a tensor."""
+
+    shape: tuple[int, ...]
+    dtype: str
 
 
 @dataclass(frozen=True)
 class OutputInfo:
     """One output of the model; ``mask_changed`` is the share of pixels whose class changes, None where the
-    output is not a map of classes."""
+    output is not a map of classes.
+
+    ``reference`` or ``candidate`` is empty where that side has no such output. ``forms`` are those of both
+    sides and ``places`` where the output stands on either, from 0; None where there is none.
+    """
 
     reference: str
     candidate: str
     cumulative: Comparison | None
     mask_changed: float | None
+    forms: tuple[TensorForm | None, TensorForm | None] = (None, None)
+    places: tuple[int | None, int | None] = (None, None)
 
 
 @dataclass(frozen=True)

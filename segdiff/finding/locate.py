@@ -25,9 +25,11 @@ from segdiff.deployed import NOT_DEPLOYED, as_deployed
 from segdiff.diagnose import explain
 from segdiff.engines.registry import engine_for
 from segdiff.engines.session import Clock, default_memory, deploy_config, input_specs, started
+from segdiff.finding.findings import Findings
 from segdiff.finding.kept import keep
+from segdiff.finding.outputs import Endings, endings, without
 from segdiff.finding.precision import precision_of
-from segdiff.finding.verdict import Findings, conclude
+from segdiff.finding.verdict import conclude
 from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh, without_harm
 from segdiff.inputs import (
     CandidateInput,
@@ -113,7 +115,8 @@ def locate(
         run, random = proven(run, reasons)
         reasons += unmeasured(run)
         clock.lap("settle")
-        causes = explained(run, told)
+        run, ends = endings(run)
+        causes = explained(run, told, ends)
         clock.lap("explain")
         weights = weighed(run, causes, reasons)
         clock.lap("weigh")
@@ -128,6 +131,7 @@ def locate(
             random=random,
             how=prepared.how + (fed.how if fed else ()),
             causes=without_harm(causes, weights),
+            endings=ends,
             weights=weights,
             as_fed=as_fed,
             optimised=optimised,
@@ -206,12 +210,16 @@ def unmeasured(run: Run) -> list[str]:
     return [f"Not everything could be measured: {problems[0]}{rest}"]
 
 
-def explained(run: Run, progress: Progress) -> dict[Segment, Cause]:
-    """The cause of every origin, as far as it can be found."""
-    total = len(run.origins)
+def explained(run: Run, progress: Progress, ends: Endings) -> dict[Segment, Cause]:
+    """The cause of every origin, as far as it can be found; the outputs have told some already."""
+    rest = without(run, ends.causes)
+    total = len(rest.origins)
     if not total:
-        return {}
-    return explain(run, lambda done: progress("explain", done, total))
+        return dict(ends.causes)
+    found = explain(rest, lambda done: progress("explain", done, total))
+    unproven = {segment for segment, cause in found.items() if not cause.proven}
+    instead = {segment: cause for segment, cause in ends.otherwise.items() if segment in unproven}
+    return {**ends.causes, **found, **instead}
 
 
 def weighed(run: Run, causes: Mapping[Segment, Cause], reasons: list[str]) -> Weights:

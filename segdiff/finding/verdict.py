@@ -6,80 +6,27 @@ reference. *diverges* needs an origin. Anything less is *inconclusive*.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-from segdiff.align import Alignment, Segment, coverage
 from segdiff.align.kinds import kind_of
 from segdiff.align.view import View
 from segdiff.core.answer import (
-    AsFed,
-    Cause,
     ModelInfo,
-    OpInfo,
     Origin,
-    OutputInfo,
     PairInfo,
     Precision,
     Reason,
     Report,
     State,
-    Verdict,
 )
-from segdiff.core.graph import Graph, Op
 from segdiff.core.metrics import Comparison
 from segdiff.core.thresholds import CROSSING, Thresholds
-from segdiff.deployed.leg import NOT_DEPLOYED, AsDeployed
-from segdiff.finding.weigh import NOT_WEIGHED, Weights
-from segdiff.walk import PairResult, Run, Step, Walk
+from segdiff.finding.decide import compared, cost_of, decide, with_input, with_optimisers
+from segdiff.finding.findings import Findings
+from segdiff.finding.outputs import op_info
+from segdiff.walk import PairResult, Step, Walk
 from segdiff.walk.judge import NOISE_FACTOR
-
-LEAST_COVERAGE = 0.5
-"""Below this share of ops in matched segments a blamed segment says too little to be a finding."""
-
 
 COARSE = 1e-3
 """From this share of a value on, its own rounding is worth a word."""
-
-
-@dataclass(frozen=True)
-class Findings:
-    """All that was measured.
-
-    ``run`` the walk as verified; ``random`` the values that the reference does not repeat; ``how`` the input
-    was made; of each origin (by its segment) the cause and what repairing it gives back; ``reasons`` why
-    something is not known; ``precision`` what half precision or quantisation costs.
-    """
-
-    run: Run
-    random: tuple[str, ...] = ()
-    how: tuple[str, ...] = ()
-    causes: Mapping[Segment, Cause] = field(default_factory=dict)
-    weights: Weights = NOT_WEIGHED
-    as_fed: AsFed | None = None
-    optimised: AsDeployed = NOT_DEPLOYED
-    reasons: tuple[str, ...] = ()
-    precision: Precision | None = None
-
-    @property
-    def alignment(self) -> Alignment:
-        """The pairs as verified."""
-        return self.run.alignment
-
-    @property
-    def walk(self) -> Walk:
-        """The steps as verified."""
-        return self.run.walk
-
-    @property
-    def thresholds(self) -> Thresholds:
-        """The user's."""
-        return self.run.probe.thresholds
-
-    @property
-    def graphs(self) -> tuple[Graph, Graph]:
-        """The reference's and the candidate's."""
-        return self.run.probe.reference, self.run.probe.graph
 
 
 def conclude(findings: Findings) -> Report:
@@ -87,13 +34,16 @@ def conclude(findings: Findings) -> Report:
     alignment, walk = findings.alignment, findings.walk
     pairs = [pair for step in walk.steps for pair in pair_infos(findings, step)]
     origins = tuple(origin_of(findings, step, pairs) for step in walk.steps if is_finding(findings, step))
+    origins += findings.endings.origins
     crossing = next((pair for pair in pairs if crosses(findings.thresholds, pair.cumulative)), None)
-    share = coverage(alignment)
-    outputs = output_infos(findings)
-    verdict, sentence, remarks = decide(findings, origins, share, pairs)
+    share = compared(findings.run)
+    verdict, sentence, more = decide(findings, origins, share, pairs)
+    remarks = (*remarks_on(findings, pairs), *findings.endings.remarks, *more)
     verdict, sentence = with_optimisers(findings.optimised, verdict, sentence)
     verdict, sentence = with_input(findings.as_fed, verdict, sentence)
     ours, theirs = alignment.reference, alignment.candidate
+    known = {*alignment.pairs, *(r for r, _ in alignment.output_values)}
+    partners = {*alignment.pairs.values(), *(c for _, c in alignment.output_values)}
     return Report(
         verdict=verdict,
         sentence=sentence,
@@ -106,7 +56,7 @@ def conclude(findings: Findings) -> Report:
             "rel_l2": findings.thresholds.rel_l2,
             "noise_factor": NOISE_FACTOR,
         },
-        outputs=outputs,
+        outputs=findings.outputs,
         origins=origins + findings.optimised.origins,
         together=findings.weights.together,
         as_fed=findings.as_fed,
@@ -114,8 +64,8 @@ def conclude(findings: Findings) -> Report:
         first_crossing=crossing,
         pairs=tuple(pairs),
         unmatched=(
-            tuple(name for name in ours.values if name not in alignment.pairs),
-            tuple(name for name in theirs.values if name not in set(alignment.pairs.values())),
+            tuple(name for name in ours.values if name not in known),
+            tuple(name for name in theirs.values if name not in partners),
         ),
         input_findings=findings.how,
         remarks=remarks + findings.optimised.remarks + findings.reasons,
@@ -223,141 +173,6 @@ def confirmed(walk: Walk, origin: Step) -> bool:
     return all(not step.is_origin and step.problem is None for step in behind)
 
 
-def op_info(op: Op) -> OpInfo:
-    """An operator for the report."""
-    return OpInfo(op.type, op.name, op.outputs, dict(op.attributes))
-
-
-def output_infos(findings: Findings) -> tuple[OutputInfo, ...]:
-    """The model's outputs, with what the user sees of the error."""
-    alignment = findings.alignment
-    measured = {pair.reference: pair for step in findings.walk.steps for pair in step.pairs}
-    infos = []
-    for name, source in zip(alignment.reference.graph.outputs, alignment.reference.outputs, strict=True):
-        pair = measured.get(source)
-        infos.append(
-            OutputInfo(
-                reference=name,
-                candidate=alignment.pairs.get(source, ""),
-                cumulative=pair.cumulative if pair else None,
-                mask_changed=pair.mask_changed if pair else None,
-            )
-        )
-    return tuple(infos)
-
-
-def decide(
-    findings: Findings, origins: tuple[Origin, ...], share: tuple[float, float], pairs: list[PairInfo]
-) -> tuple[Verdict, str, tuple[str, ...]]:
-    """Verdict, sentence and remarks."""
-    unknown = [pair for pair in pairs if pair.state == "unknown" or pair.why.kind == "unfed"]
-    unpaired = [
-        name
-        for name in findings.alignment.candidate.outputs
-        if name not in set(findings.alignment.pairs.values())
-    ]
-    remarks = list(remarks_on(findings, pairs))
-    if findings.walk.problem:
-        return "inconclusive", findings.walk.problem, tuple(remarks + found_so_far(origins))
-    if origins and min(share) < LEAST_COVERAGE:
-        words = (
-            f"The models differ, but only {min(share):.0%} of the operators could be aligned: "
-            "too few to name one. Are the two files the same model?"
-        )
-        return "inconclusive", words, tuple(remarks + found_so_far(origins))
-    if origins:
-        return "diverges", blame(origins), tuple(remarks)
-    if unpaired:
-        words = f"Candidate output {unpaired[0]!r} has no counterpart in the reference."
-        return "inconclusive", words, tuple(remarks)
-    if unknown:
-        why = unknown[0].why.detail
-        count = f"{len(unknown)} of {len(pairs)} values"
-        words = f"{count} could not be judged, first {unknown[0].candidate!r}: {why}"
-        return "inconclusive", words, tuple(remarks)
-    broken = next((step.problem for step in findings.walk.steps if step.problem), None)
-    if broken:
-        remarks.append(f"No operator errs on equal inputs ({len(pairs)} compared).")
-        return "inconclusive", f"The candidate could not be run from the image: {broken}", tuple(remarks)
-    if findings.precision is not None:
-        return "agrees", f"The models agree: {cost_of(findings.precision)}.", tuple(remarks)
-    return (
-        "agrees",
-        f"The models agree: no operator errs on equal inputs ({len(pairs)} compared).",
-        tuple(remarks),
-    )
-
-
-def cost_of(found: Precision) -> str:
-    """What half precision or quantisation costs, in words."""
-    who, what = (
-        ("candidate", found.candidate) if found.candidate != "float32" else ("reference", found.reference)
-    )
-    who = "both compute" if found.candidate == found.reference else f"the {who} computes"
-    count = f"{found.within} of {found.segments} segments err within its precision"
-    if found.mask_changed is not None:
-        return f"{who} in {what}; {count}; {found.mask_changed:.2%} of the mask changes"
-    if found.final_error is not None:
-        return f"{who} in {what}; {count}; the outputs err by {found.final_error:.2g}"
-    return f"{who} in {what}; {count}"
-
-
-def with_optimisers(optimised: AsDeployed, verdict: Verdict, sentence: str) -> tuple[Verdict, str]:
-    """Verdict and sentence once both models have run as deployed, too."""
-    causes = [origin.cause for origin in optimised.origins if origin.cause]
-    if not causes:
-        return verdict, sentence
-    told = causes[0].text
-    if verdict == "agrees":
-        return "diverges", f"The models agree as written, but as deployed they do not: {told}."
-    return verdict, f"{sentence} Besides, as deployed: {told}."
-
-
-def with_input(as_fed: AsFed | None, verdict: Verdict, sentence: str) -> tuple[Verdict, str]:
-    """Verdict and sentence once the candidate's own input is looked at, too."""
-    if as_fed is None or as_fed.comparison.same:
-        return verdict, sentence
-    found = as_fed.comparison.findings
-    proven = "" if as_fed.comparison.proven else " (perhaps)"
-    what = ", ".join(dict.fromkeys(finding.kind for finding in found)) or "input.unexplained"
-    if not as_fed.comparison.accused:
-        told = f"The candidate's own input differs from the one that was assumed here ({what}{proven}); "
-        return verdict, f"{sentence} {told}nothing beside the models says which is right."
-    told = f"The candidate is fed another input than the reference: {what}{proven}."
-    if verdict == "agrees":
-        return "diverges", f"{told} The network agrees on equal inputs."
-    return verdict, f"{told} {sentence}"
-
-
-def blame(origins: tuple[Origin, ...]) -> str:
-    """The sentence for a divergence."""
-    first = origins[0]
-    pair = first.pair
-    against = f", where the reference has {pair.reference_op}"
-    if pair.reference != pair.candidate:
-        against += f" {pair.reference!r}"
-    rest = f"; {len(origins) - 1} more further down" if len(origins) > 1 else ""
-    return f"The models diverge at {pair.candidate_op} {pair.candidate!r}{against}{rest}."
-
-
-def found_so_far(origins: tuple[Origin, ...]) -> list[str]:
-    """What an inconclusive run has found all the same."""
-    return [f"An operator errs on equal inputs all the same: {blame(origins)}"] if origins else []
-
-
-def remarks_on_precision(found: Precision, pairs: list[PairInfo]) -> list[str]:
-    """What half precision or quantisation costs beside the faults, and where a fault does not show."""
-    told = cost_of(found)
-    remarks = [f"{told[:1].upper()}{told[1:]}."]
-    infinite = any(pair.state == "origin" and pair.cumulative and pair.cumulative.mismatch for pair in pairs)
-    if infinite and found.final_error is not None and found.final_error < (CROSSING.rel_l2 or 0.0):
-        remarks.append(
-            f"onnxruntime's CPU keeps float32 between the operators, so the outputs err by no more than "
-            f"{found.final_error:.2g} here; a device that stores each value as the file says shows the fault."
-        )
-    return remarks
-
-
 def remarks_on(findings: Findings, pairs: list[PairInfo]) -> list[str]:
     """What else one should know."""
     remarks = []
@@ -389,5 +204,18 @@ def remarks_on(findings: Findings, pairs: list[PairInfo]) -> list[str]:
         remarks.append(
             f"Rounding grows on its way: from {inherited[0].candidate!r} on it is visible, "
             "though every operator is right on equal inputs."
+        )
+    return remarks
+
+
+def remarks_on_precision(found: Precision, pairs: list[PairInfo]) -> list[str]:
+    """What half precision or quantisation costs beside the faults, and where a fault does not show."""
+    told = cost_of(found)
+    remarks = [f"{told[:1].upper()}{told[1:]}."]
+    infinite = any(pair.state == "origin" and pair.cumulative and pair.cumulative.mismatch for pair in pairs)
+    if infinite and found.final_error is not None and found.final_error < (CROSSING.rel_l2 or 0.0):
+        remarks.append(
+            f"onnxruntime's CPU keeps float32 between the operators, so the outputs err by no more than "
+            f"{found.final_error:.2g} here; a device that stores each value as the file says shows the fault."
         )
     return remarks

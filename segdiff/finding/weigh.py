@@ -177,7 +177,7 @@ class _Scale:
         try:
             for step in steps:
                 cause = causes.get(step.segment)
-                if cause is not None and cause.proven:
+                if cause is not None and cause.proven and cause.edits:
                     edits += cause.edits
                     continue
                 patches.update(self._corrected(step, dict(patches), merged(edits)))
@@ -212,16 +212,19 @@ class _Scale:
 def corrected(truth: Array, own: Array, isolated: Array) -> Array:
     """``own`` less what the segment alone does wrong; the reference's tensor where that has no meaning.
 
-    All three of one shape, and float; otherwise ``truth`` in the candidate's shape and dtype.
+    All three of one shape, and float; otherwise ``truth`` in the candidate's shape and dtype, or as it
+    is where it has another number of elements.
     """
     if truth.shape == own.shape == isolated.shape and own.dtype.kind == "f":
         with np.errstate(invalid="ignore", over="ignore"):  # infinity less infinity
             fixed = own + (truth - isolated)
         if np.isfinite(fixed).all():
             return np.asarray(fixed, own.dtype)
+    if truth.size != own.size:
+        return truth
     with np.errstate(over="ignore"):
         fitted: Array = np.asarray(truth, own.dtype)
-    return fitted.reshape(own.shape) if fitted.size == own.size else fitted
+    return fitted.reshape(own.shape)
 
 
 def upstream(graph: Graph, wanted: Iterable[str], stops: frozenset[str]) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping
 
-from segdiff.core.answer import Cause, Effect, Origin, PairInfo, Report
+from segdiff.core.answer import SPEAKING, Cause, Effect, Origin, PairInfo, Report
 from segdiff.core.metrics import Comparison
 from segdiff.core.printable import clean
 from segdiff.report.text import number, rel_l2, shape_text, share
@@ -64,6 +64,8 @@ def first_heading(first: Origin) -> str:
     """What stands over the first origin."""
     if first.runtime:
         return "An optimiser changes the result: the graph as written, and as optimised"
+    if first.pair.why.kind == "output":
+        return "What the outputs are, on either side"
     return "The first origin: the first segment that errs on equal inputs"
 
 
@@ -83,6 +85,9 @@ def error_rows(origin: Origin) -> Iterator[tuple[str, Comparison | None, str]]:
     if origin.runtime:
         yield "as deployed", pair.cumulative, "the output, against the same model as written"
         return
+    if pair.why.kind == "output":
+        yield "as read", pair.cumulative, "the one output against the other"
+        return
     yield "isolated", pair.isolated, "on equal inputs: this segment alone"
     yield "cumulative", pair.cumulative, "from the image: what you see"
     if pair.noise:
@@ -93,6 +98,8 @@ def crossing(report: Report) -> str | None:
     """What it means that the error shows elsewhere than it begins; None where it is the same place."""
     seen = report.first_crossing
     first = report.first if report.first and not report.first.runtime else None
+    if first is not None and first.speaks:
+        return None
     if seen is not None and first is not None:
         if seen.candidate in {name for node in first.candidate_nodes for name in node.outputs}:
             return None
@@ -119,7 +126,7 @@ def _named(pair: PairInfo) -> str:
 
 def surroundings(report: Report, origin: Origin) -> Iterator[Line]:
     """Where an origin sits: its inputs, its neighbours in walk order, whether it was confirmed."""
-    if origin.runtime:
+    if origin.runtime or origin.pair.why.kind == "output":
         return
     keys = [(pair.reference, pair.candidate) for pair in report.pairs]
     states = {key: pair.state for key, pair in zip(keys, report.pairs, strict=True)}
@@ -164,12 +171,14 @@ def value_lines(pair: PairInfo) -> Iterator[Line]:
 def cause_lines(report: Report, origin: Origin) -> Iterator[Line]:
     """Cause, what is left of the error once it is removed, its effect, and how to repair it."""
     if origin.cause:
-        yield "cause", f"{clean(origin.cause.text)} [{clean(origin.cause.kind)}]"
+        text = "as said above" if origin.speaks else clean(origin.cause.text)
+        yield "cause", f"{text} [{clean(origin.cause.kind)}]"
         if origin.cause.kind != "unknown":
             yield "", _proof(origin.cause)
     if origin.effect:
         yield "effect", effect_text(origin.effect)
-    if origin.cause and origin.cause.proven and not origin.runtime:
+    cause = origin.cause
+    if cause and cause.proven and not origin.runtime and (cause.edits or not origin.speaks):
         yield "repair", repair_command(report)
 
 
@@ -177,6 +186,8 @@ def _proof(cause: Cause) -> str:
     words = "proven: with this changed the error vanishes" if cause.proven else "a guess, not proven"
     if cause.kind.startswith("runtime."):
         words = "proven: without it the error vanishes" if cause.proven else "which one, was not found"
+    if cause.kind.startswith(SPEAKING):
+        words = "proven: the tensors show it" if cause.proven else "a guess, not proven"
     if cause.residual is None:
         return words
     before = f"{number(cause.before.rel_l2)} before, " if cause.before else ""

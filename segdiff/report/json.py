@@ -10,6 +10,8 @@ from segdiff.core.metrics import Comparison
 from segdiff.core.plain import plain
 from segdiff.report.words import reason
 
+SIDES = ("reference", "candidate")
+
 
 def report_to_dict(report: Report) -> dict[str, Any]:
     """The report as dicts, lists, text and numbers."""
@@ -50,6 +52,9 @@ def _output(output: OutputInfo) -> dict[str, Any]:
         "candidate": output.candidate,
         "cumulative": _metrics(output.cumulative),
         "mask_changed": output.mask_changed,
+        "place": dict(zip(SIDES, output.places, strict=True)),
+        "shape": {side: form and list(form.shape) for side, form in zip(SIDES, output.forms, strict=True)},
+        "dtype": {side: form and form.dtype for side, form in zip(SIDES, output.forms, strict=True)},
     }
 
 

@@ -59,6 +59,8 @@ def walked(
     stream = engines.reference.stream(feeds[0], needed)
     walk = walk_through(probe, stream, alignment.segments, feeds[0], progress)
     reference = ReferenceTensors(engines.reference, feeds[0], memory)
+    partner = {c: r for r, c in alignment.pairs.items()}
+    reference.held.update({partner[c]: tensors[0] for c, tensors in walk.ends.items() if c in partner})
     for step in walk.steps:
         reference.keep(ends_of(step) if step.is_origin else ())
     reference.keep(alignment.reference.outputs)

@@ -377,9 +377,9 @@ def test_an_output_more_than_the_reference_has(locate: Locate) -> None:
     theirs.graph.node.append(helper.make_node("ArgMax", [theirs.graph.output[0].name], ["mask"], axis=1))
     theirs.graph.output.append(helper.make_tensor_value_info("mask", onnx.TensorProto.INT64, None))
     report = locate(ours, theirs)
-    assert report.verdict in ("agrees", "inconclusive")
-    if report.verdict == "inconclusive":
-        assert "mask" in report.sentence
+    assert report.verdict == "diverges"
+    assert [origin.cause.kind for origin in report.origins if origin.cause] == ["output.extra"]
+    assert "mask" in report.sentence
 
 
 def test_two_models_that_have_nothing_in_common_are_not_blamed_on_one_operator(locate: Locate) -> None:
@@ -435,6 +435,7 @@ TOP = {
     "first_crossing", "pairs", "unmatched", "input", "timing_s", "peak_memory_mb",
 }  # fmt: skip
 ADDED = {"sentence", "remarks", "together", "precision"}
+OUTPUT_ADDED = {"place", "shape", "dtype"}
 
 
 def test_the_json_keeps_its_contract(twice: Report) -> None:
@@ -448,7 +449,7 @@ def test_the_json_keeps_its_contract(twice: Report) -> None:
         assert found[side]["format"] == "onnx"
         assert found[side]["ops"] == len(found["pairs"]) - 1  # every op ends in one pair, Split in two
     for output in found["outputs"]:
-        assert set(output) == {"reference", "candidate", "cumulative", "mask_changed"}
+        assert set(output) == {"reference", "candidate", "cumulative", "mask_changed"} | OUTPUT_ADDED
         assert set(output["cumulative"]) == METRICS
     assert found["first"] == found["origins"][0]
     for origin in found["origins"]:

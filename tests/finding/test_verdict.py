@@ -213,7 +213,7 @@ def test_outputs_carry_what_the_user_sees() -> None:
     assert output.cumulative.metrics.rel_l2 == pytest.approx(LARGE, rel=0.1)
 
 
-def test_a_candidate_output_without_partner_is_inconclusive() -> None:
+def test_an_output_that_nobody_measured_is_inconclusive() -> None:
     given = findings(*HEALTHY)
     pairs = {r: c for r, c in given.alignment.pairs.items() if r != "y"}
     report = conclude(
@@ -225,11 +225,11 @@ def test_a_candidate_output_without_partner_is_inconclusive() -> None:
     )
     assert report.verdict == "inconclusive"
     assert "p2o.y" in report.sentence
-    assert report.unmatched == (("y",), ("p2o.y",))
-    assert (report.outputs[0].candidate, report.outputs[0].cumulative) == ("", None)
+    assert report.unmatched == ((), ())
+    assert (report.outputs[0].candidate, report.outputs[0].cumulative) == ("p2o.y", None)
 
 
-def test_little_coverage_is_no_basis_for_blame() -> None:
+def test_a_confirmed_origin_stands_where_little_was_compared() -> None:
     given = findings(*ONE_FAULT)
     segments = tuple(
         replace(segment, same_ends=number == 1) for number, segment in enumerate(given.alignment.segments)
@@ -242,8 +242,22 @@ def test_little_coverage_is_no_basis_for_blame() -> None:
     )
     report = conclude(poor)
     assert report.coverage == (0.25, 0.25)
-    assert report.verdict == "inconclusive"
-    assert "25%" in report.sentence
+    assert report.verdict == "diverges"
+    assert any("25%" in remark for remark in report.remarks)
+
+
+def test_what_was_not_measured_is_not_covered() -> None:
+    report = conclude(findings(*HEALTHY[:2], (0, 0, None), HEALTHY[3]))
+    assert report.coverage == (0.75, 0.75)
+
+
+def test_agreement_of_which_nothing_was_compared_is_none() -> None:
+    given = findings(*HEALTHY)
+    segments = tuple(replace(segment, same_ends=False) for segment in given.alignment.segments)
+    steps = tuple(replace(s, segment=g) for s, g in zip(given.walk.steps, segments, strict=True))
+    report = conclude(changed(given, walk=replace(given.walk, steps=steps)))
+    assert report.coverage == (0.0, 0.0)
+    assert (report.verdict, report.exit_code) == ("inconclusive", 2)
 
 
 @pytest.mark.parametrize("rows", [HEALTHY, ONE_FAULT])

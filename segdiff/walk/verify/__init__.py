@@ -8,6 +8,6 @@ by what they hold. That also narrows a wide segment down to the operator.
 """
 
 from segdiff.walk.verify.loop import verify
-from segdiff.walk.verify.rewalk import repeats_itself
+from segdiff.walk.verify.rewalk import repeats_itself, rewalk
 
-__all__ = ["repeats_itself", "verify"]
+__all__ = ["repeats_itself", "rewalk", "verify"]

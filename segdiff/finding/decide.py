@@ -1,0 +1,146 @@
+"""Do the models agree, diverge, or can it not be told? The verdict, and the sentence for a person.
+
+*agrees*: every segment compared and right, every output paired in order and form. *diverges*: an origin that
+stands, whatever the rest could show. *inconclusive* speaks of what could not be looked at.
+"""
+
+from __future__ import annotations
+
+from segdiff.align import coverage
+from segdiff.align.segments import swallows
+from segdiff.core.answer import AsFed, Origin, PairInfo, Precision, Verdict
+from segdiff.deployed.leg import AsDeployed
+from segdiff.finding.findings import Findings
+from segdiff.walk import Run
+
+LEAST_COVERAGE = 0.5
+"""Below this share of compared ops an origin that holds most of a model says too little to be a finding, and
+of any other it is told."""
+
+
+def compared(run: Run) -> tuple[float, float]:
+    """The share of each side's ops that were compared."""
+    judged = [s.segment for s in run.walk.steps if s.pairs and all(p.judgement for p in s.pairs)]
+    return coverage(run.alignment, judged)
+
+
+def decide(
+    findings: Findings, origins: tuple[Origin, ...], share: tuple[float, float], pairs: list[PairInfo]
+) -> tuple[Verdict, str, tuple[str, ...]]:
+    """Verdict, sentence and further remarks."""
+    if findings.walk.problem:
+        return "inconclusive", findings.walk.problem, found_so_far(origins)
+    standing = [origin for origin in origins if stands(findings, origin)]
+    few = (
+        f"only {min(share):.0%} of the operators could be compared"
+        if origins and min(share) < LEAST_COVERAGE
+        else ""
+    )
+    if few and not standing:
+        words = f"The models differ, but {few}: too few to name one. Are the two files the same model?"
+        return "inconclusive", words, found_so_far(origins)
+    if origins:
+        return "diverges", blame(origins), (f"Of the models {few}.",) if few else ()
+    return unless_unseen(findings, share, pairs)
+
+
+def unless_unseen(
+    findings: Findings, share: tuple[float, float], pairs: list[PairInfo]
+) -> tuple[Verdict, str, tuple[str, ...]]:
+    """Nothing errs: *agrees*, if nothing was left out."""
+    unknown = [pair for pair in pairs if pair.state == "unknown" or pair.why.kind == "unfed"]
+    if unknown:
+        why = unknown[0].why.detail
+        count = f"{len(unknown)} of {len(pairs)} values"
+        return "inconclusive", f"{count} could not be judged, first {unknown[0].candidate!r}: {why}", ()
+    clean = f"no operator errs on equal inputs ({len(pairs)} compared)."
+    broken = next((step.problem for step in findings.walk.steps if step.problem), None)
+    if broken:
+        remark = clean[0].upper() + clean[1:]
+        return "inconclusive", f"The candidate could not be run from the image: {broken}", (remark,)
+    unmeasured = [output for output in findings.outputs if output.cumulative is None]
+    if unmeasured:
+        name = unmeasured[0].candidate
+        return "inconclusive", f"Output {name!r} could not be compared; otherwise {clean}", ()
+    views = findings.alignment.reference, findings.alignment.candidate
+    if any(view.ops and not compared for view, compared in zip(views, share, strict=True)):
+        words = (
+            "The outputs agree on this input, but none of the operators could be compared by itself. "
+            "Are the two files the same model?"
+        )
+        return "inconclusive", words, ()
+    if findings.precision is not None:
+        return "agrees", f"The models agree: {cost_of(findings.precision)}.", ()
+    return "agrees", f"The models agree: {clean}", ()
+
+
+def cost_of(found: Precision) -> str:
+    """What half precision or quantisation costs, in words."""
+    who, what = (
+        ("candidate", found.candidate) if found.candidate != "float32" else ("reference", found.reference)
+    )
+    who = "both compute" if found.candidate == found.reference else f"the {who} computes"
+    count = f"{found.within} of {found.segments} segments err within its precision"
+    if found.mask_changed is not None:
+        return f"{who} in {what}; {count}; {found.mask_changed:.2%} of the mask changes"
+    if found.final_error is not None:
+        return f"{who} in {what}; {count}; the outputs err by {found.final_error:.2g}"
+    return f"{who} in {what}; {count}"
+
+
+def stands(findings: Findings, origin: Origin) -> bool:
+    """Whether an origin is a finding by itself: confirmed, and not most of both models in one."""
+    sizes = len(findings.alignment.reference.ops), len(findings.alignment.candidate.ops)
+    whole = swallows((len(origin.reference_ops), len(origin.candidate_nodes)), sizes)
+    return origin.speaks or (origin.confirmed and not whole)
+
+
+def with_optimisers(optimised: AsDeployed, verdict: Verdict, sentence: str) -> tuple[Verdict, str]:
+    """Verdict and sentence once both models have run as deployed, too."""
+    causes = [origin.cause for origin in optimised.origins if origin.cause]
+    if not causes:
+        return verdict, sentence
+    told = causes[0].text
+    if verdict == "agrees":
+        return "diverges", f"The models agree as written, but as deployed they do not: {told}."
+    return verdict, f"{sentence} Besides, as deployed: {told}."
+
+
+def with_input(as_fed: AsFed | None, verdict: Verdict, sentence: str) -> tuple[Verdict, str]:
+    """Verdict and sentence once the candidate's own input is looked at, too."""
+    if as_fed is None or as_fed.comparison.same:
+        return verdict, sentence
+    found = as_fed.comparison.findings
+    proven = "" if as_fed.comparison.proven else " (perhaps)"
+    what = ", ".join(dict.fromkeys(finding.kind for finding in found)) or "input.unexplained"
+    told = f"The candidate is fed another input than the reference: {what}{proven}."
+    if verdict == "agrees":
+        return "diverges", f"{told} The network agrees on equal inputs."
+    return verdict, f"{told} {sentence}"
+
+
+def blame(origins: tuple[Origin, ...]) -> str:
+    """The sentence for a divergence."""
+    first, speaking = origins[0], [origin for origin in origins if origin.speaks]
+    if first.speaks:
+        others = [origin for origin in origins if not origin.speaks]
+        more = f" And {len(speaking) - 1} more of its outputs." if len(speaking) > 1 else ""
+        rest = f" Besides: {blame(tuple(others))}" if others else " No operator errs on equal inputs."
+        return f"{text_of(first)}{more}{rest}"
+    pair = first.pair
+    against = f", where the reference has {pair.reference_op}"
+    if pair.reference != pair.candidate:
+        against += f" {pair.reference!r}"
+    more = f"; {len(origins) - 1} more further down" if len(origins) > 1 else ""
+    told = f"The models diverge at {pair.candidate_op} {pair.candidate!r}{against}{more}."
+    return f"{told} Besides: {text_of(speaking[0])}" if speaking else told
+
+
+def text_of(origin: Origin) -> str:
+    """What a cause says."""
+    return origin.cause.text if origin.cause else ""
+
+
+def found_so_far(origins: tuple[Origin, ...]) -> tuple[str, ...]:
+    """What an inconclusive run has found all the same."""
+    return (f"An operator errs on equal inputs all the same: {blame(origins)}",) if origins else ()

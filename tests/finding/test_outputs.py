@@ -1,0 +1,150 @@
+"""Outputs in another order, lost, added, of another form: what is said, and what is only remarked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import segdiff
+from segdiff.core.answer import Report
+from segdiff.finding.relations import relation
+from segdiff.finding.rows import matched
+from tests import models
+from tests.sweeps.outputs import Case, cases, heads, masks, renamed, reordered
+
+CASES = {case.name: case for case in cases()}
+
+
+def told(case: Case, folder: Path) -> Report:
+    files = [
+        models.save(model, folder / f"{side}.onnx")
+        for side, model in (("ours", case.reference), ("theirs", case.candidate))
+    ]
+    return segdiff.locate(*files, models.image(), threads=1, deployed=False)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_change_of_the_outputs_is_told(name: str, tmp_path: Path) -> None:
+    assert CASES[name].wrong(told(CASES[name], tmp_path)) == ""
+
+
+def test_outputs_are_listed_as_they_belong_together(tmp_path: Path) -> None:
+    report = told(CASES["order: rotated"], tmp_path)
+    assert [(o.reference, o.candidate) for o in report.outputs] == [
+        (f"head{n}", f"head{n}") for n in range(3)
+    ]
+    assert [o.places for o in report.outputs] == [(0, 1), (1, 2), (2, 0)]
+    assert all(o.cumulative and o.cumulative.metrics.max_abs == 0 for o in report.outputs)
+    assert report.first is not None and report.first.cause is not None
+    assert report.first.cause.proven and report.first.pair.cumulative is not None
+    assert report.first.pair.cumulative.metrics.rel_l2 > 0.1
+    assert "no repair" not in report.sentence and "segdiff repair" not in str(report)
+
+
+def test_an_output_that_only_one_side_has_is_listed_too(tmp_path: Path) -> None:
+    report = told(CASES["missing: the middle"], tmp_path)
+    rows = {(o.reference, o.candidate) for o in report.outputs}
+    assert rows == {("head0", "head0"), ("head2", "head2"), ("head1", "")}
+    assert "'head1'" in report.sentence
+
+
+def test_what_stands_before_a_tail_is_compared_and_right(tmp_path: Path) -> None:
+    report = told(CASES["op: argmax added, 2"], tmp_path)
+    assert [pair.state for pair in report.pairs].count("origin") == 1
+    assert report.coverage == (1.0, 1.0)
+    assert report.first is not None
+    assert [node.type for node in report.first.candidate_nodes] == ["ArgMax"]
+    assert report.first.effect is not None and report.first.effect.final_error_removed == pytest.approx(1.0)
+    assert "(1, 4, 16, 24)" in report.sentence and "(1, 16, 24)" in report.sentence
+
+
+def test_another_width_of_integer_is_a_remark(tmp_path: Path) -> None:
+    report = told(CASES["healthy: int32 for int64"], tmp_path)
+    assert any("int32" in remark and "int64" in remark for remark in report.remarks)
+
+
+def test_exchanged_names_are_a_remark(tmp_path: Path) -> None:
+    report = told(CASES["healthy: names exchanged"], tmp_path)
+    assert any("exchanged names" in remark for remark in report.remarks)
+
+
+def test_equal_outputs_have_no_order(tmp_path: Path) -> None:
+    """Who cannot tell two outputs apart does not mind which is which."""
+    twice = heads(1)
+    for node in list(twice.graph.node)[-1:]:
+        copy = models.NodeProto.FromString(node.SerializeToString())
+        copy.output[0], copy.name = "same", "same"
+        twice.graph.node.append(copy)
+    twice.graph.output.append(models.helper.make_tensor_value_info("same", models.TensorProto.FLOAT, None))
+    report = told(Case("", twice, reordered(twice, [1, 0])), tmp_path)
+    assert report.verdict == "agrees"
+
+
+# --- what two tensors are to one another
+
+IMAGE = np.random.default_rng(0).standard_normal((1, 4, 5, 6)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "kind", "words"),
+    [
+        (IMAGE.argmax(1), "output.op", "argmax over axis 1"),
+        (IMAGE.argmax(1)[:, None].astype(np.float32), "output.op", "argmax over axis 1"),
+        (IMAGE.transpose(0, 2, 3, 1), "output.layout", "[0, 2, 3, 1]"),
+        (IMAGE.reshape(4, 30), "output.shape", "reshape"),
+        (IMAGE.astype(np.int32), "output.dtype", "whole numbers"),
+        (IMAGE[:, :3], "output.shape", "first 3 along axis 1"),
+    ],
+)
+def test_relations(candidate: models.Array, kind: str, words: str) -> None:
+    found = relation(IMAGE, candidate)
+    assert found is not None and (found.kind, words in found.words) == (kind, True)
+
+
+def test_relations_hold_the_other_way_round() -> None:
+    found = relation(IMAGE.argmax(1), IMAGE)
+    assert found is not None and found.kind == "output.op"
+
+
+def test_a_constant_is_nobodys_argmax() -> None:
+    always = IMAGE + np.array([9, 0, 0, 0], np.float32).reshape(1, 4, 1, 1)
+    assert relation(always, np.zeros((1, 5, 6), np.int64)) is None
+    assert relation(IMAGE, np.random.default_rng(1).integers(0, 4, (1, 5, 6))) is None
+
+
+# --- rows
+
+BOXES = np.random.default_rng(2).uniform(0, 100, (12, 6)).astype(np.float32)
+
+
+def test_rows_in_another_order_are_found_again() -> None:
+    order = np.random.default_rng(3).permutation(12)
+    rows = matched(BOXES, BOXES[order] + np.float32(1e-4))
+    assert rows is not None and rows.complete and rows.reordered
+    assert rows.error.metrics.max_abs == pytest.approx(1e-4, rel=0.1)
+
+
+def test_rows_that_one_side_lacks_leave_the_list_incomplete() -> None:
+    rows = matched(BOXES, BOXES[:9])
+    assert rows is not None and not rows.complete and not rows.reordered and len(rows.pairs) == 9
+
+
+def test_other_rows_are_no_order() -> None:
+    rows = matched(BOXES, BOXES + 3)
+    assert rows is not None and not rows.complete
+    assert matched(BOXES[:, :2], BOXES[:, :2]) is None
+
+
+def test_a_repeated_row_is_used_once() -> None:
+    twice = np.concatenate([BOXES[:1], BOXES])
+    rows = matched(twice, twice[::-1])
+    assert rows is not None and rows.complete
+    missing = matched(twice, BOXES)
+    assert missing is not None and not missing.complete
+
+
+def test_names_help_where_nothing_else_does(tmp_path: Path) -> None:
+    report = told(Case("", masks(heads(2)), renamed(masks(heads(2)), ["p", "q"]), "agrees"), tmp_path)
+    assert report.verdict == "agrees"
