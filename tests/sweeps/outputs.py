@@ -216,7 +216,7 @@ def cases() -> Iterator[Case]:
         soft = probable(base)
         yield Case(f"op: softmax for argmax, {count}", masks(base), soft, kinds=tail)
         yield Case(f"op: argmax for softmax, {count}", soft, masks(soft), kinds=tail, node="ArgMax")
-        several = (*tail, "activation.missing", "activation.extra", "softmax.extra", "activation.added")
+        several = (*tail, "softmax.lost")
         yield Case(f"op: softmax added, {count}", base, soft, node="Softmax")
         yield Case(f"op: softmax lost, {count}", soft, base, kinds=several)
         nhwc = append(base, 0, "Transpose", perm=[0, 2, 3, 1])
