@@ -122,6 +122,7 @@ def locate(
         clock.lap("weigh")
         kept = tensors_kept(files, run, reasons)
         as_fed = run_as_fed(run, prepared, fed)
+        clock.lap("keep")
         optimised = NOT_DEPLOYED
         if deployed:
             optimised = as_deployed(run, lambda done: told("deployed", done, 2))
@@ -139,6 +140,8 @@ def locate(
             precision=precision_of(run),
         )
         report = conclude(findings)
+        clock.lap("conclude")
+    clock.lap("stop")
     return replace(
         report,
         timing_s=clock.laps,

@@ -6,6 +6,9 @@ reference. *diverges* needs an origin. Anything less is *inconclusive*.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
+
 from segdiff.align.kinds import kind_of
 from segdiff.align.view import View
 from segdiff.core.answer import (
@@ -32,8 +35,14 @@ COARSE = 1e-3
 def conclude(findings: Findings) -> Report:
     """The report, its timing left open."""
     alignment, walk = findings.alignment, findings.walk
-    pairs = [pair for step in walk.steps for pair in pair_infos(findings, step)]
-    origins = tuple(origin_of(findings, step, pairs) for step in walk.steps if is_finding(findings, step))
+    rows = [pair_infos(findings, step) for step in walk.steps]
+    pairs = [pair for infos in rows for pair in infos]
+    readers = readers_of(walk)
+    origins = tuple(
+        origin_of(findings, step, infos, readers)
+        for step, infos in zip(walk.steps, rows, strict=True)
+        if is_finding(findings, step)
+    )
     origins += findings.endings.origins
     crossing = next((pair for pair in pairs if crosses(findings.thresholds, pair.cumulative)), None)
     share = compared(findings.run)
@@ -144,10 +153,21 @@ def maker(view: View, name: str) -> str:
     return op.type if op else "input"
 
 
-def origin_of(findings: Findings, step: Step, pairs: list[PairInfo]) -> Origin:
-    """One origin, with the operators of both sides."""
-    ends = set(step.segment.outputs)
-    infos = [pair for pair in pairs if (pair.reference, pair.candidate) in ends]
+Readers = Mapping[tuple[str, str], list[Step]]
+"""The steps that start from each pair."""
+
+
+def readers_of(walk: Walk) -> Readers:
+    """Which steps start from which pairs."""
+    found: dict[tuple[str, str], list[Step]] = defaultdict(list)
+    for step in walk.steps:
+        for pair in dict.fromkeys(step.segment.inputs):
+            found[pair].append(step)
+    return found
+
+
+def origin_of(findings: Findings, step: Step, infos: list[PairInfo], readers: Readers) -> Origin:
+    """One origin, with the operators of both sides; ``infos`` are the rows of its step."""
     worst = max(infos, key=lambda pair: (pair.state == "origin", error_of(pair)))
     ours, theirs = findings.graphs
     return Origin(
@@ -155,7 +175,7 @@ def origin_of(findings: Findings, step: Step, pairs: list[PairInfo]) -> Origin:
         reference_ops=tuple(op_info(ours.op(index)) for index in step.segment.reference_ops),
         candidate_nodes=tuple(op_info(theirs.op(index)) for index in step.segment.ops),
         inputs=step.segment.inputs,
-        confirmed=confirmed(findings.walk, step),
+        confirmed=confirmed(step, readers),
         cause=findings.causes.get(step.segment),
         effect=findings.weights.alone.get(step.segment),
     )
@@ -166,10 +186,10 @@ def error_of(pair: PairInfo) -> float:
     return pair.isolated.metrics.rel_l2 if pair.isolated else 0.0
 
 
-def confirmed(walk: Walk, origin: Step) -> bool:
+def confirmed(origin: Step, readers: Readers) -> bool:
     """Whether every segment that reads the origin's values agrees on the reference's tensors."""
-    made = set(origin.segment.outputs)
-    behind = [step for step in walk.steps if step is not origin and made & set(step.segment.inputs)]
+    reading = [step for pair in origin.segment.outputs for step in readers.get(pair, ())]
+    behind = [step for step in reading if step is not origin]
     return all(not step.is_origin and step.problem is None for step in behind)
 
 
