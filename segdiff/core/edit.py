@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from segdiff.core.captures import captured
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Array
 
@@ -196,15 +197,9 @@ class _Constants:
 def _reads(graph: Any) -> Counter[str]:
     """How often each tensor is read, by nodes (and what captures it in their subgraphs) or as an output."""
     found: Counter[str] = Counter(output.name for output in graph.output)
-    queue = [graph]
-    while queue:
-        part = queue.pop()
-        for node in part.node:
-            found.update(node.input)
-            for attribute in node.attribute:
-                queue += [attribute.g] if attribute.HasField("g") else list(attribute.graphs)
-        if part is not graph:
-            found.update(output.name for output in part.output)
+    for node in graph.node:
+        found.update(node.input)
+        found.update(captured(node))
     return found
 
 

@@ -8,21 +8,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx_graphsurgeon as gs
 import onnxruntime as ort
-from onnx_graphsurgeon.logger import G_LOGGER
 
 from segdiff.core.edit import Edit, apply
 from segdiff.core.graph import Array
 from segdiff.core.memory import give_back
+from segdiff.engines.cutting import Cutter, declared, fetch_weights, is_constant
 from segdiff.engines.framework import Deliver
 from segdiff.engines.protocol import Deployed, Load
-from segdiff.readers.onnx import load_light
-from segdiff.readers.onnx_tensors import external_bytes
 
 EXPOSED_AT_ONCE = 8
 EXPOSED_BYTES = 32 << 20
@@ -49,22 +45,11 @@ class OnnxRuntime:
 
     def __init__(self, message: Load) -> None:
         ort.set_default_logger_severity(4)
-        G_LOGGER.severity = G_LOGGER.CRITICAL
         self.program = message.files.program
-        self.model = load_light(self.program)
-        self.graph = gs.import_onnx(self.model)
+        self.cutter = Cutter(self.program)
         self.threads = message.threads
         self.sessions: OrderedDict[tuple[object, ...], ort.InferenceSession] = OrderedDict()
         self.deployed: tuple[Deployed, ort.InferenceSession] | None = None
-        self.constants = {
-            node.outputs[0].name: index for index, node in enumerate(self.graph.nodes) if is_constant(node)
-        }
-        self.empty = empty_lists(self.model)
-        for node in self.graph.nodes:
-            for attribute in self.empty.get(first_output(node), ()):
-                node.attrs.pop(attribute.name, None)
-        for tensor in self.graph.tensors().values():
-            forget_type(tensor)
 
     def run(
         self,
@@ -124,7 +109,7 @@ class OnnxRuntime:
         live = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in feeds.items()}
         _deliver({name: value for name, value in live.items() if name in wanted}, deliver)
         room = Room()
-        for cut in cuts(self.graph, wanted, room):
+        for cut in cuts(self.cutter, wanted, room):
             live.update(self._run_cut(cut, live, wanted, deliver, room))
             for name in cut.last_reads:
                 live.pop(name, None)
@@ -153,7 +138,7 @@ class OnnxRuntime:
         edits: tuple[Edit, ...] = (),
     ) -> dict[str, ort.OrtValue]:
         if edits:
-            model = self.cut(ops, feeds, wanted)
+            model = self.cutter.cut(ops, feeds, wanted)
             apply(model, edits)
             session = self._start(model)
         else:
@@ -169,7 +154,7 @@ class OnnxRuntime:
         if key in self.sessions:
             self.sessions.move_to_end(key)
             return self.sessions[key]
-        session = self._start(self.cut(ops, feeds, wanted))
+        session = self._start(self.cutter.cut(ops, feeds, wanted))
         self.sessions[key] = session
         while len(self.sessions) > KEPT_SESSIONS:
             self.sessions.popitem(last=False)
@@ -185,33 +170,6 @@ class OnnxRuntime:
         options.inter_op_num_threads = 1
         fetch_weights(model, self.program)
         return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-    def cut(self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]) -> onnx.ModelProto:
-        """The nodes ``ops`` as a model of their own, from ``feeds`` to ``wanted``."""
-        part = gs.Graph(
-            nodes=self._with_constants(ops),
-            inputs=[
-                gs.Variable(name, dtype=array.dtype, shape=declared(array)) for name, array in feeds.items()
-            ],
-            outputs=[gs.Variable(name) for name in wanted],
-            name="segment",
-            opset=self.graph.opset,
-            import_domains=self.graph.import_domains,
-        )
-        model: onnx.ModelProto = gs.export_onnx(part, do_type_check=False)
-        for node in model.graph.node if self.empty else ():
-            node.attribute.extend(self.empty.get(node.output[0] if node.output else "", ()))
-        model.ir_version = self.model.ir_version
-        return model
-
-    def _with_constants(self, ops: tuple[int, ...]) -> list[gs.Node]:
-        """The nodes ``ops`` in file order, with the Constant nodes that they read."""
-        wanted = set(ops)
-        for index in ops:
-            wanted.update(
-                self.constants[name] for name in all_reads(self.graph.nodes[index]) if name in self.constants
-            )
-        return [self.graph.nodes[index] for index in sorted(wanted)]
 
 
 @dataclass(frozen=True)
@@ -236,14 +194,15 @@ class Room:
         self.values = max(1, min(EXPOSED_AT_ONCE, EXPOSED_BYTES // max(1, largest)))
 
 
-def cuts(graph: gs.Graph, wanted: frozenset[str], room: Room) -> Iterator[Cut]:
+def cuts(cutter: Cutter, wanted: frozenset[str], room: Room) -> Iterator[Cut]:
     """Cut the nodes, in file order, so that a cut exposes no more wanted values than there is room for."""
-    reads = [reads_of(node) for node in graph.nodes]
+    graph, reads = cutter.model.graph, cutter.reads
     last = {name: index for index, names in enumerate(reads) for name in names}
-    finals = {tensor.name for tensor in graph.outputs}
+    finals = {output.name for output in graph.output}
     for ops in grouped(graph, wanted, room):
-        made = [tensor.name for index in ops for tensor in graph.nodes[index].outputs if tensor.name]
-        outside = dict.fromkeys(name for index in ops for name in reads[index] if name not in set(made))
+        made = [name for index in ops for name in graph.node[index].output if name]
+        own = set(made)
+        outside = dict.fromkeys(name for index in ops for name in reads[index] if name not in own)
         gives = [name for name in made if name in wanted or name in finals or last.get(name, -1) > ops[-1]]
         used = [*outside, *made]
         yield Cut(
@@ -251,101 +210,20 @@ def cuts(graph: gs.Graph, wanted: frozenset[str], room: Room) -> Iterator[Cut]:
         )
 
 
-def grouped(graph: gs.Graph, wanted: frozenset[str], room: Room) -> Iterator[tuple[int, ...]]:
+def grouped(graph: onnx.GraphProto, wanted: frozenset[str], room: Room) -> Iterator[tuple[int, ...]]:
     """Node indices in file order, a new group whenever enough wanted values have gathered."""
     group: list[int] = []
     exposed = 0
-    for index, node in enumerate(graph.nodes):
+    for index, node in enumerate(graph.node):
         if is_constant(node):
             continue  # each cut takes the constants it reads
         group.append(index)
-        exposed += sum(tensor.name in wanted for tensor in node.outputs)
+        exposed += sum(name in wanted for name in node.output)
         if exposed >= room.values:
             yield tuple(group)
             group, exposed = [], 0
     if group:
         yield tuple(group)
-
-
-def reads_of(node: gs.Node) -> list[str]:
-    """Names of the values a node reads, those captured by its subgraphs included, constants left out."""
-    return all_reads(node, constants=False)
-
-
-def all_reads(node: gs.Node, *, constants: bool = True) -> list[str]:
-    """Names of all the tensors a node reads, those captured by its subgraphs included."""
-    names = [
-        tensor.name
-        for tensor in node.inputs
-        if tensor.name and isinstance(tensor, gs.Variable) and (constants or not from_constant(tensor))
-    ]
-    for value in node.attrs.values():
-        if isinstance(value, gs.Graph):
-            names += captured(value, constants=constants)
-    return names
-
-
-def empty_lists(model: onnx.ModelProto) -> dict[str, list[onnx.AttributeProto]]:
-    """The attributes that are lists of nothing (``axes=[]``), by the first output of their node.
-
-    graphsurgeon cannot write them: an empty list does not say of what.
-    """
-    lists = (onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS, onnx.AttributeProto.STRINGS)
-    found: dict[str, list[onnx.AttributeProto]] = {}
-    for node in model.graph.node:
-        empty = [a for a in node.attribute if a.type in lists and not (a.ints or a.floats or a.strings)]
-        if empty and node.output:
-            found[node.output[0]] = empty
-    return found
-
-
-def first_output(node: gs.Node) -> str:
-    """What tells a node from all others, whatever it is called."""
-    return node.outputs[0].name if node.outputs else ""
-
-
-def is_constant(node: gs.Node) -> bool:
-    """Whether a node only holds a tensor (old converters write every weight so)."""
-    return bool(node.op == "Constant" and node.domain in (None, "", "ai.onnx"))
-
-
-def from_constant(tensor: gs.Variable) -> bool:
-    """Whether a tensor is what a Constant node holds."""
-    return any(is_constant(node) for node in tensor.inputs)
-
-
-def captured(subgraph: gs.Graph, *, constants: bool) -> Iterable[str]:
-    """Names that a subgraph reads from outside."""
-    own = {tensor.name for node in subgraph.nodes for tensor in node.outputs}
-    own |= {tensor.name for tensor in subgraph.inputs}
-    read = [name for node in subgraph.nodes for name in all_reads(node, constants=constants)]
-    read += [tensor.name for tensor in subgraph.outputs if isinstance(tensor, gs.Variable)]
-    return [name for name in read if name not in own]
-
-
-def fetch_weights(model: onnx.ModelProto, path: Path) -> None:
-    """Put the tensors that a cut left in the file, or beside it, into the cut."""
-    tensors = list(model.graph.initializer)
-    tensors += [attr.t for node in model.graph.node for attr in node.attribute if attr.HasField("t")]
-    for tensor in tensors:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            tensor.raw_data = external_bytes(tensor, path).tobytes()
-            tensor.ClearField("data_location")
-            tensor.ClearField("external_data")
-
-
-def declared(array: Array) -> list[int | None]:
-    """The shape a cut states for a feed: open, but for integers, which may themselves be a shape.
-
-    onnxruntime reads a shape vector of unknown length as an empty one.
-    """
-    return list(array.shape) if array.dtype.kind in "iu" else [None] * array.ndim
-
-
-def forget_type(tensor: gs.Tensor) -> None:
-    """Drop what the file claims of a value's type and shape: a stale claim makes a cut refuse to load."""
-    if isinstance(tensor, gs.Variable):
-        tensor.dtype, tensor.shape = None, None
 
 
 def _deliver(outputs: dict[str, ort.OrtValue], deliver: Deliver) -> None:

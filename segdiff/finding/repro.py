@@ -132,42 +132,8 @@ def _reference(report: Report, origin: Origin, kept: SegmentTensors) -> dict[str
 
 def segment_model(source: Path, kept: SegmentTensors) -> Any:
     """The candidate's nodes of a segment as an ``onnx.ModelProto``, its parameters inside."""
-    import onnx
-    from onnx import helper
+    from segdiff.engines.cutting import Cutter, fetch_weights
 
-    from segdiff.readers.onnx import load
-
-    model = load(source)
-    nodes = [model.graph.node[index] for index in kept.nodes]
-    read = {name for node in nodes for name in node.input} | _captured(nodes)
-    constants = [n for n in model.graph.node if n.op_type == "Constant" and read.intersection(n.output)]
-    chosen = {id(node) for node in (*nodes, *constants)}
-    graph = helper.make_graph(
-        [node for node in model.graph.node if id(node) in chosen],
-        "segment",
-        [_info(name, array) for name, array in kept.inputs.items()],
-        [_info(name, array) for name, array in kept.expected.items()],
-        [tensor for tensor in model.graph.initializer if tensor.name in read],
-    )
-    made = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-    onnx.load_external_data_for_model(made, str(source.parent))
+    made = Cutter(source).cut(kept.nodes, kept.inputs, tuple(kept.expected))
+    fetch_weights(made, source)
     return made
-
-
-def _captured(nodes: list[Any]) -> set[str]:
-    """Names read inside the subgraphs of nodes."""
-    found: set[str] = set()
-    queue = [a.g for node in nodes for a in node.attribute if a.HasField("g")]
-    while queue:
-        graph = queue.pop()
-        for node in graph.node:
-            found.update(node.input)
-            queue += [a.g for a in node.attribute if a.HasField("g")]
-    return found
-
-
-def _info(name: str, array: np.ndarray[Any, Any]) -> Any:
-    from onnx import helper
-
-    kind = helper.np_dtype_to_tensor_dtype(array.dtype)
-    return helper.make_tensor_value_info(name, kind, list(array.shape))

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 
+from segdiff.core.captures import captured
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Array, Graph, Op, Parameter, Value
 from segdiff.readers import onnx_shapes
@@ -118,8 +118,8 @@ def _op(index: int, node: onnx.NodeProto, path: Path) -> Op:
     domain = "" if node.domain in _DEFAULT_DOMAIN else f"{node.domain}."
     operands = [(str(place), name) for place, name in enumerate(node.input) if name]
     own = {name for _, name in operands}
-    captured = dict.fromkeys(name for attr in node.attribute for name in _captured(attr))
-    operands += [("captured", name) for name in captured if name not in own]
+    inner = dict.fromkeys(captured(node))
+    operands += [("captured", name) for name in inner if name not in own]
     return Op(
         index=index,
         type=domain + node.op_type,
@@ -129,18 +129,6 @@ def _op(index: int, node: onnx.NodeProto, path: Path) -> Op:
         outputs=tuple(name for name in node.output if name),
         attributes={attr.name: _attribute(attr, path) for attr in node.attribute},
     )
-
-
-def _captured(attr: onnx.AttributeProto) -> Iterator[str]:
-    """Names the subgraphs of an attribute read from around them."""
-    for graph in (attr.g, *attr.graphs):
-        own = {item.name for item in graph.input} | {tensor.name for tensor in graph.initializer}
-        own |= {tensor.values.name for tensor in graph.sparse_initializer}
-        own |= {name for node in graph.node for name in node.output}
-        reads = [name for node in graph.node for name in node.input]
-        reads += [name for node in graph.node for inner in node.attribute for name in _captured(inner)]
-        reads += [item.name for item in graph.output]
-        yield from (name for name in reads if name and name not in own)
 
 
 def _attribute(attr: onnx.AttributeProto, path: Path) -> Any:

@@ -78,12 +78,8 @@ def test_the_json_is_strict_and_infinite_errors_are_null() -> None:
     assert found["outputs"][0]["cumulative"] == {
         "cosine": 0.0, "max_abs": None, "mean_abs": None, "rel_l2": None, "max_rel": None,
     }  # fmt: skip
-    assert found["outputs"][1] == {
-        "reference": "q",
-        "candidate": "",
-        "cumulative": None,
-        "mask_changed": None,
-    }
+    lost = {"reference": "q", "candidate": "", "cumulative": None, "mask_changed": None}
+    assert lost.items() <= found["outputs"][1].items()
     assert found["pairs"][1]["isolated"] is None
     assert found["unmatched"] == {"reference": ["u"], "candidate": []}
     assert found["coverage"] == {"reference": 1.0, "candidate": 0.5}

@@ -1,0 +1,127 @@
+"""How are nodes of an ONNX model made a model of their own? The one place that cuts, on onnx-graphsurgeon."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import onnx
+import onnx_graphsurgeon as gs
+from onnx_graphsurgeon.logger import G_LOGGER
+
+from segdiff.core.captures import reads_of
+from segdiff.core.graph import Array
+from segdiff.readers.onnx import load_light
+from segdiff.readers.onnx_tensors import external_bytes
+
+
+class Cutter:
+    """A model whose nodes, by their index in the file, can be cut out; weights stay in the file.
+
+    Raises ModelError where the file cannot be read.
+    """
+
+    def __init__(self, program: Path) -> None:
+        G_LOGGER.severity = G_LOGGER.CRITICAL
+        self.program = program
+        self.model = load_light(program)
+        self.graph = gs.import_onnx(self.model)
+        self.constants = {
+            node.output[0]: index for index, node in enumerate(self.model.graph.node) if is_constant(node)
+        }
+        self.empty = empty_lists(self.model)
+        for node in self.graph.nodes:
+            for attribute in self.empty.get(first_output(node), ()):
+                node.attrs.pop(attribute.name, None)
+        for tensor in self.graph.tensors().values():
+            forget_type(tensor)
+
+    @cached_property
+    def reads(self) -> tuple[tuple[str, ...], ...]:
+        """What each node reads, captured tensors too, in file order; constants and weights left out."""
+        held = {tensor.name for tensor in self.model.graph.initializer} | self.constants.keys()
+        held |= {tensor.values.name for tensor in self.model.graph.sparse_initializer}
+        nodes = self.model.graph.node
+        return tuple(tuple(name for name in reads_of(node) if name not in held) for node in nodes)
+
+    def cut(
+        self, ops: Collection[int], feeds: Mapping[str, Array], wanted: Collection[str]
+    ) -> onnx.ModelProto:
+        """The nodes ``ops``, with the Constant nodes they read, as a model from ``feeds`` to ``wanted``.
+
+        ``feeds`` are arrays by name; their dtype is stated, their shape left open but for integers. The
+        weights still lie in the file: :func:`fetch_weights` brings them.
+        """
+        part = gs.Graph(
+            nodes=[self.graph.nodes[index] for index in self._with_constants(ops)],
+            inputs=[
+                gs.Variable(name, dtype=array.dtype, shape=declared(array)) for name, array in feeds.items()
+            ],
+            outputs=[gs.Variable(name) for name in wanted],
+            name="segment",
+            opset=self.graph.opset,
+            import_domains=self.graph.import_domains,
+        )
+        model: onnx.ModelProto = gs.export_onnx(part, do_type_check=False)
+        for node in model.graph.node if self.empty else ():
+            node.attribute.extend(self.empty.get(node.output[0] if node.output else "", ()))
+        model.ir_version = self.model.ir_version
+        return model
+
+    def _with_constants(self, ops: Collection[int]) -> list[int]:
+        """The nodes in file order, and the Constant nodes that they read."""
+        wanted = set(ops)
+        for index in ops:
+            reads = reads_of(self.model.graph.node[index])
+            wanted.update(self.constants[name] for name in reads if name in self.constants)
+        return sorted(wanted)
+
+
+def fetch_weights(model: onnx.ModelProto, path: Path) -> None:
+    """Put the tensors that a cut left in the file, or beside it, into the cut. Raises ModelError."""
+    tensors = list(model.graph.initializer)
+    tensors += [attr.t for node in model.graph.node for attr in node.attribute if attr.HasField("t")]
+    for tensor in tensors:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            tensor.raw_data = external_bytes(tensor, path).tobytes()
+            tensor.ClearField("data_location")
+            tensor.ClearField("external_data")
+
+
+def is_constant(node: onnx.NodeProto) -> bool:
+    """Whether a node only holds a tensor (old converters write every weight so)."""
+    return bool(node.op_type == "Constant" and node.domain in ("", "ai.onnx") and node.output)
+
+
+def empty_lists(model: onnx.ModelProto) -> dict[str, list[onnx.AttributeProto]]:
+    """The attributes that are lists of nothing (``axes=[]``), by the first output of their node.
+
+    graphsurgeon cannot write them: an empty list does not say of what.
+    """
+    lists = (onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS, onnx.AttributeProto.STRINGS)
+    found: dict[str, list[onnx.AttributeProto]] = {}
+    for node in model.graph.node:
+        empty = [a for a in node.attribute if a.type in lists and not (a.ints or a.floats or a.strings)]
+        if empty and node.output:
+            found[node.output[0]] = empty
+    return found
+
+
+def first_output(node: gs.Node) -> str:
+    """What tells a node from all others, whatever it is called."""
+    return node.outputs[0].name if node.outputs else ""
+
+
+def declared(array: Array) -> list[int | None]:
+    """The shape a cut states for a feed: open, but for integers, which may themselves be a shape.
+
+    onnxruntime reads a shape vector of unknown length as an empty one.
+    """
+    return list(array.shape) if array.dtype.kind in "iu" else [None] * array.ndim
+
+
+def forget_type(tensor: gs.Tensor) -> None:
+    """Drop what the file claims of a value's type and shape: a stale claim makes a cut refuse to load."""
+    if isinstance(tensor, gs.Variable):
+        tensor.dtype, tensor.shape = None, None
