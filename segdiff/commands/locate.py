@@ -126,6 +126,7 @@ def located(arguments: Arguments) -> Report:
     """The report that these arguments ask for."""
     import segdiff
     from segdiff.commands.progress import progress_bar
+    from segdiff.finding.beforehand import check_beforehand
 
     reference, *candidates, image = arguments.files
     with ExitStack() as stack:
@@ -133,6 +134,8 @@ def located(arguments: Arguments) -> Report:
             stack.enter_context(quiet_stderr())
         progress = stack.enter_context(progress_bar(False if arguments.no_progress else None))
         if arguments.convert:
+            progress("check", 0, 0)
+            check_beforehand(reference, image, arguments.candidate_input)
             progress("convert", 0, 0)
             candidates = [_converted(reference, arguments, stack)]
         report = segdiff.locate(reference, candidates[0], image, progress=progress, **_options(arguments))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from segdiff.core.errors import EngineError, ModelError
 from segdiff.core.process import how_it_ended, mortal, start
+from segdiff.engines.lacking import advice, refusal
 from segdiff.readers import ModelFiles, find
 
 TIMEOUT = 1800.0
@@ -92,9 +93,10 @@ def converted(files: ModelFiles, params: Path, folder: Path, opset: int | None, 
     if code is None:
         raise EngineError(f"{files.program}: paddle2onnx did not end within {timeout:g} s and was stopped")
     if code != 0 or not made.is_file() or made.stat().st_size == 0:
-        raise EngineError(
-            f"{files.program}: paddle2onnx {how_it_ended(code) if code else 'wrote no file'}{reason(log)}"
-        )
+        why = refusal(files, log)
+        told = f": {why}" if why else reason(log)
+        ended = how_it_ended(code) if code else "wrote no file"
+        raise EngineError(f"{files.program}: paddle2onnx {ended}{told.rstrip('.')}. {advice(log, opset)}")
     return made
 
 

@@ -227,6 +227,7 @@ def test_convert_makes_the_candidate_and_cleans_up(
         return onnx_path
 
     monkeypatch.setattr(segdiff, "convert", convert, raising=False)
+    monkeypatch.setattr("segdiff.finding.beforehand.check_beforehand", lambda *given: None)
     calls = answer(reports.report())
     assert main(["locate", *order.split()]) == 0
     assert calls[0][0] == ("a", made[0], "i.jpg")

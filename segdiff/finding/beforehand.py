@@ -1,0 +1,29 @@
+"""Would the run fail for a reason that can be told in a second? Asked before a long conversion begins."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from segdiff.engines.convert import parameter_file
+from segdiff.engines.session import deploy_config, input_specs
+from segdiff.finding.locate import Image
+from segdiff.inputs import CandidateInput, prepare
+from segdiff.inputs.fed import check_named
+from segdiff.readers import find, read
+
+
+def check_beforehand(
+    reference: str | Path, image: Image, candidate_input: CandidateInput | None = None
+) -> None:
+    """Raise what :func:`segdiff.locate` would raise of the reference, the image and the candidate's input.
+
+    Raises ModelError where the reference cannot be read or converted, InputError where the image does not fit
+    it, or the candidate's input names nothing.
+    """
+    if isinstance(candidate_input, str | os.PathLike):
+        check_named(os.fspath(candidate_input))
+    files = find(reference)
+    parameter_file(files)
+    graph = read(files)
+    prepare(image, input_specs((graph, graph)), deploy_config((files, files)))
