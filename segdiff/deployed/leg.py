@@ -25,10 +25,14 @@ from segdiff.walk.judge import TIE_FACTOR
 
 @dataclass(frozen=True)
 class AsDeployed:
-    """What the optimisers change, as origins; ``remarks`` on a model that does not run as deployed."""
+    """What the optimisers change, as origins; ``remarks`` on a model that does not run as deployed.
+
+    ``refused`` is what the candidate's runtime said where it does not take the file (a crash is none).
+    """
 
     origins: tuple[Origin, ...] = ()
     remarks: tuple[str, ...] = ()
+    refused: str | None = None
 
 
 NOT_DEPLOYED = AsDeployed()
@@ -64,19 +68,30 @@ def as_deployed(run: Run, progress: Callable[[int], None]) -> AsDeployed:
             found.append(each.result())
     finally:
         pool.shutdown(wait=False)  # who interrupts this stops the engines, and with them the threads
+    failed = [each for each in found if isinstance(each, Failed)]
     return AsDeployed(
         tuple(each for each in found if isinstance(each, Origin)),
-        tuple(each for each in found if isinstance(each, str)),
+        tuple(f"The {each.side} does not run as deployed, optimised: {each.error}" for each in failed),
+        next((each.error for each in failed if each.side == "candidate" and each.alive), None),
     )
 
 
-def probed(side: Side, thresholds: Thresholds) -> Origin | str | None:
+@dataclass(frozen=True)
+class Failed:
+    """A side that does not run as deployed, and whether its process is still there."""
+
+    side: str
+    error: str
+    alive: bool
+
+
+def probed(side: Side, thresholds: Thresholds) -> Origin | Failed | None:
     """What the optimiser of one side changes, or why that side does not run as deployed."""
     probe = PROBES[side.engine.row.optimiser]
     try:
         found = probe(side.engine, side.view.graph, side.feeds, thresholds, side.known)
     except EngineError as error:
-        return f"The {side.name} does not run as deployed, optimised: {error}"
+        return Failed(side.name, str(error), side.engine.is_alive)
     return origin_of(side, found) if found else None
 
 

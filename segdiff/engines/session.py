@@ -126,7 +126,8 @@ def default_memory() -> int:
 
 
 def input_specs(graphs: tuple[Graph, Graph]) -> tuple[InputSpec, ...]:
-    """What the reference wants to be fed; where it leaves a length open, the candidate's counts."""
+    """What the reference wants to be fed; where it leaves a length open, the candidate's counts, but for the
+    number of pictures: that is the user's, and a candidate that does not take it is told."""
     theirs = dict(zip(graphs[0].inputs, graphs[1].inputs, strict=False))
     specs = []
     for name in graphs[0].inputs:
@@ -136,11 +137,18 @@ def input_specs(graphs: tuple[Graph, Graph]) -> tuple[InputSpec, ...]:
     return tuple(specs)
 
 
+def own_specs(graph: Graph) -> tuple[InputSpec, ...]:
+    """What one model wants to be fed, whatever the other does."""
+    values = [graph.value(name) for name in graph.inputs]
+    return tuple(InputSpec(value.name, value.shape, value.dtype or "float32") for value in values)
+
+
 def narrowed(ours: Shape | None, theirs: Shape | None) -> Shape | None:
     """A shape with its open lengths filled from another of the same rank."""
     if ours is None or theirs is None or len(ours) != len(theirs):
         return ours or theirs
-    return tuple(b if a is None else a for a, b in zip(ours, theirs, strict=True))
+    sides = zip(ours, theirs, strict=True)
+    return tuple(b if a is None and axis else a for axis, (a, b) in enumerate(sides))
 
 
 def deploy_config(files: tuple[ModelFiles, ModelFiles]) -> Any:

@@ -123,6 +123,9 @@ def blame(origins: tuple[Origin, ...]) -> str:
     """The sentence for a divergence."""
     first, speaking = origins[0], [origin for origin in origins if origin.speaks]
     if first.speaks:
+        if refuses(first):
+            besides = f" Besides: {blame(origins[1:])}" if len(origins) > 1 else ""
+            return f"{text_of(first)}{besides}"
         others = [origin for origin in origins if not origin.speaks]
         more = f" And {len(speaking) - 1} more of its outputs." if len(speaking) > 1 else ""
         rest = f" Besides: {blame(tuple(others))}" if others else " No operator errs on equal inputs."
@@ -134,6 +137,11 @@ def blame(origins: tuple[Origin, ...]) -> str:
     more = f"; {len(origins) - 1} more further down" if len(origins) > 1 else ""
     told = f"The models diverge at {pair.candidate_op} {pair.candidate!r}{against}{more}."
     return f"{told} Besides: {text_of(speaking[0])}" if speaking else told
+
+
+def refuses(origin: Origin) -> bool:
+    """Whether it is the file that does not run."""
+    return origin.cause is not None and origin.cause.kind == "runtime.refused"
 
 
 def text_of(origin: Origin) -> str:

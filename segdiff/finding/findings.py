@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from segdiff.align import Alignment, Segment
-from segdiff.core.answer import AsFed, Cause, OutputInfo, Precision
+from segdiff.core.answer import AsFed, Cause, Origin, OutputInfo, Precision
 from segdiff.core.graph import Graph
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed.leg import NOT_DEPLOYED, AsDeployed
@@ -22,7 +22,7 @@ class Findings:
     ``run`` the walk as verified; ``random`` the values that the reference does not repeat; ``how`` the input
     was made; of each origin (by its segment) the cause and what repairing it gives back; ``reasons`` why
     something is not known; ``precision`` what half precision or quantisation costs; ``endings`` what became
-    of the outputs.
+    of the outputs; ``refused`` why the candidate does not run as it is.
     """
 
     run: Run
@@ -34,6 +34,7 @@ class Findings:
     optimised: AsDeployed = NOT_DEPLOYED
     reasons: tuple[str, ...] = ()
     precision: Precision | None = None
+    refused: Origin | None = None
     endings: Endings = NOT_LOOKED_AT
 
     @property

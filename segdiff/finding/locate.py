@@ -24,17 +24,19 @@ from segdiff.core.thresholds import Thresholds
 from segdiff.deployed import NOT_DEPLOYED, as_deployed
 from segdiff.diagnose import explain
 from segdiff.engines.registry import engine_for
-from segdiff.engines.session import Clock, default_memory, deploy_config, input_specs, started
+from segdiff.engines.session import Clock, default_memory, deploy_config, input_specs, own_specs, started
 from segdiff.finding.findings import Findings
 from segdiff.finding.kept import keep
 from segdiff.finding.outputs import Endings, endings, without
 from segdiff.finding.precision import precision_of
+from segdiff.finding.refused import refusal
 from segdiff.finding.verdict import conclude
 from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh, without_harm
 from segdiff.inputs import (
     CandidateInput,
     Prepared,
     compare_inputs,
+    is_ready,
     picture_input,
     prepare,
     read_candidate_input,
@@ -96,7 +98,7 @@ def locate(
         engines = stack.enter_context(started(files, memory, timeout, threads))
         graphs = read(files[0]), read(files[1])
         config = deploy_config(files)
-        prepared = prepare(image, input_specs(graphs), config)
+        prepared = prepare(image, own_specs(graphs[0]) if is_ready(image) else input_specs(graphs), config)
         clock.lap("read")
         fed = fed_input(candidate_input, image, prepared, config, timeout)
         clock.lap("input")
@@ -127,6 +129,8 @@ def locate(
         if deployed:
             optimised = as_deployed(run, lambda done: told("deployed", done, 2))
             clock.lap("deployed")
+        others = bool(run.origins or ends.origins)
+        refused = refusal(run, optimised.refused, asked=deployed, others=others)
         findings = Findings(
             run=run,
             random=random,
@@ -136,6 +140,7 @@ def locate(
             weights=weights,
             as_fed=as_fed,
             optimised=optimised,
+            refused=refused,
             reasons=tuple(reasons),
             precision=precision_of(run),
         )

@@ -44,6 +44,8 @@ def conclude(findings: Findings) -> Report:
         if is_finding(findings, step)
     )
     origins += findings.endings.origins
+    if findings.refused is not None:
+        origins = (findings.refused, *origins)
     crossing = next((pair for pair in pairs if crosses(findings.thresholds, pair.cumulative)), None)
     share = compared(findings.run)
     verdict, sentence, more = decide(findings, origins, share, pairs)
@@ -77,7 +79,7 @@ def conclude(findings: Findings) -> Report:
             tuple(name for name in theirs.values if name not in partners),
         ),
         input_findings=findings.how,
-        remarks=remarks + findings.optimised.remarks + findings.reasons,
+        remarks=remarks + (() if findings.refused else findings.optimised.remarks) + findings.reasons,
     )
 
 

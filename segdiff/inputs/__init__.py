@@ -11,7 +11,7 @@ from segdiff.inputs.compare import compare_inputs, picture_input
 from segdiff.inputs.config import DeployConfig
 from segdiff.inputs.fed import CandidateInput, Fed, read_candidate_input
 from segdiff.inputs.image import read_image
-from segdiff.inputs.prepare import Prepared, prepare
+from segdiff.inputs.prepare import Prepared, is_ready, prepare
 from segdiff.inputs.spec import InputSpec
 from segdiff.inputs.suites import config_beside, read_deploy_yaml
 from segdiff.inputs.transforms import TRANSFORMS, Applied, Transform, apply_transforms
@@ -30,6 +30,7 @@ __all__ = [
     "apply_transforms",
     "compare_inputs",
     "config_beside",
+    "is_ready",
     "picture_input",
     "prepare",
     "read_candidate_input",

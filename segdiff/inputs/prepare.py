@@ -69,6 +69,21 @@ class Prepared:
     assumed: str | None = None
 
 
+def is_ready(image: Image) -> bool:
+    """Whether the user gives tensors, which enter the model as they are, and no picture."""
+    if isinstance(image, Mapping):
+        return True
+    if isinstance(image, np.ndarray):
+        return image.dtype != np.uint8
+    suffix = Path(image).suffix.lower()
+    if suffix == ".npy":
+        try:
+            return bool(np.load(image, mmap_mode="r").dtype != np.uint8)
+        except (OSError, ValueError):
+            return False  # whatever is wrong with it, prepare() says
+    return suffix == ".npz"
+
+
 @dataclass(frozen=True)
 class _Picture:
     pixels: Pixels

@@ -64,6 +64,8 @@ def first_heading(first: Origin) -> str:
     """What stands over the first origin."""
     if first.runtime:
         return "An optimiser changes the result: the graph as written, and as optimised"
+    if first.pair.why.kind == "refused":
+        return "What the runtime does not take, and what the reference has in its place"
     if first.pair.why.kind == "output":
         return "What the outputs are, on either side"
     return "The first origin: the first segment that errs on equal inputs"
@@ -84,6 +86,8 @@ def error_rows(origin: Origin) -> Iterator[tuple[str, Comparison | None, str]]:
     pair = origin.pair
     if origin.runtime:
         yield "as deployed", pair.cumulative, "the output, against the same model as written"
+        return
+    if pair.why.kind == "refused":
         return
     if pair.why.kind == "output":
         yield "as read", pair.cumulative, "the one output against the other"
@@ -126,7 +130,7 @@ def _named(pair: PairInfo) -> str:
 
 def surroundings(report: Report, origin: Origin) -> Iterator[Line]:
     """Where an origin sits: its inputs, its neighbours in walk order, whether it was confirmed."""
-    if origin.runtime or origin.pair.why.kind == "output":
+    if origin.runtime or origin.pair.why.kind in ("output", "refused"):
         return
     keys = [(pair.reference, pair.candidate) for pair in report.pairs]
     states = {key: pair.state for key, pair in zip(keys, report.pairs, strict=True)}
@@ -188,6 +192,8 @@ def _proof(cause: Cause) -> str:
         words = "proven: without it the error vanishes" if cause.proven else "which one, was not found"
     if cause.kind.startswith(SPEAKING):
         words = "proven: the tensors show it" if cause.proven else "a guess, not proven"
+    if cause.kind == "runtime.refused":
+        words = "proven: with the change it runs" if cause.proven else "no change was found that makes it run"
     if cause.residual is None:
         return words
     before = f"{number(cause.before.rel_l2)} before, " if cause.before else ""

@@ -94,6 +94,9 @@ def _first(report: Report, first: Origin) -> Iterator[Block]:
     yield Sides(
         _side(left, ours, theirs, first.pair.reference), _side(right, theirs, ours, first.pair.candidate)
     )
+    if first.pair.why.kind == "refused":
+        yield from lines(cause_lines(report, first))
+        return
     yield Grid(
         (
             (Cell(""), *(Cell(title, "dim") for title in ("cosine", "max_abs", "rel_l2"))),

@@ -16,6 +16,7 @@ _WORDS = {
     "choice": "picks other elements",
     "random": "random numbers",
     "inherited": "right on the reference's inputs; the error comes from above",
+    "refused": "the runtime does not take the file",
     "output": "the outputs differ, not an operator that makes them",
     "deployed": "as deployed it gives another result than as written",
 }

@@ -1,0 +1,253 @@
+"""Does the runtime take the file, on this very input? If not: which node, why, and what would make it run.
+
+The walk cuts segments out and forgets what a file claims, so it may agree where the file itself does not
+load. The runtime's own words name a node in most cases; otherwise the first that does not run alone counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import networkx as nx
+
+from segdiff.core.answer import Cause, Origin, PairInfo, Reason
+from segdiff.core.edit import Edit
+from segdiff.core.errors import EngineError
+from segdiff.core.graph import Graph, Op
+from segdiff.core.metrics import Comparison, compare_arrays
+from segdiff.engines import Deployed
+from segdiff.finding.outputs import op_info
+from segdiff.finding.remedies import Form, remedies, said_of
+from segdiff.finding.weigh import upstream
+from segdiff.walk import Run
+
+WORDS = 300
+"""Characters of the runtime's own message that are told."""
+
+NEAR = 12
+"""Nodes before the refused one that are looked at for the reason."""
+
+
+def refusal(run: Run, error: str | None, *, asked: bool, others: bool) -> Origin | None:
+    """Why the candidate does not run as its user runs it; None where it does.
+
+    ``error`` is what it said where it was ``asked`` to run as deployed; ``others`` whether anything else was
+    found. Never raises.
+    """
+    if run.walk.problem:
+        return None
+    error = error if asked else said_by(run, Deployed("none"))
+    if error is None:
+        return None
+    file = run.probe.graph.path.name
+    wrong_inputs = list(unaccepted(run))
+    if wrong_inputs:
+        text = f"{file} does not accept {wrong_inputs[0]}."
+        return made(run, None, text if others else f"The network agrees, but {text}", None)
+    words = plain_words(error)
+    node = named_in(run.probe.graph, words) or first_that_fails(run)
+    if node is None:
+        return made(run, None, f"{runtime(run)} does not load {file}: {words}.", None)
+    forms = forms_before(run, node)
+    reason = said_of(node, forms)
+    text = (
+        f"{runtime(run)} does not run {file}: {node.type} {node.name!r} {reason or 'is refused'} ({words})."
+    )
+    remedy = remedied(run, node, forms)
+    if remedy is not None:
+        text += f" With {remedy.words} it runs{remedy.result}."
+    return made(run, node, text, remedy)
+
+
+def said_by(run: Run, how: Deployed) -> str | None:
+    """What the runtime says where it does not take the file."""
+    try:
+        run.probe.candidate.engine.run_deployed(run.probe.feeds, run.probe.graph.outputs, how)
+    except EngineError as error:
+        return str(error) if run.probe.candidate.engine.is_alive else None
+    return None
+
+
+def runtime(run: Run) -> str:
+    """The runtime's name."""
+    return run.probe.candidate.engine.name
+
+
+def unaccepted(run: Run) -> Iterator[str]:
+    """The inputs whose shape or type the file does not allow, in words."""
+    graph = run.probe.graph
+    for name, tensor in run.probe.feeds.items():
+        value, shape = graph.value(name), tensor.array.shape
+        if value.shape is None:
+            continue
+        allowed = zip(value.shape, shape, strict=False)
+        if len(value.shape) != len(shape) or any(a is not None and a != b for a, b in allowed):
+            wanted = ", ".join("?" if length is None else str(length) for length in value.shape)
+            yield f"{tuple(shape)} for {name!r}: it wants ({wanted})"
+        elif value.dtype and value.dtype != tensor.array.dtype.name:
+            yield f"{tensor.array.dtype} for {name!r}: it wants {value.dtype}"
+
+
+def named_in(graph: Graph, message: str) -> Op | None:
+    """The node that a message names, by its own name or by a tensor it writes; the longest name wins."""
+    found = []
+    for op in graph.ops:
+        for name in (op.name, *op.outputs):
+            if len(name) > 1 and re.search(rf"(?<![\w./]){re.escape(name)}(?![\w/])", message):
+                found.append((name == op.name, len(name), op))
+    return max(found, key=lambda item: item[:2])[2] if found else None
+
+
+def first_that_fails(run: Run) -> Op | None:
+    """The first node of a segment that failed which does not run from the image; none where none runs."""
+    graph = run.probe.graph
+    if all(step.problem for step in run.walk.steps):
+        return None
+    for step in run.walk.steps:
+        for index in step.segment.nodes if step.problem else ():
+            op = graph.op(index)
+            if op.outputs and not runs(run, op.outputs[:1]):
+                return op
+    return None
+
+
+def runs(run: Run, wanted: Iterable[str]) -> bool:
+    """Whether the candidate makes these values from the image."""
+    names = tuple(wanted)
+    ops = upstream(run.probe.graph, names, frozenset())
+    read = {name for index in ops for name in run.probe.graph.op(index).inputs}
+    try:
+        feeds = {name: tensor for name, tensor in run.probe.feeds.items() if name in read}
+        run.probe.candidate.run(feeds, names, ops)
+    except EngineError:
+        return False
+    return True
+
+
+def forms_before(run: Run, node: Op) -> dict[str, Form]:
+    """Shapes and dtypes of what goes into a node, and into those near before it, as far as they run."""
+    graph = run.probe.graph
+    near = [op for op in graph.ops if op is node or op.index in ancestors(graph, node)][-NEAR:]
+    names = dict.fromkeys(name for op in near for name in op.inputs)
+    forms: dict[str, Form] = {}
+    for name in names:
+        if name in graph.parameters:
+            forms[name] = graph.parameters[name].dtype, graph.parameters[name].shape
+        elif name in run.probe.feeds:
+            array = run.probe.feeds[name].array
+            forms[name] = array.dtype.name, array.shape
+        elif (found := form_of(run, name)) is not None:
+            forms[name] = found
+    return forms
+
+
+def ancestors(graph: Graph, node: Op) -> set[int]:
+    """Indices of the ops that go into a node."""
+    return {item for item in nx.ancestors(graph.flow, node.index) if isinstance(item, int)}
+
+
+def form_of(run: Run, name: str) -> Form | None:
+    """dtype and shape of one of the candidate's values, run from the image."""
+    if name in run.probe.forms:
+        dtype, shape = run.probe.forms[name]
+        return dtype.name, shape
+    ops = upstream(run.probe.graph, [name], frozenset())
+    read = {each for index in ops for each in run.probe.graph.op(index).inputs}
+    feeds = {each: tensor for each, tensor in run.probe.feeds.items() if each in read}
+    try:
+        array = run.probe.candidate.run(feeds, [name], ops)[name].array
+    except EngineError:
+        return None
+    return array.dtype.name, array.shape
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A change that makes the file run: its words, its edits, and what the outputs are then."""
+
+    words: str
+    edits: tuple[Edit, ...]
+    result: str
+    error: Comparison | None
+
+
+def remedied(run: Run, node: Op, forms: dict[str, Form]) -> Remedy | None:
+    """The first change that makes the file run; of several, one whose outputs are the reference's."""
+    graph = run.probe.graph
+    near = [op for op in graph.ops if op is node or op.index in ancestors(graph, node)][-NEAR:]
+    found = None
+    for words, edits in remedies(graph, near, forms):
+        remedy = tried(run, words, edits)
+        if remedy is None:
+            continue
+        if remedy.error is not None and not remedy.error.mismatch and remedy.error.metrics.rel_l2 < 1e-3:
+            return remedy
+        found = found or remedy
+    return found
+
+
+def tried(run: Run, words: str, edits: tuple[Edit, ...]) -> Remedy | None:
+    """What the whole file does with a change; None where it still does not run."""
+    probe = run.probe
+    wanted = [c for _, c in run.outputs]
+    try:
+        got = probe.candidate.run(probe.feeds, wanted, upstream(probe.graph, wanted, frozenset()), edits)
+        truth = dict(run.reference([r for r, _ in run.outputs]))
+    except EngineError:
+        return None
+    errors = [compare_arrays(truth[r].array, got[c].array) for r, c in run.outputs if r in truth]
+    if not errors:
+        return Remedy(words, edits, "", None)
+    worst = max(errors, key=lambda each: (each.mismatch is not None, each.metrics.rel_l2))
+    if worst.mismatch:
+        return Remedy(words, edits, f", though its outputs are others ({worst.mismatch})", worst)
+    return Remedy(words, edits, f", and its outputs err by rel_l2 {worst.metrics.rel_l2:.2g}", worst)
+
+
+def made(run: Run, node: Op | None, text: str, remedy: Remedy | None) -> Origin:
+    """The finding in the form of every other one."""
+    step = next((s for s in run.walk.steps if node is not None and node.index in s.segment.nodes), None)
+    ours = step.segment.reference_ops if step else ()
+    ends = step.segment.outputs[0] if step else ("", "")
+    makers = run.alignment.reference.producer.get(ends[0])
+    pair = PairInfo(
+        reference=ends[0],
+        candidate=node.outputs[0] if node and node.outputs else ends[1],
+        reference_op=makers.type if makers else "",
+        candidate_op=node.type if node else "",
+        shape=(),
+        evidence=(),
+        state="origin",
+        cumulative=None,
+        isolated=None,
+        why=Reason("refused"),
+    )
+    error = remedy.error.metrics if remedy and remedy.error else None
+    edits = remedy.edits if remedy else ()
+    cause = Cause("runtime.refused", text, remedy is not None, error, None, edits)
+    graph = run.probe.reference
+    return Origin(
+        pair,
+        tuple(op_info(graph.op(index)) for index in ours),
+        (op_info(node),) if node else (),
+        step.segment.inputs if step else (),
+        confirmed=True,
+        cause=cause,
+    )
+
+
+_PLACE = re.compile(r"\S*/onnxruntime\S*|\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from \S+ failed:\s*")
+
+
+_SOURCE = re.compile(r"\S*onnxruntime::.*?\) ")
+
+
+def plain_words(message: str) -> str:
+    """The runtime's message without its prefixes and the places in its own source."""
+    words = message.rpartition("Status Message: ")[2] if "Status Message: " in message else message
+    words = words.partition(" failed: ")[2] or words
+    words = _SOURCE.sub("", _PLACE.sub("", words))
+    words = re.sub(r" after value '.*'$", "", words)
+    return " ".join(words.split()).rstrip(".")[:WORDS]

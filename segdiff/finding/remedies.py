@@ -1,0 +1,142 @@
+"""Why does a runtime refuse a node, and which change of the file could make it run?
+
+Converters write some operators in a form that the runtime does not take. Each function here knows one such
+form: what to say of it, and the edits to be tried. Whether they help is for the runtime to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from segdiff.core.edit import Edit, Node, Operand
+from segdiff.core.graph import Graph, Op
+
+Form = tuple[str, tuple[int, ...]]
+"""dtype (numpy's name) and shape."""
+
+Change = tuple[str, tuple[Edit, ...]]
+"""A change in words, after "With", and its edits."""
+
+AXES_AS_OPERAND = 13
+"""The opset from which Squeeze and Unsqueeze take their axes as an operand."""
+
+
+def said_of(node: Op, forms: Mapping[str, Form]) -> str:
+    """What is wrong with a node in words that follow its name; nothing where it is not known."""
+    shapes = [forms[name][1] for name in node.inputs if name in forms]
+    types = {forms[name][0] for name in node.inputs if name in forms}
+    if node.type == "Concat" and shapes and all(not shape for shape in shapes):
+        return f"joins {'two' if len(shapes) == 2 else len(shapes)} scalars, which have no axis"
+    if node.type == "Concat" and len({len(shape) for shape in shapes}) > 1:
+        return f"joins tensors of different rank, {listed(shapes)}"
+    if node.type == "Conv" and len(shapes) > 1 and unfit(node, shapes):
+        kernel, data = shapes[1], shapes[0]
+        group = int(node.attributes.get("group", 1))
+        return (
+            f"wants {kernel[1] * group} channels in axis 1 of its input and is given {listed(shapes[:1])}"
+            + (", where the channels stand last" if data[-1] == kernel[1] * group else "")
+        )
+    if len(types) > 1 and node.type in SAME_TYPE:
+        return f"is given {' and '.join(sorted(types))}"
+    return f"is given {listed(shapes)}" if shapes else ""
+
+
+def listed(shapes: list[tuple[int, ...]]) -> str:
+    """Shapes in a row."""
+    return " and ".join(str(tuple(shape)) for shape in shapes)
+
+
+SAME_TYPE = frozenset({"Add", "Sub", "Mul", "Div", "Concat", "MatMul", "Conv", "Where", "Max", "Min", "Pow"})
+"""Operators whose operands must have one type."""
+
+
+def unfit(node: Op, shapes: list[tuple[int, ...]]) -> bool:
+    """Whether the channels of a convolution's data and kernel do not fit."""
+    data, kernel = shapes[0], shapes[1]
+    group = int(node.attributes.get("group", 1))
+    return len(data) > 1 and len(kernel) > 1 and data[1] != kernel[1] * group
+
+
+def remedies(graph: Graph, near: list[Op], forms: Mapping[str, Form]) -> Iterator[Change]:
+    """The changes to be tried. ``near`` are the nodes before the refused one, it being the last of them."""
+    node = near[-1]
+    for function in (scalars_joined, types_joined, channels_last):
+        yield from function(graph, node, forms)
+    for op in reversed(near):
+        if op.type == "Squeeze" and len(op.inputs) < 2 and "axes" not in op.attributes:
+            yield from axes_named(graph, op, forms)
+
+
+def scalars_joined(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Change]:
+    """Scalars get an axis before they are joined."""
+    lacking = [name for name in node.inputs if name in forms and not forms[name][1]]
+    if node.type != "Concat" or not lacking:
+        return
+    nodes, operands = [], []
+    for place, name in enumerate(node.inputs):
+        operand = name
+        if name in lacking:
+            operand = f"{node.outputs[0]}.axis{place}"
+            nodes.append(Node("Reshape", (name, np.array([1], np.int64)), (operand,)))
+        operands.append(operand)
+    joined = Node("Concat", tuple(operands), node.outputs, {"axis": 0})
+    yield "each scalar as a tensor of one element", (Edit(node.outputs[0], nodes=(*nodes, joined)),)
+
+
+def types_joined(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Change]:
+    """Operands of other types are cast to the first one's, or the first to theirs."""
+    from onnx import TensorProto
+
+    types = [forms[name][0] for name in node.inputs if name in forms]
+    if node.type not in SAME_TYPE or len(set(types)) < 2 or len(types) != len(node.inputs):
+        return
+    for target in dict.fromkeys(types):
+        number = getattr(TensorProto, target.upper() if target != "float32" else "FLOAT", None)
+        if number is None:
+            continue
+        nodes, operands = [], []
+        for place, (name, dtype) in enumerate(zip(node.inputs, types, strict=True)):
+            operand = name
+            if dtype != target:
+                operand = f"{node.outputs[0]}.cast{place}"
+                nodes.append(Node("Cast", (name,), (operand,), {"to": number}))
+            operands.append(operand)
+        last = Node(node.type, tuple(operands), node.outputs, node.attributes)
+        yield f"its operands cast to {target}", (Edit(node.outputs[0], nodes=(*nodes, last)),)
+
+
+def channels_last(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Change]:
+    """A convolution of NHWC data gets its data with the channels first, and gives its own with them last."""
+    if node.type not in ("Conv", "ConvTranspose") or node.inputs[0] not in forms:
+        return
+    rank = len(forms[node.inputs[0]][1])
+    if rank < 3:
+        return
+    first = (0, rank - 1, *range(1, rank - 1))
+    last = (0, *range(2, rank), 1)
+    inner = tuple(f"{node.outputs[0]}.{word}" for word in ("first", "conv"))
+    operands: tuple[Operand, ...] = (inner[0], *node.inputs[1:])
+    nodes = (
+        Node("Transpose", (node.inputs[0],), (inner[0],), {"perm": list(first)}),
+        Node(node.type, operands, (inner[1],), node.attributes),
+        Node("Transpose", (inner[1],), node.outputs, {"perm": list(last)}),
+    )
+    yield "its data turned to have the channels first, and back", (Edit(node.outputs[0], nodes=nodes),)
+
+
+def axes_named(graph: Graph, op: Op, forms: Mapping[str, Form]) -> Iterator[Change]:
+    """A Squeeze without axes is told which: the last of them first, then each, then none."""
+    if op.inputs[0] not in forms:
+        return
+    shape = forms[op.inputs[0]][1]
+    units = [axis for axis, length in enumerate(shape) if length == 1]
+    if len(units) < 2:
+        return
+    for axis in reversed(units):
+        words = f"axis {axis} named in {op.type} {op.name!r}, which takes away every axis of length one,"
+        if graph.opset >= AXES_AS_OPERAND:
+            yield words, (Edit(op.outputs[0], inputs={1: np.array([axis], np.int64)}),)
+        else:
+            yield words, (Edit(op.outputs[0], attributes={"axes": [axis]}),)

@@ -1,0 +1,143 @@
+"""A file that its runtime does not take: what is said, which node, and what would make it run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import ModelProto, helper
+
+import segdiff
+from segdiff.core.answer import Report
+from tests import models
+from tests.models import Net, copied, find_node, with_attribute
+
+
+def told(ours: ModelProto, theirs: ModelProto, folder: Path, **options: object) -> Report:
+    files = [models.save(model, folder / f"{side}.onnx") for side, model in (("a", ours), ("model", theirs))]
+    return segdiff.locate(*files, models.image(), threads=1, **options)  # type: ignore[arg-type]
+
+
+def resized(scalars: bool) -> ModelProto:
+    """A Resize to the size of the input, whose two lengths are joined: as scalars, or as they should be."""
+    net = Net()
+    hidden = net.node("LeakyRelu", net.conv("x", (3, 4)), alpha=0.2)
+    shape = net.node("Shape", "x")
+    index = (lambda n: n) if scalars else (lambda n: [n])
+    lengths = [net.node("Gather", shape, net.constant(index(n), np.int64)) for n in (2, 3)]
+    start = net.node(
+        "Slice", net.node("Shape", hidden), net.constant([0], np.int64), net.constant([2], np.int64)
+    )
+    size = net.node("Concat", start, net.node("Concat", *lengths, axis=0, outputs=["joined"]), axis=0)
+    return net.model(net.node("Resize", hidden, "", "", size, mode="linear"))
+
+
+def squeezed(axes: bool) -> ModelProto:
+    """A (1, 1, 4) tensor whose first axis goes; without axes the second goes, too."""
+    net = Net(opset=13)
+    pooled = net.node("GlobalAveragePool", net.conv("x", (3, 4)))
+    row = net.node("Reshape", pooled, net.constant([1, 1, 4], np.int64))
+    operands = [net.constant([0], np.int64)] if axes else []
+    flat = net.node("Squeeze", row, *operands, outputs=["flat"])
+    return net.model(net.node("Gemm", flat, net.weight(4, 5)))
+
+
+def channels_last(turned: bool) -> ModelProto:
+    """A convolution of (N, H, W, C) data, its transposes written or forgotten."""
+    net = Net()
+    x = net.node("Relu", net.node("Transpose", "x", perm=[0, 2, 3, 1]))
+    if turned:
+        x = net.node("Transpose", x, perm=[0, 3, 1, 2])
+    x = net.conv(x, (3, 4))
+    return net.model(net.node("Transpose", x, perm=[0, 2, 3, 1], outputs=["back"]) if turned else x)
+
+
+def test_a_concat_of_scalars(tmp_path: Path) -> None:
+    faulty = with_attribute(resized(scalars=True), "LeakyRelu", alpha=0.5)
+    report = told(resized(scalars=False), faulty, tmp_path)
+    assert (report.verdict, report.exit_code) == ("diverges", 1)
+    first = report.first
+    assert first is not None and first.cause is not None
+    assert first.cause.kind == "runtime.refused"
+    assert [node.outputs for node in first.candidate_nodes] == [("joined",)]
+    assert [op.type for op in first.reference_ops] == ["Resize"]
+    assert report.sentence.startswith(
+        "onnxruntime does not run model.onnx: Concat 'Concat:joined' joins two scalars"
+    )
+    assert "it runs" in report.sentence and "LeakyRelu" in report.sentence
+    assert [origin.cause.kind for origin in report.origins[1:] if origin.cause] == ["leaky_relu.slope"]
+    assert report.homes == ("network",)
+    assert max(report.coverage) < 1.0  # what does not run was not compared
+    fixed = report.repair(tmp_path / "fixed.onnx")
+    assert fixed.agrees
+    onnx_session(tmp_path / "fixed.onnx")
+
+
+def onnx_session(path: Path) -> None:
+    """The file loads as its user loads it."""
+    import onnxruntime as ort
+
+    ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize(("build", "words"), [(squeezed, "axis"), (channels_last, "channels")])
+def test_forms_that_a_change_makes_run(build, words: str, tmp_path: Path) -> None:
+    report = told(build(True), build(False), tmp_path, deployed=False)
+    assert report.verdict == "diverges"
+    first = report.first
+    assert first is not None and first.cause is not None
+    assert (first.cause.kind, first.cause.proven) == ("runtime.refused", True), report.sentence
+    assert words in report.sentence
+    assert first.cause.residual is not None and first.cause.residual.rel_l2 < 1e-5
+
+
+def test_an_input_of_another_size_than_the_file_allows(tmp_path: Path) -> None:
+    theirs = models.segmenter()
+    theirs.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
+    for deployed in (True, False):
+        report = told(open_batch(), theirs, tmp_path, deployed=deployed)
+        assert report.verdict == "diverges"
+        assert report.sentence.startswith(
+            "The network agrees, but model.onnx does not accept (1, 3, 16, 24) for 'x': it wants (2, 3, 16"
+        )
+
+
+def open_batch() -> ModelProto:
+    """The same network, any number of pictures."""
+    model = models.segmenter()
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"
+    return model
+
+
+def test_a_file_that_the_runtime_cannot_load_at_all(tmp_path: Path) -> None:
+    theirs = models.segmenter()
+    theirs.ir_version = 99
+    report = told(models.segmenter(), theirs, tmp_path)
+    assert report.verdict == "diverges"
+    assert report.sentence.startswith("onnxruntime does not load model.onnx: ")
+    assert "99" in report.sentence
+    assert report.coverage == (0.0, 0.0)
+
+
+def test_an_operator_that_the_runtime_does_not_have(tmp_path: Path) -> None:
+    theirs = copied(models.segmenter())
+    node = find_node(theirs, "HardSwish")
+    node.op_type, node.domain, node.name = "HardSwosh", "my.domain", "odd"
+    theirs.opset_import.append(helper.make_opsetid("my.domain", 1))
+    report = told(models.segmenter(), theirs, tmp_path)
+    assert report.verdict == "diverges" and report.first is not None
+    assert [op.name for op in report.first.candidate_nodes] == ["odd"]
+    assert "HardSwosh" in report.sentence
+    assert report.first.cause is not None and not report.first.cause.proven
+
+
+def test_a_claim_of_the_file_that_is_wrong(tmp_path: Path) -> None:
+    """What a file says of a value's shape counts when it is loaded, and the walk cannot see it."""
+    theirs = models.segmenter()
+    name = find_node(theirs, "Sigmoid").output[0]
+    theirs.graph.value_info.append(helper.make_tensor_value_info(name, onnx.TensorProto.INT64, None))
+    report = told(models.segmenter(), theirs, tmp_path)
+    assert report.verdict == "diverges" and report.first is not None
+    assert name in {output for node in report.first.candidate_nodes for output in node.outputs}
