@@ -13,7 +13,7 @@ from segdiff.core.answer import InputComparison, InputFinding
 from segdiff.core.errors import InputError
 from segdiff.core.metrics import Metrics, compare_arrays, squeezed
 from segdiff.inputs.config import DeployConfig
-from segdiff.inputs.hypotheses import Explanation, Source, explain
+from segdiff.inputs.hypotheses import Explanation, Source, explain_input
 from segdiff.inputs.hypotheses.proof import agrees, rounding
 from segdiff.inputs.image import COLOUR, GREY
 from segdiff.inputs.pipeline import Normalize, Pipeline, Step, canvas_first, lower, render
@@ -50,7 +50,7 @@ def compare_inputs(
         text = f"{unusable} of the candidate's {candidate.size} values are NaN or infinite."
         return InputComparison(False, metrics, (_unexplained(text, metrics),), assumed)
     source = _source(reference, wanted, config)
-    found = explain(source, candidate) if source is not None else None
+    found = explain_input(source, candidate) if source is not None else None
     return InputComparison(False, metrics, _findings(found, wanted, candidate, metrics), assumed)
 
 

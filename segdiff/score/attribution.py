@@ -24,7 +24,7 @@ PRINTED = 0.00005
 
 
 @dataclass(frozen=True)
-class Step:
+class Stage:
     """One row: what changes, where that is at home, what it costs, and the score after it (fractions)."""
 
     home: Home
@@ -44,7 +44,7 @@ class Attribution:
 
     start: float
     start_text: str
-    steps: tuple[Step, ...]
+    steps: tuple[Stage, ...]
 
     @property
     def end(self) -> float:
@@ -84,7 +84,7 @@ class Change:
 def attribute(reference: Lookup, changes: Sequence[Change], start: Protocol, end: Protocol) -> Attribution:
     """The table from the reference under ``start`` to the last of ``changes`` under ``end``."""
     first = reference(start)
-    steps: list[Step] = []
+    steps: list[Stage] = []
     score = first
     before = start
     for protocol in steps_between(start, end):
@@ -92,14 +92,14 @@ def attribute(reference: Lookup, changes: Sequence[Change], start: Protocol, end
         steps.append(step)
     for change in changes:
         after = change.lookup(end)
-        steps.append(Step(change.home, change.kind, change.text, after - score, after))
+        steps.append(Stage(change.home, change.kind, change.text, after - score, after))
         score = after
     return Attribution(first, f"the reference's masks: {start}", tuple(steps))
 
 
 def _protocol_step(
     after: float, score: float, before: Protocol, protocol: Protocol
-) -> tuple[float, Protocol, Step]:
+) -> tuple[float, Protocol, Stage]:
     if protocol.over != before.over:
         mean = "mean of per-image IoU" if protocol.over == "image" else "areas summed over the data set"
         kind, text = "score.average", f"protocol: {mean}"
@@ -108,7 +108,7 @@ def _protocol_step(
     else:
         resized = "mask" if protocol.frame.size == "label" else "label"
         kind, text = "score.resize", f"{resized} resized {protocol.frame.resize.replace('_', ' ')}"
-    return after, protocol, Step("score", kind, text, after - score, after)
+    return after, protocol, Stage("score", kind, text, after - score, after)
 
 
 def with_published(
@@ -138,20 +138,20 @@ def with_published(
 
 def _from_printed(
     printed: float, rebuilt: float, centred: float | None, bounds: Bounds | None
-) -> Iterator[Step]:
+) -> Iterator[Stage]:
     score = printed if centred is None else centred
     if centred is not None:
         yield _remainder(printed, centred, bounds)
         text = "masks resized nearest, which cv2.resize begins half a pixel off"
-        yield Step("score", "score.half_pixel", text, rebuilt - centred, rebuilt)
+        yield Stage("score", "score.half_pixel", text, rebuilt - centred, rebuilt)
     elif score != rebuilt:
         yield _remainder(printed, rebuilt, bounds)
 
 
-def _remainder(printed: float, score: float, bounds: Bounds | None) -> Step:
+def _remainder(printed: float, score: float, bounds: Bounds | None) -> Stage:
     points = score - printed
     if abs(points) <= PRINTED:
-        return Step("score", "score.rounding", "digits that were not printed", points, score)
+        return Stage("score", "score.rounding", "digits that were not printed", points, score)
     if bounds is not None:
         low, high = bounds.miou()
         if low - PRINTED <= printed <= high + PRINTED:
@@ -159,8 +159,8 @@ def _remainder(printed: float, score: float, bounds: Bounds | None) -> Step:
                 "edges: PaddleSeg resizes logits, which masks have lost; with the "
                 f"{bounds.share:.1%} of open pixels it can print {100 * low:.2f} to {100 * high:.2f}"
             )
-            return Step("score", "score.edges", text, points, score)
-    return Step(
+            return Stage("score", "score.edges", text, points, score)
+    return Stage(
         "unexplained",
         "score.unexplained",
         "not in the masks: other images, weights or settings",
@@ -169,11 +169,11 @@ def _remainder(printed: float, score: float, bounds: Bounds | None) -> Step:
     )
 
 
-def _to_printed(score: float, printed: float) -> Step:
+def _to_printed(score: float, printed: float) -> Stage:
     points = printed - score
     if abs(points) <= PRINTED:
-        return Step("score", "score.rounding", "digits that were not printed", points, printed)
-    return Step(
+        return Stage("score", "score.rounding", "digits that were not printed", points, printed)
+    return Stage(
         "unexplained",
         "score.unexplained",
         "not in the masks: other images, weights or settings",

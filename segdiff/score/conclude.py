@@ -49,7 +49,7 @@ def fraction(score: float | None, what: str) -> float | None:
     return score / 100 if score > 1 else score
 
 
-def conclude(
+def score_report(
     summary: Summary,
     terms: Terms,
     shown: tuple[Protocol, ...],

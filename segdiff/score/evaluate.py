@@ -36,7 +36,7 @@ from segdiff.readers import ModelFiles, find, read
 from segdiff.readers.companions import companions
 from segdiff.score.areas import IGNORE
 from segdiff.score.compare import CANDIDATE, REFERENCE, SAME_INPUT, Summary
-from segdiff.score.conclude import Terms, conclude, is_doubtful
+from segdiff.score.conclude import Terms, is_doubtful, score_report
 from segdiff.score.dataset import Entry, passed_over, read_dataset
 from segdiff.score.encoding import Kind
 from segdiff.score.evaluation import Evaluation
@@ -47,7 +47,7 @@ from segdiff.score.pictures import write_gallery
 from segdiff.score.protocol import EVALUATED, Protocol, protocol_of
 from segdiff.score.readings import doubt_of, label_reading
 from segdiff.score.report import ScoreReport
-from segdiff.score.run import Loader, Model, Pair, check_inputs
+from segdiff.score.run import BothModels, Loader, Model, check_inputs
 
 Progress = Callable[[str, int, int], None]
 """``progress(phase, done, total)``"""
@@ -149,7 +149,7 @@ def evaluate(
         fed = evaluation.input_of(ranked[0]) if ranked else None
         rounding = evaluation.rounding(ranked[0]) if ranked and is_doubtful(summary) else 0.0
         sources = _sources(files, candidate_input)
-        report = conclude(summary, terms, shown, sources, known, fed=fed, rounding=rounding)
+        report = score_report(summary, terms, shown, sources, known, fed=fed, rounding=rounding)
         classes = evaluation.classes or _classes_of(summary)
         reading = label_reading(summary, doubt, classes, (terms.reference, terms.candidate))
         clock.lap("judge")
@@ -205,7 +205,9 @@ def journal_of(out: str | Path) -> Path:
 
 
 @contextmanager
-def started(files: tuple[ModelFiles, ModelFiles], timeout: float, threads: int | None) -> Iterator[Pair]:
+def started(
+    files: tuple[ModelFiles, ModelFiles], timeout: float, threads: int | None
+) -> Iterator[BothModels]:
     """Both models in their engines, loaded; stopped at the end, whatever happens."""
     blocks = Blocks()
 
@@ -224,7 +226,7 @@ def started(files: tuple[ModelFiles, ModelFiles], timeout: float, threads: int |
         ]
         for engine in engines:
             engine.wait_until_ready()
-        yield Pair(blocks, *models)
+        yield BothModels(blocks, *models)
     finally:
         for engine in (*engines, *(model.engine for model in models)):
             engine.close()
@@ -258,7 +260,7 @@ def _label_kind(entries: Sequence[Entry], encoding: str | None) -> Kind:
     return found_kind("the data set", labels) if labels else "index"
 
 
-def _loader(pair: Pair, config: DeployConfig | None, kind: Kind, fed_by: Reader | None) -> Loader:
+def _loader(pair: BothModels, config: DeployConfig | None, kind: Kind, fed_by: Reader | None) -> Loader:
     graphs = pair.reference.graph, pair.candidate.graph
     specs = input_specs(graphs)
     own = InputSpec(graphs[1].inputs[0], graphs[1].value(graphs[1].inputs[0]).shape, specs[0].dtype)

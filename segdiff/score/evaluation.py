@@ -31,7 +31,7 @@ from segdiff.score.output import Output, output_of
 from segdiff.score.pictures import Shown
 from segdiff.score.protocol import Frame, framed
 from segdiff.score.readings import OTHER, OTHER_SIDES, Doubt
-from segdiff.score.run import Loader, Pair, Ready, loaded
+from segdiff.score.run import BothModels, Loader, Ready, loaded
 from segdiff.walk.judge import NOISE_FACTOR
 
 Progress = Callable[[str, int, int], None]
@@ -45,7 +45,7 @@ class Evaluation:
     outputs are masks.
     """
 
-    pair: Pair
+    pair: BothModels
     loader: Loader
     frames: tuple[Frame, ...]
     ignore_index: int | None

@@ -203,7 +203,7 @@ def in_words(way: Way) -> str:
 
 
 @dataclass
-class Pair:
+class BothModels:
     """Both models, fed the same tensor or, where the user says so, the candidate its own."""
 
     blocks: Blocks

@@ -17,7 +17,7 @@ from segdiff.score.areas import IGNORE
 from segdiff.score.bounds import Bounds
 from segdiff.score.check import check_classes
 from segdiff.score.compare import CANDIDATE, REFERENCE, ImageResult, Summary, agreement, scored
-from segdiff.score.conclude import Terms, conclude, fraction
+from segdiff.score.conclude import Terms, fraction, score_report
 from segdiff.score.files import Values, list_masks
 from segdiff.score.folder import Folder, classes_in, open_masks
 from segdiff.score.names import class_names
@@ -99,7 +99,7 @@ def score(
         known = class_names(names, scorer.classes)
         summary, bounds = scorer.run(worst, progress or (lambda phase, done, total: None))
         sources = {REFERENCE: str(masks.reference), CANDIDATE: str(masks.candidate)}
-        report = conclude(summary, terms, shown, sources, known, bounds)
+        report = score_report(summary, terms, shown, sources, known, bounds)
         printed = terms.reference_score, terms.candidate_score
         reading = label_reading(summary, doubt, scorer.classes, (terms.reference, terms.candidate), printed)
         files = write_gallery(pictures, scorer.pictures(report.worst), known) if pictures else ()

@@ -15,9 +15,9 @@ from rich.console import Console
 from segdiff.core.answer import Cause, Repaired, RepairedOutput
 from segdiff.report.score_facts import attribution_rows, gap, percent
 from segdiff.score.areas import areas
-from segdiff.score.attribution import Attribution, Home, Step
+from segdiff.score.attribution import Attribution, Home, Stage
 from segdiff.score.compare import CANDIDATE, REFERENCE, SAME_INPUT, Agreement, ImageResult, Summary
-from segdiff.score.conclude import Terms, conclude, signed
+from segdiff.score.conclude import Terms, score_report, signed
 from segdiff.score.pictures import safe
 from segdiff.score.protocol import EVALUATED, LOGITS
 from segdiff.score.report import ScoreReport
@@ -40,7 +40,7 @@ def made(*costs: float, name: str = "street.png", classes: str = "road") -> Scor
     summary = Summary(keep=3)
     summary.add(ImageResult(name, found, Agreement(10_000, changed, changed)))
     terms, sources = Terms(EVALUATED, EVALUATED), {side: f"models/{side}" for side in sides}
-    return conclude(summary, terms, (EVALUATED,), sources, (classes, "sky"))
+    return score_report(summary, terms, (EVALUATED,), sources, (classes, "sky"))
 
 
 def printed(thing: object) -> str:
@@ -94,7 +94,7 @@ def table(*points: tuple[Home, float]) -> Attribution:
     steps, score = [], 0.9
     for home, lost in points:
         score += lost
-        steps.append(Step(home, "kind", f"{home} {lost}", lost, score))
+        steps.append(Stage(home, "kind", f"{home} {lost}", lost, score))
     return Attribution(0.9, "the reference", tuple(steps))
 
 

@@ -25,7 +25,7 @@ from segdiff.inputs import InputSpec, read_deploy_yaml
 from segdiff.readers import find
 from segdiff.score.areas import areas, scores
 from segdiff.score.compare import Agreement, ImageResult, OutputError, Summary
-from segdiff.score.conclude import Terms, conclude
+from segdiff.score.conclude import Terms, score_report
 from segdiff.score.dataset import Entry, passed_over, read_dataset
 from segdiff.score.evaluate import journal_of, started
 from segdiff.score.evaluation import Evaluation
@@ -340,7 +340,7 @@ def test_clear_flips_within_the_networks_own_rounding(
     summary = Summary(keep=1)
     summary.add(ImageResult("a", {}, Agreement(10_000, clear, clear), OutputError(1.0, max_rel)))
     terms = Terms(EVALUATED, EVALUATED)
-    report = conclude(summary, terms, (EVALUATED,), {"reference": "r"}, (), rounding=rounding)
+    report = score_report(summary, terms, (EVALUATED,), {"reference": "r"}, (), rounding=rounding)
     assert report.verdict == verdict
 
 

@@ -12,6 +12,6 @@ and what comes out must be the candidate's tensor.
 """
 
 from segdiff.inputs.hypotheses.change import KINDS, Change, Variant
-from segdiff.inputs.hypotheses.search import Explanation, Source, explain
+from segdiff.inputs.hypotheses.search import Explanation, Source, explain_input
 
-__all__ = ["KINDS", "Change", "Explanation", "Source", "Variant", "explain"]
+__all__ = ["KINDS", "Change", "Explanation", "Source", "Variant", "explain_input"]

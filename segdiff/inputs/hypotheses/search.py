@@ -121,7 +121,7 @@ class Trial:
         return self.variant.cost + len(self.view.changes)
 
 
-def explain(source: Source, candidate: Array) -> Explanation | None:
+def explain_input(source: Source, candidate: Array) -> Explanation | None:
     """The fewest changes that turn the source's tensor into the candidate's, or the best that could be found.
 
     ``candidate`` may have any shape and dtype of real numbers. None where no hypothesis comes near.
