@@ -9,18 +9,20 @@ from __future__ import annotations
 from segdiff.core.graph import Op
 
 _SYNONYMS = {
-    "conv": "conv2d depthwise_conv2d conv3d Conv com.microsoft.FusedConv conv2d_fusion fused_conv2d",
+    "conv": "conv2d depthwise_conv2d conv3d Conv com.microsoft.FusedConv conv2d_fusion fused_conv2d "
+    "QLinearConv ConvInteger",
     "conv_transpose": "conv2d_transpose depthwise_conv2d_transpose conv3d_transpose ConvTranspose",
     "deform_conv": "deformable_conv deformable_conv_v1 DeformConv",
     "matmul": "matmul matmul_v2 mul bmm mv addmm fc linear MatMul Gemm "
-    "com.microsoft.FusedMatMul com.microsoft.FusedGemm com.microsoft.GemmFastGelu",
+    "com.microsoft.FusedMatMul com.microsoft.FusedGemm com.microsoft.GemmFastGelu "
+    "QLinearMatMul MatMulInteger com.microsoft.QGemm",
     "batch_norm": "batch_norm sync_batch_norm BatchNormalization",
     "layer_norm": "layer_norm LayerNormalization com.microsoft.SkipLayerNormalization",
     "instance_norm": "instance_norm InstanceNormalization",
     "group_norm": "group_norm GroupNormalization com.microsoft.GroupNorm",
-    "add": "elementwise_add add add_n Add Sum",
+    "add": "elementwise_add add add_n Add Sum com.microsoft.QLinearAdd",
     "sub": "elementwise_sub subtract Sub minus",
-    "mul": "elementwise_mul multiply Mul",
+    "mul": "elementwise_mul multiply Mul com.microsoft.QLinearMul",
     "div": "elementwise_div divide Div",
     "floor_div": "elementwise_floordiv floor_divide",
     "mod": "elementwise_mod remainder Mod",
@@ -29,7 +31,7 @@ _SYNONYMS = {
     "min": "elementwise_min minimum Min",
     "relu": "relu Relu",
     "relu6": "relu6",
-    "leaky_relu": "leaky_relu LeakyRelu",
+    "leaky_relu": "leaky_relu LeakyRelu com.microsoft.QLinearLeakyRelu",
     "prelu": "prelu PRelu",
     "elu": "elu Elu",
     "selu": "selu Selu",
@@ -39,7 +41,7 @@ _SYNONYMS = {
     "mish": "mish Mish",
     "hard_swish": "hard_swish hardswish HardSwish",
     "hard_sigmoid": "hard_sigmoid hardsigmoid HardSigmoid",
-    "sigmoid": "sigmoid Sigmoid",
+    "sigmoid": "sigmoid Sigmoid com.microsoft.QLinearSigmoid",
     "log_sigmoid": "logsigmoid",
     "tanh": "tanh Tanh",
     "softplus": "softplus Softplus",
@@ -70,16 +72,17 @@ _SYNONYMS = {
     "reciprocal": "reciprocal Reciprocal",
     "clip": "clip Clip",
     "scale": "scale",
-    "softmax": "softmax Softmax",
+    "softmax": "softmax Softmax com.microsoft.QLinearSoftmax",
     "log_softmax": "log_softmax LogSoftmax",
     "resize": "bilinear_interp bilinear_interp_v2 nearest_interp nearest_interp_v2 bicubic_interp "
     "bicubic_interp_v2 linear_interp linear_interp_v2 trilinear_interp_v2 Resize Upsample",
     "max_pool": "max_pool2d_with_index max_pool3d_with_index max_pool2d_v2 MaxPool GlobalMaxPool",
-    "avg_pool": "AveragePool GlobalAveragePool",
+    "avg_pool": "AveragePool GlobalAveragePool com.microsoft.QLinearAveragePool "
+    "com.microsoft.QLinearGlobalAveragePool",
     "pool": "pool2d pool3d",
     "unpool": "unpool MaxUnpool",
     "pad": "pad pad2d pad3d Pad",
-    "concat": "concat Concat",
+    "concat": "concat Concat com.microsoft.QLinearConcat",
     "split": "split split_with_num unbind unstack Split builtin.split",
     "stack": "stack",
     "slice": "slice strided_slice Slice",
@@ -123,6 +126,25 @@ _SYNONYMS = {
     "fill_like": "fill_any_like full_like ones_like zeros_like fill_zeros_like fill_zeros_like2 "
     "full_batch_size_like fill_constant_batch_size_like",
 }
+
+QUANTISED_DATA = {
+    "QuantizeLinear": ("0",),
+    "DequantizeLinear": ("0",),
+    "QLinearConv": ("0", "3", "8"),
+    "QLinearMatMul": ("0", "3"),
+    "ConvInteger": ("0", "1"),
+    "MatMulInteger": ("0", "1"),
+    "com.microsoft.QGemm": ("0", "3", "6"),
+    "com.microsoft.QLinearAdd": ("0", "3"),
+    "com.microsoft.QLinearMul": ("0", "3"),
+    "com.microsoft.QLinearSigmoid": ("0",),
+    "com.microsoft.QLinearSoftmax": ("0",),
+    "com.microsoft.QLinearLeakyRelu": ("0",),
+    "com.microsoft.QLinearAveragePool": ("0",),
+    "com.microsoft.QLinearGlobalAveragePool": ("0",),
+}
+"""Operators on quantised tensors -> the input positions of what they compute on; the rest is scales and zero
+points."""
 
 _KINDS = {word: kind for kind, words in _SYNONYMS.items() for word in words.split()}
 

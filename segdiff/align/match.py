@@ -18,12 +18,14 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from segdiff.align.cones import RULES, Cells, Rule, readers
 from segdiff.align.kinds import COMMUTATIVE, kind_of
 from segdiff.align.outputs import Places, pair_outputs
 from segdiff.align.parameters import ParameterPair
 from segdiff.align.view import View
-from segdiff.core.graph import Op, Shape
+from segdiff.core.graph import Graph, Op, Shape
 
 CERTAIN = frozenset({"parameters", "model input", "model output"})
 """Arguments that hold whatever the shapes say: a fault may change a shape, but not what the weights are."""
@@ -51,13 +53,27 @@ class Matcher:
 
     def add(self, r: str, c: str, *why: str) -> bool:
         """Pair two values unless one is taken or their shapes exclude it."""
-        if r in self.forward or c in self.backward:
+        if r in self.forward or c in self.backward or not self.same_nature(r, c):
             return False
         if not CERTAIN.intersection(why) and not self.compatible(r, c):
             return False
         self.forward[r], self.backward[c], self.evidence[r] = c, r, why
         self.fresh.append(r)
         return True
+
+    def same_nature(self, r: str, c: str) -> bool:
+        """Whether both hold numbers of one nature, as far as the files tell: floats, or integers.
+
+        A quantised value is shown as the floats that it stands for; one that is turned back right behind
+        (QuantizeLinear, DequantizeLinear) is no value of its own: the floats are.
+        """
+        sides = ((self.reference.graph, r), (self.candidate.graph, c))
+        if not any(graph.quantised for graph, _ in sides):
+            return True
+        if any(passing(graph, name) for graph, name in sides):
+            return False
+        ours, theirs = (nature(graph, name) for graph, name in sides)
+        return ours is None or theirs is None or (ours == "f") == (theirs == "f")
 
     def compatible(self, r: str, c: str) -> bool:
         """Whether the declared shapes allow the two to be one tensor."""
@@ -77,6 +93,8 @@ class Matcher:
             self.add(mine[0], other[0], why)
         if biased := self.bias_after(ours, theirs):
             self.add(biased, theirs.outputs[0], why)
+        elif clipped := self.clipped_after(ours, theirs):
+            self.add(*clipped, why)
         elif self.does_the_same(ours, theirs):
             for r, c in self.outputs_of(ours, theirs):
                 if r in self.reference.producer and c in self.candidate.producer:
@@ -111,6 +129,27 @@ class Matcher:
             return None
         return behind[0].outputs[0] if adds_parameter(self.reference, behind[0]) else None
 
+    def clipped_after(self, ours: Op, theirs: Op) -> tuple[str, str] | None:
+        """The values behind two ops one of which keeps its result as bytes of no negative numbers.
+
+        A quantiser leaves out the activation behind such an op: the bytes cut off what it would.
+        """
+        if kind_of(ours) != kind_of(theirs):
+            return None
+        left, right = never_negative(self.reference.graph, ours), never_negative(self.candidate.graph, theirs)
+        if left == right:
+            return None
+        view, op = (self.reference, ours) if right else (self.candidate, theirs)
+        behind = view.readers.get(op.outputs[0], ())
+        if len(behind) == 1 and behind[0].type == "QuantizeLinear" and never_negative(view.graph, behind[0]):
+            behind = view.readers.get(behind[0].outputs[0], ())  # what turns the bytes back
+        elif len(behind) != 1 or kind_of(behind[0]) not in CLIPPING:
+            return None
+        if len(behind) != 1:
+            return None
+        out = behind[0].outputs[0]
+        return (out, theirs.outputs[0]) if right else (ours.outputs[0], out)
+
     def does_the_same(self, ours: Op, theirs: Op) -> bool:
         """Kind and number of parameters agree: no bias, batch norm or activation is fused into either."""
         if kind_of(ours) != kind_of(theirs) or "activation" in theirs.attributes:
@@ -121,6 +160,34 @@ class Matcher:
             return len(mine) == len(other)
         paired = {self.parameters[name].candidate for name in mine if name in self.parameters}
         return paired <= set(other)
+
+
+def nature(graph: Graph, name: str) -> str | None:
+    """``f`` of floats (also where they are kept as bytes), ``i`` of everything else; None where unknown."""
+    dtype = graph.value(name).dtype
+    if dtype is None or name in graph.quantised:
+        return "f" if name in graph.quantised else None
+    return "f" if "float" in dtype else "i"
+
+
+CLIPPING = frozenset({"relu", "relu6", "clip"})
+"""Activations that bytes of no negative numbers do by themselves."""
+
+
+def never_negative(graph: Graph, op: Op) -> bool:
+    """Whether an op's result is kept as bytes whose smallest stands for zero."""
+    how = graph.quantised.get(op.outputs[0]) if len(op.outputs) == 1 else None
+    if how is None or op.outputs[0] in graph.parameters:
+        return False
+    return bool((how.zero_point == np.iinfo(how.dtype).min).all())
+
+
+def passing(graph: Graph, name: str) -> bool:
+    """Whether a value is integers that are turned back into floats by whatever reads it."""
+    readers = graph.consumers.get(name, ())
+    return (
+        bool(readers) and all(op.type == "DequantizeLinear" for op in readers) and name not in graph.outputs
+    )
 
 
 def adds_parameter(view: View, op: Op) -> bool:

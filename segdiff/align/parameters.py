@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,14 +45,22 @@ def match_parameters(
     reference: Graph, candidate: Graph, used: tuple[Iterable[str], Iterable[str]]
 ) -> list[ParameterPair]:
     """Pair the parameters that compute ops use; only pairs that are unambiguous on both sides."""
-    ours = [reference.parameters[name] for name in dict.fromkeys(used[0])]
-    theirs = [candidate.parameters[name] for name in dict.fromkeys(used[1])]
+    ours = [as_numbers(reference, name) for name in dict.fromkeys(used[0])]
+    theirs = [as_numbers(candidate, name) for name in dict.fromkeys(used[1])]
     found: list[ParameterPair] = list(_equal_content(ours, theirs))
     left = _left(ours, theirs, found)
     if any(p.dtype == "float16" for side in left for p in side):
         found += _equal_content(*left, np.float16)
         left = _left(ours, theirs, found)
     return found + list(_rescaled(*left))
+
+
+def as_numbers(graph: Graph, name: str) -> Parameter:
+    """A parameter as the numbers that it stands for, where it is kept as integers."""
+    known, how = graph.parameters[name], graph.quantised.get(name)
+    if how is None or known.dtype != how.dtype:
+        return known
+    return replace(known, dtype="float32", load=lambda: how.numbers(known.load()))
 
 
 def _left(

@@ -14,7 +14,7 @@ from functools import cached_property
 import networkx as nx
 
 from segdiff.align.branches import with_whole_branches
-from segdiff.align.kinds import is_identity, kind_of
+from segdiff.align.kinds import QUANTISED_DATA, is_identity, kind_of
 from segdiff.core.graph import Graph, Op
 
 
@@ -93,6 +93,14 @@ def in_onnx_order(op: Op) -> tuple[str, ...]:
     return tuple(name for _, name in sorted(slots, key=lambda item: _SLOT_ORDER.get(item[0], _LATE - 1)))
 
 
+def computed_on(op: Op) -> tuple[str, ...]:
+    """The inputs of an op without its scales and zero points."""
+    places = QUANTISED_DATA.get(op.type)
+    if places is None:
+        return op.inputs
+    return tuple(name for slot, name in zip(op.slots, op.inputs, strict=True) if slot in places)
+
+
 def view_of(graph: Graph) -> View:
     """Classify the ops of a graph and keep those that compute and whose result is used."""
     constants = {name: frozenset([name]) for name in graph.parameters}
@@ -157,6 +165,6 @@ def _assemble(
         ops=tuple(alive),
         alias=alias,
         reads={op.index: flows(in_onnx_order(op)) for op in alive},
-        parameters_of={op.index: roots(op.inputs) for op in alive},
+        parameters_of={op.index: roots(computed_on(op)) for op in alive},
         shape_values=frozenset(shapes),
     )

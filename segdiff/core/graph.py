@@ -16,6 +16,8 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from segdiff.core.quantised import Quantisation
+
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
 
@@ -77,7 +79,8 @@ class Graph:
 
     ``format`` is ``pdmodel``, ``pir`` or ``onnx``; ``ops`` stand in program order; ``inputs`` and
     ``outputs`` are the names the user feeds and receives, in the model's order; ``opset`` is that of ONNX's
-    default domain, 0 in the other formats.
+    default domain, 0 in the other formats. ``quantised`` says how those values and parameters
+    are quantised that are, or, of a parameter in float32, the integers that it was made of.
     """
 
     format: str
@@ -88,6 +91,7 @@ class Graph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     opset: int = 0
+    quantised: Mapping[str, Quantisation] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def _by_index(self) -> dict[int, Op]:

@@ -26,6 +26,7 @@ from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array
 from segdiff.core.process import Child, environment, how_it_ended, start
+from segdiff.core.quantised import Quantisation
 from segdiff.engines.blocks import ArrayRef, Lease, Mappings, Pool, Tensor, allow_open_files
 from segdiff.engines.channel import Channel, ChannelClosedError
 from segdiff.engines.protocol import (
@@ -118,6 +119,8 @@ class Blocks:
 class Engine:
     """A framework with a model loaded, in a process of its own. Not thread-safe.
 
+    Values named in ``quantised`` come and go as the numbers that they stand for, float32.
+
     Use as a context manager, or call :meth:`close`: the process ends with it.
     """
 
@@ -136,6 +139,7 @@ class Engine:
         self.row = engine_for(files.format)
         self.name = self.row.name
         self.owner = f"{self.name}-{next(_serial)}"
+        self.quantised: Mapping[str, Quantisation] = {}
         self.last_value: str | None = None
         self.failure: str | None = None
         self.was_silent = False
@@ -184,6 +188,8 @@ class Engine:
         deployed: Deployed | None = None,
     ) -> Iterator[tuple[str, Tensor]]:
         self.wait_until_ready()
+        if deployed is None and self.quantised:
+            feeds = {name: self._stored(name, tensor) for name, tensor in feeds.items()}
         new = self._unknown(feeds.values())
         payloads = {name: payload_of(tensor) for name, tensor in feeds.items()}
         self.serial = serial = self.serial + 1
@@ -196,10 +202,26 @@ class Engine:
                 return
             tensor = message.payload
             self.last_value = message.value
-            yield message.value, self._lease(tensor) if isinstance(tensor, ArrayRef) else Tensor(tensor)
+            found = self._lease(tensor) if isinstance(tensor, ArrayRef) else Tensor(tensor)
+            yield message.value, found if deployed else self._numbers(message.value, found)
+            del found
             if isinstance(tensor, ArrayRef):
                 self._flush()
                 self._send(Seen(nbytes_of(tensor)))
+
+    def _stored(self, name: str, tensor: Tensor) -> Tensor:
+        """What is fed for numbers: the integers of a quantised value."""
+        how = self.quantised.get(name)
+        if how is None or tensor.array.dtype.kind != "f":
+            return tensor
+        return self.blocks.tensor(how.integers(tensor.array))
+
+    def _numbers(self, name: str, tensor: Tensor) -> Tensor:
+        """What the integers of a quantised value stand for."""
+        how = self.quantised.get(name)
+        if how is None or tensor.array.dtype.name != how.dtype:
+            return tensor
+        return self.blocks.tensor(how.numbers(tensor.array))
 
     def run(
         self,

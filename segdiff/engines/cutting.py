@@ -27,9 +27,7 @@ class Cutter:
         self.program = program
         self.model = load_light(program)
         self.graph = gs.import_onnx(self.model)
-        self.constants = {
-            node.output[0]: index for index, node in enumerate(self.model.graph.node) if is_constant(node)
-        }
+        self.constants = constants_of(self.model.graph)
         self.empty = empty_lists(self.model)
         for node in self.graph.nodes:
             for attribute in self.empty.get(first_output(node), ()):
@@ -71,10 +69,12 @@ class Cutter:
 
     def _with_constants(self, ops: Collection[int]) -> list[int]:
         """The nodes in file order, and the Constant nodes that they read."""
-        wanted = set(ops)
-        for index in ops:
-            reads = reads_of(self.model.graph.node[index])
-            wanted.update(self.constants[name] for name in reads if name in self.constants)
+        wanted, queue = set(ops), list(ops)
+        while queue:
+            reads = reads_of(self.model.graph.node[queue.pop()])
+            new = {self.constants[name] for name in reads if name in self.constants} - wanted
+            wanted |= new
+            queue += new
         return sorted(wanted)
 
 
@@ -87,6 +87,17 @@ def fetch_weights(model: onnx.ModelProto, path: Path) -> None:
             tensor.raw_data = external_bytes(tensor, path).tobytes()
             tensor.ClearField("data_location")
             tensor.ClearField("external_data")
+
+
+def constants_of(graph: onnx.GraphProto) -> dict[str, int]:
+    """The nodes that only hold a tensor, by its name: Constant, and DequantizeLinear of what is constant."""
+    held = {tensor.name for tensor in graph.initializer}
+    found = {node.output[0]: index for index, node in enumerate(graph.node) if is_constant(node)}
+    held |= found.keys()
+    for index, node in enumerate(graph.node):
+        if node.op_type == "DequantizeLinear" and node.output and all(name in held for name in node.input):
+            found[node.output[0]] = index
+    return found
 
 
 def is_constant(node: onnx.NodeProto) -> bool:

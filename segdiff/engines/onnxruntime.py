@@ -16,7 +16,7 @@ import onnxruntime as ort
 from segdiff.core.edit import Edit, apply
 from segdiff.core.graph import Array
 from segdiff.core.memory import give_back
-from segdiff.engines.cutting import Cutter, declared, fetch_weights, is_constant
+from segdiff.engines.cutting import Cutter, declared, fetch_weights
 from segdiff.engines.framework import Deliver
 from segdiff.engines.protocol import Deployed, Load
 
@@ -199,7 +199,7 @@ def cuts(cutter: Cutter, wanted: frozenset[str], room: Room) -> Iterator[Cut]:
     graph, reads = cutter.model.graph, cutter.reads
     last = {name: index for index, names in enumerate(reads) for name in names}
     finals = {output.name for output in graph.output}
-    for ops in grouped(graph, wanted, room):
+    for ops in grouped(cutter, wanted, room):
         made = [name for index in ops for name in graph.node[index].output if name]
         own = set(made)
         outside = dict.fromkeys(name for index in ops for name in reads[index] if name not in own)
@@ -210,12 +210,13 @@ def cuts(cutter: Cutter, wanted: frozenset[str], room: Room) -> Iterator[Cut]:
         )
 
 
-def grouped(graph: onnx.GraphProto, wanted: frozenset[str], room: Room) -> Iterator[tuple[int, ...]]:
+def grouped(cutter: Cutter, wanted: frozenset[str], room: Room) -> Iterator[tuple[int, ...]]:
     """Node indices in file order, a new group whenever enough wanted values have gathered."""
     group: list[int] = []
     exposed = 0
-    for index, node in enumerate(graph.node):
-        if is_constant(node):
+    constants = set(cutter.constants.values())
+    for index, node in enumerate(cutter.model.graph.node):
+        if index in constants:
             continue  # each cut takes the constants it reads
         group.append(index)
         exposed += sum(name in wanted for name in node.output)

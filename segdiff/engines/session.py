@@ -6,13 +6,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from segdiff.align import Alignment
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError, InputError
 from segdiff.core.graph import Graph, Shape
+from segdiff.core.quantised import Quantisation
 from segdiff.engines import Blocks, Engine, Tensor
 from segdiff.engines.registry import engine_for, threads_of
 from segdiff.inputs import InputSpec, Prepared, config_beside
@@ -30,6 +31,7 @@ class Candidate:
     start: Callable[[], Engine]
     engine: Engine
     restarts_left: int = 5
+    quantised: Mapping[str, Quantisation] = field(default_factory=dict)
 
     def run(
         self,
@@ -55,6 +57,7 @@ class Candidate:
         if not self.engine.is_alive and self.restarts_left > 0:
             self.engine.close()
             self.engine = self.start()
+            self.engine.quantised = self.quantised
 
 
 @dataclass
@@ -64,6 +67,11 @@ class Engines:
     blocks: Blocks
     reference: Engine
     candidate: Candidate
+
+    def show_numbers(self, graphs: tuple[Graph, Graph]) -> None:
+        """From now on quantised values come and go as the numbers that they stand for."""
+        self.reference.quantised, self.candidate.quantised = map(quantised_values, graphs)
+        self.candidate.engine.quantised = self.candidate.quantised
 
     def wait_until_ready(self) -> None:
         """Wait for both models to be loaded."""
@@ -94,6 +102,11 @@ class Engines:
         if declared == tensor.array.dtype or {declared.kind, tensor.array.dtype.kind} != {"f"}:
             return tensor
         return self.blocks.tensor(tensor.array.astype(declared))
+
+
+def quantised_values(graph: Graph) -> dict[str, Quantisation]:
+    """How the values of a graph are quantised that are kept as integers."""
+    return {name: how for name, how in graph.quantised.items() if name not in graph.parameters}
 
 
 @contextmanager

@@ -103,6 +103,7 @@ def locate(
         fed = fed_input(candidate_input, image, prepared, config, timeout)
         clock.lap("input")
         engines.wait_until_ready()
+        engines.show_numbers(graphs)
         clock.lap("start")
         alignment = observable(align(*graphs), engines.hidden(graphs[0]))
         give_back()

@@ -22,6 +22,7 @@ from segdiff.readers import onnx_shapes
 from segdiff.readers.guard import guard, read_bytes
 from segdiff.readers.onnx_functions import inlined
 from segdiff.readers.onnx_light import light_bytes
+from segdiff.readers.onnx_quantised import seen_through
 from segdiff.readers.onnx_tensors import array_parameter, parameter, sparse_parameter
 
 _DEFAULT_DOMAIN = ("", "ai.onnx")
@@ -31,7 +32,7 @@ def read(path: Path) -> Graph:
     """Read an ONNX file; ModelError where it is missing, damaged, cyclic, or its external data is."""
     model = load_light(path)
     with guard(path, "the ONNX graph"):
-        return _graph(model, path)
+        return seen_through(_graph(model, path))
 
 
 def load(path: Path) -> onnx.ModelProto:

@@ -17,15 +17,19 @@ from typing import Literal
 import numpy as np
 
 from segdiff.core.metrics import Comparison
-from segdiff.core.precision import EPSILON
+from segdiff.core.precision import EPSILON, STEP
 from segdiff.core.thresholds import Thresholds
 
 NOISE_FACTOR = 24.0
 """How many times its own rounding a segment may err. See docs/thresholds.md for the measurement."""
 
-STORED_FACTOR = 6.0
+STORED_FACTOR = 4.0
 """The same where a type coarser than float32 is stored. The sums are made in float32, so a value is rounded
 once and does not drift: a healthy segment errs by 2.4 units at the most, an element by 4.6 (docs)."""
+
+STEP_FACTOR = 2.0
+"""The same where a tensor is quantised. Each step is disturbed where it is made, by twice what a rounding
+does: a healthy segment errs by 0.63 times that at the most (docs)."""
 
 TIE_FACTOR = 4.0
 """Likewise for integers (argmax, TopK): the share of elements that change, against the share that the
@@ -116,7 +120,7 @@ def judge(
 
 def factor_of(unit: float) -> float:
     """How many times its own rounding a segment of that unit may err."""
-    return NOISE_FACTOR if unit <= EPSILON else STORED_FACTOR
+    return NOISE_FACTOR if unit <= EPSILON else STEP_FACTOR if unit == STEP else STORED_FACTOR
 
 
 def ratio(error: float, allowed: float) -> float:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from segdiff.align import Segment
 from segdiff.align.kinds import BOUNDED, kind_of
-from segdiff.core.edit import Edit, Operand, merged
+from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Graph
 from segdiff.core.metrics import Comparison, Metrics, compare_arrays
-from segdiff.core.precision import EPSILON, arithmetic, disturbed, held, rounded, types_of, unit_of
+from segdiff.core.precision import EPSILON, STEP, arithmetic, held, rounded, types_of, unit_of
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Tensor
 from segdiff.engines.session import Candidate
 from segdiff.readers.dtypes import numpy_dtype
+from segdiff.walk import last_bit
 from segdiff.walk.judge import Judgement, judge
+from segdiff.walk.last_bit import SEED
 from segdiff.walk.rounding import roundings
 from segdiff.walk.steps import Form
-
-SEED = 20240501
-"""Of the disturbance; fixed, so that a verdict can be repeated."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Probe:
 
     def fitting(self, c: str, tensor: Tensor) -> Tensor:
         """A reference tensor in the dtype and shape that the candidate has in its place."""
-        declared = numpy_dtype(self.graph.value(c).dtype or tensor.array.dtype.name)
+        declared = self._declared(c, tensor)
         dtype, shape = self.forms.get(c) or (declared, tensor.array.shape)
         if tensor.array.dtype == dtype and tensor.array.shape == shape:
             return tensor
@@ -69,9 +69,15 @@ class Probe:
             array = array.reshape(shape)
         return self.blocks.tensor(array)
 
+    def _declared(self, c: str, tensor: Tensor) -> np.dtype[Any]:
+        """The type that the file gives a value; of a quantised one that of the numbers it stands for."""
+        if c in self.graph.quantised:
+            return np.dtype(np.float32)
+        return numpy_dtype(self.graph.value(c).dtype or tensor.array.dtype.name)
+
     def unfit(self, c: str, tensor: Tensor) -> bool:
         """Whether the type that the candidate has in its place does not hold a reference tensor."""
-        declared = numpy_dtype(self.graph.value(c).dtype or tensor.array.dtype.name)
+        declared = self._declared(c, tensor)
         return not held(tensor.array, self.forms[c][0] if c in self.forms else declared)
 
     def kinds(self, segment: Segment) -> set[str]:
@@ -100,6 +106,10 @@ class Probe:
 
     def unit(self, segment: Segment) -> float:
         """One rounding of the coarsest type that the segment is stored in, on either side."""
+        if last_bit.quantises(self.graph, segment.nodes) or last_bit.quantises(
+            self.reference, segment.reference_ops
+        ):
+            return STEP
         types = types_of(self.graph, segment.nodes) | types_of(self.reference, segment.reference_ops)
         types |= {self.forms[c][0].name for _, c in (*segment.inputs, *segment.outputs) if c in self.forms}
         unit = max(map(unit_of, types), default=EPSILON)
@@ -118,30 +128,20 @@ class Probe:
 
         Raises EngineError where that brings the candidate's process down.
         """
-        unit = self.unit(segment)
+        graph, unit = self.graph, self.unit(segment)
         shaken = {
-            name: self.blocks.tensor(disturbed(tensor.array, SEED + place, unit))
+            name: self.blocks.tensor(last_bit.moved(graph, name, tensor.array, SEED + place, unit))
             for place, (name, tensor) in enumerate(feeds.items())
         }
         try:
-            got = self.run(segment, shaken, [c], merged((*self._shaken_parameters(segment), *edits)))
+            got = self.run(segment, shaken, [c], last_bit.edits(graph, segment.nodes, edits))[c].array
         except EngineError as error:
             if error.died:
                 raise
             return None  # it takes the tensors as they are, but not these
-        return compare_arrays(undisturbed, got[c].array)
-
-    def _shaken_parameters(self, segment: Segment) -> Iterator[Edit]:
-        """The last bit of every parameter stored more coarsely than float32; whole numbers are exact."""
-        for op in map(self.graph.op, segment.nodes):
-            moved: dict[int, Operand] = {}
-            for slot, name in zip(op.slots, op.inputs, strict=True):
-                known = self.graph.parameters.get(name)
-                if known is not None and slot.isdigit() and unit_of(known.dtype) > EPSILON:
-                    array = known.load()
-                    moved[int(slot)] = np.where(array == np.rint(array), array, disturbed(array, SEED))
-            if moved:
-                yield Edit(op.outputs[0], inputs=moved)
+        if c in graph.quantised:
+            got = last_bit.moved(graph, c, got, SEED, unit)
+        return compare_arrays(undisturbed, got)
 
     def bench(self, segment: Segment, tensors: Mapping[str, Tensor]) -> Bench:
         """The segment between the reference's ``tensors``, by the reference's names."""

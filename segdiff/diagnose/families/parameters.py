@@ -29,7 +29,7 @@ from segdiff.diagnose.reading.candidate_constants import (
     laid,
 )
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.differences import difference, distance, same, turned
+from segdiff.diagnose.reading.differences import difference, distance, near, same, turned
 from segdiff.diagnose.reading.partner import partner_of
 from segdiff.diagnose.reading.weights import WEIGHTED, Affine, Wanted
 
@@ -237,7 +237,15 @@ class _Segment:
 _BIAS = {"deform_conv": 3}
 """Kind of a weighted node -> input position of its bias, where that is not 2."""
 
-_WITHOUT_BIAS = ("MatMul", "com.microsoft.FusedMatMul")
+_WITHOUT_BIAS = (
+    "QLinearConv",
+    "QLinearMatMul",
+    "com.microsoft.QGemm",
+    "ConvInteger",
+    "MatMulInteger",
+    "MatMul",
+    "com.microsoft.FusedMatMul",
+)
 
 
 def _close(one: float, other: float) -> bool:
@@ -292,7 +300,29 @@ def _named(match: _Match) -> tuple[str, str]:
     elif kind == "matmul":
         turns["matmul.transpose", "transposed"] = partial(np.swapaxes, axis1=-1, axis2=-2)
     name, words = turned(held.array, want, turns)
-    return (name, words) if name else difference(held.array, want, channel_axes(held))
+    if name:
+        return name, words
+    return cut_off(held, want) or difference(held.array, want, channel_axes(held), held.slack)
+
+
+def cut_off(held: Held, want: Array) -> tuple[str, str] | None:
+    """The kind and words, where a quantised constant's integers end before the reference's numbers do."""
+    if held.how is None:
+        return None
+    limits, wide = np.iinfo(held.how.dtype), want.astype(np.float64)
+    steps = held.how.steps(want.ndim).astype(np.float64)
+    zero = held.how.numbers(np.zeros_like(want, np.int64)).astype(np.float64)
+    low, high = zero + limits.min * steps, zero + limits.max * steps
+    over = (wide > high + steps) | (wide < low - steps)
+    wrong = ~near(held.array, want, held.slack)
+    if not wrong.any() or not over[wrong].all():
+        return None
+    place = tuple(int(i) for i in np.argwhere(over)[0])
+    kind = "quantization.bias_overflow" if held.how.dtype == "int32" else "quantization.weight_scale"
+    return kind, (
+        f"cut off: {held.how.dtype} at its scale ends at {np.broadcast_to(high, want.shape)[place]:.3g}, "
+        f"and the reference has {wide[place]:.3g} at {list(place)}"
+    )
 
 
 def _neutral(held: Held) -> Iterator[Hypothesis]:

@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segdiff.align.kinds import kind_of
+from segdiff.align.kinds import QUANTISED_DATA, kind_of
 from segdiff.core.edit import Edit
 from segdiff.core.graph import Array, Op
+from segdiff.core.quantised import Quantisation
 from segdiff.diagnose.reading import weights
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.differences import same
 from segdiff.diagnose.reading.weights import Wanted
+
+HALF_A_STEP = 0.51
+"""Steps by which a constant that was quantised to the nearest may differ, and a rounding."""
 
 _OTHERS: dict[str, tuple[str, ...]] = {
     "Resize": ("1", "2", "3"),
@@ -30,15 +34,28 @@ _OTHERS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """A constant of the candidate: at an input position (``slot``) of a node."""
+    """A constant of the candidate: at an input position (``slot``) of a node.
+
+    ``how`` it is quantised, where ``array`` are the numbers that integers stand for; ``whole`` where the node
+    itself reads the integers.
+    """
 
     op: Op
     slot: str
     array: Array
     role: str
+    how: Quantisation | None = None
+    whole: bool = False
+
+    @property
+    def slack(self) -> Array | float:
+        """Half a step of the scale, where it is quantised."""
+        return 0.0 if self.how is None else HALF_A_STEP * self.how.steps(self.array.ndim)
 
     def replaced_by(self, array: Array) -> Edit:
-        """What puts another array in its place."""
+        """What puts another array in its place; integers, where the node reads integers."""
+        if self.whole and self.how is not None:
+            return Edit(self.op.outputs[0], inputs={int(self.slot): self.how.integers(array)})
         with np.errstate(over="ignore"):
             return Edit(self.op.outputs[0], inputs={int(self.slot): array.astype(self.array.dtype)})
 
@@ -49,9 +66,13 @@ def held_by(case: Case) -> Iterator[Held]:
         for slot, name in zip(op.slots, op.inputs, strict=True):
             if not slot.isdigit() or slot in _OTHERS.get(op.type, ()):
                 continue
-            array = weights.constant(case.candidate, name)
-            if array is not None and array.dtype.kind == "f" and array.size:
-                yield Held(op, slot, array, weights.role(op, slot))
+            array, how = weights.constant(case.candidate, name), case.candidate.quantised.get(name)
+            if slot not in QUANTISED_DATA.get(op.type, (slot,)):
+                continue
+            if array is not None and how is not None and array.dtype.name == how.dtype:
+                yield Held(op, slot, how.numbers(array), weights.role(op, slot), how, whole=True)
+            elif array is not None and array.dtype.kind == "f" and array.size:
+                yield Held(op, slot, array, weights.role(op, slot), how)
 
 
 def is_number(held: Held) -> bool:
@@ -95,7 +116,7 @@ def _plainly(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
 def fits(held: Held, array: Array) -> bool:
     """Whether a constant holds what it should, as far as its own type can."""
     with np.errstate(over="ignore"):
-        return same(held.array, array.astype(held.array.dtype))
+        return same(held.array, array.astype(held.array.dtype), held.slack)
 
 
 def channel_axes(held: Held) -> tuple[int, ...]:

@@ -29,15 +29,22 @@ PAIRWISE = 64
 """Slices that are compared one with each other; more of them are told by their bits."""
 
 
-def same(one: Array, other: Array) -> bool:
-    """Equal up to float32 rounding, of each element or of an eighth of the largest."""
+Slack = Array | float
+"""What two numbers may differ by beside rounding: half a step of a quantised constant's scale."""
+
+
+def same(one: Array, other: Array, slack: Slack = 0.0) -> bool:
+    """Equal up to float32 rounding, of each element or of an eighth of the largest, and up to ``slack``."""
     if one.shape != other.shape:
         return False
     if one.size == 0:
         return True
     largest = float(max(np.max(other), -np.min(other)))
-    some = _near(one.flat[:SAMPLE], other.flat[:SAMPLE], largest)  # most pairs already differ there
-    return bool(some.all()) and bool(_near(one, other, largest).all())
+    if not np.any(slack):
+        some = _near(one.flat[:SAMPLE], other.flat[:SAMPLE], largest)  # most pairs already differ there
+        if not some.all():
+            return False
+    return bool(_near(one, other, largest, slack).all())
 
 
 def distance(one: Array, other: Array) -> float:
@@ -47,27 +54,29 @@ def distance(one: Array, other: Array) -> float:
     return float(np.linalg.norm(difference)) / norm if norm else float("inf")
 
 
-def near(one: Array, other: Array) -> Array:
+def near(one: Array, other: Array, slack: Slack = 0.0) -> Array:
     """Which elements are equal up to rounding, as :func:`same` has it."""
-    return _near(one, other)
+    return _near(one, other, slack=slack)
 
 
-def _near(one: Array, other: Array, largest: float | None = None) -> Array:
+def _near(one: Array, other: Array, largest: float | None = None, slack: Slack = 0.0) -> Array:
     """Element by element; ``largest`` is the greatest magnitude in ``other``, where it is known."""
     size = np.abs(other, dtype=np.float64)
     gap = np.abs(np.subtract(one, other, dtype=np.float64))
     unit = max(unit_of(one.dtype.name), unit_of(other.dtype.name))
     rtol = STORED * unit if unit > EPSILON else RTOL
-    return np.asarray(gap <= rtol * (size + (size.max() if largest is None else largest) / 8))
+    return np.asarray(gap <= slack + rtol * (size + (size.max() if largest is None else largest) / 8))
 
 
-def difference(have: Array, want: Array, channel_axes: tuple[int, ...]) -> tuple[str, str]:
+def difference(
+    have: Array, want: Array, channel_axes: tuple[int, ...], slack: Slack = 0.0
+) -> tuple[str, str]:
     """The kind, and how ``have`` is made from ``want`` ("is that of ... with channels 1 and 2 exchanged").
 
     ``channel_axes`` are the axes along which there are channels. ``parameter.value`` where no word fits.
     """
     for question in (_sign, _lost, _exchanged, _rounded, _scaled, _integers, _elements):
-        answer = question(have, want, channel_axes)
+        answer = question(have, want, channel_axes, slack)
         if answer is not None:
             return answer
     gap = np.abs(np.subtract(have, want, dtype=np.float64))
@@ -75,45 +84,46 @@ def difference(have: Array, want: Array, channel_axes: tuple[int, ...]) -> tuple
     return "parameter.value", f"with other values (up to {largest:.3g} apart)"
 
 
-def _sign(have: Array, want: Array, axes: tuple[int, ...]) -> tuple[str, str] | None:
-    return ("parameter.sign", "with the sign turned") if same(-have, want) else None
+def _sign(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> tuple[str, str] | None:
+    return ("parameter.sign", "with the sign turned") if same(-have, want, slack) else None
 
 
-def _lost(have: Array, want: Array, axes: tuple[int, ...]) -> tuple[str, str] | None:
+def _lost(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> tuple[str, str] | None:
     """Some channels are zeros, and the others right."""
     for axis in axes:
-        wrong = _wrong_slices(have, want, axis)
+        wrong = _wrong_slices(have, want, axis, slack)
         if 0 < len(wrong) < have.shape[axis] and not np.any(np.take(have, wrong, axis)):
             return "parameter.channel_zeroed", f"with {_listed('channel', wrong)} of zeros"
     return None
 
 
-def _exchanged(have: Array, want: Array, axes: tuple[int, ...]) -> tuple[str, str] | None:
+def _exchanged(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> tuple[str, str] | None:
     """The channels are all there, in another order."""
     for axis in axes:
-        wrong = _wrong_slices(have, want, axis)
+        wrong = _wrong_slices(have, want, axis, slack)
         if len(wrong) < 2:
             continue
         ours, theirs = (np.moveaxis(np.take(a, wrong, axis), axis, 0) for a in (have, want))
-        if _is_permutation(ours.reshape(len(wrong), -1), theirs.reshape(len(wrong), -1)):
+        limit = float(np.max(slack))
+        if _is_permutation(ours.reshape(len(wrong), -1), theirs.reshape(len(wrong), -1), limit):
             words = _listed("channel", wrong) + (" exchanged" if len(wrong) == 2 else " in another order")
             return "parameter.channels", f"with {words}"
     return None
 
 
-def _is_permutation(ours: Array, theirs: Array) -> bool:
-    if len(ours) > PAIRWISE:
+def _is_permutation(ours: Array, theirs: Array, slack: float) -> bool:
+    if len(ours) > PAIRWISE and not slack:
         return sorted(row.tobytes() for row in ours) == sorted(row.tobytes() for row in theirs)
     left = list(range(len(theirs)))
     for row in ours:
-        place = next((i for i in left if same(row, theirs[i])), None)
+        place = next((i for i in left if same(row, theirs[i], slack)), None)
         if place is None:
             return False
         left.remove(place)
     return True
 
 
-def _rounded(have: Array, want: Array, axes: tuple[int, ...]) -> tuple[str, str] | None:
+def _rounded(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> tuple[str, str] | None:
     """Through a float of sixteen bits, to nearest (or cut off, for bfloat16)."""
     if have.dtype == np.float16:  # it is stored so
         return None
@@ -134,16 +144,17 @@ def _bfloat16(value: Array) -> Iterator[Array]:
     yield (bits & np.uint32(0xFFFF0000)).view(np.float32)
 
 
-def _scaled(have: Array, want: Array, axes: tuple[int, ...]) -> tuple[str, str] | None:
+def _scaled(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> tuple[str, str] | None:
     one, other = (np.asarray(a, np.float64).reshape(-1) for a in (have, want))
     norm = float(other @ other)
     factor = float(one @ other) / norm if norm else 0.0
-    if factor and same(have.reshape(-1), factor * other):
+    limit = np.broadcast_to(slack, have.shape).reshape(-1)
+    if factor and same(have.reshape(-1), factor * other, limit):
         return "parameter.scale", f"times {factor:.6g}"
     return None
 
 
-def _integers(have: Array, want: Array, axes: tuple[int, ...]) -> tuple[str, str] | None:
+def _integers(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> tuple[str, str] | None:
     """Through symmetric 8 bit integers, with one scale for all, or one a channel."""
     reduced: list[tuple[int, ...] | None] = [None]
     reduced += [tuple(a for a in range(want.ndim) if a != axis) for axis in axes if want.ndim > 1]
@@ -156,8 +167,8 @@ def _integers(have: Array, want: Array, axes: tuple[int, ...]) -> tuple[str, str
     return None
 
 
-def _elements(have: Array, want: Array, axes: tuple[int, ...]) -> tuple[str, str] | None:
-    wrong = np.argwhere(~_near(have, want))
+def _elements(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> tuple[str, str] | None:
+    wrong = np.argwhere(~_near(have, want, slack=slack))
     if not 0 < len(wrong) <= max(1, min(FEW, want.size // 16)):
         return None
     place = tuple(int(i) for i in wrong[0])
@@ -176,8 +187,8 @@ def turned(
     return "", ""
 
 
-def _wrong_slices(have: Array, want: Array, axis: int) -> list[int]:
-    near = _near(have, want)
+def _wrong_slices(have: Array, want: Array, axis: int, slack: Slack) -> list[int]:
+    near = _near(have, want, slack=slack)
     return [int(i) for i in np.flatnonzero(~near.all(axis=tuple(a for a in range(near.ndim) if a != axis)))]
 
 

@@ -47,6 +47,13 @@ ONNX_ROLES: dict[str, dict[str, str]] = {
 }
 """Kind of an ONNX node -> input position -> role."""
 
+QUANTISED_ROLES: dict[str, dict[str, str]] = {
+    "QLinearConv": {"3": "weight", "8": "bias"},
+    "QLinearMatMul": {"0": "weight", "3": "weight"},
+    "com.microsoft.QGemm": {"3": "weight", "6": "bias"},
+}
+"""The same of the operators on integers."""
+
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
@@ -97,7 +104,8 @@ def wanted(case: Case, forms: Iterable[list[Affine]]) -> list[Wanted]:
 def role(op: Op, slot: str) -> str:
     """What an operand of either side's op is."""
     if slot.isdigit():
-        return ONNX_ROLES.get(kind_of(op), {}).get(slot, "")
+        known = QUANTISED_ROLES.get(op.type) or ONNX_ROLES.get(kind_of(op), {})
+        return known.get(slot, "")
     if kind_of(op) == "matmul":
         return "bias" if slot in ("Bias", "bias") else "weight"
     return ROLES.get(slot, "")

@@ -1,0 +1,50 @@
+"""Which numbers do the bytes of a quantised tensor stand for? ``(byte - zero point) * scale``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Quantisation:
+    """How a tensor is quantised: one scale and zero point, or one for each place along ``axis``.
+
+    ``scale`` is positive, of shape () or (n,); ``zero_point`` an integer array of the same shape; ``dtype``
+    numpy's name of the integers (``int8``, ``uint8``, ``int32``, …).
+    """
+
+    scale: Array
+    zero_point: Array
+    dtype: str
+    axis: int = 1
+
+    def steps(self, ndim: int) -> Array:
+        """The scale, float32, in a shape that broadcasts against a tensor of so many axes."""
+        return self._along(self.scale.astype(np.float32), ndim)
+
+    def numbers(self, array: Array) -> Array:
+        """What integers stand for, float32."""
+        zero = self._along(self.zero_point.astype(np.int64), array.ndim)
+        found = (array.astype(np.int64) - zero) * self.steps(array.ndim)
+        return np.asarray(found, np.float32)
+
+    def integers(self, array: Array) -> Array:
+        """The integers that numbers are stored as: to the nearest, halves to even, cut off at the ends."""
+        limits = np.iinfo(self.dtype)
+        zero = self._along(self.zero_point.astype(np.float64), array.ndim)
+        with np.errstate(invalid="ignore", over="ignore"):
+            whole = np.rint(array / self.steps(array.ndim)) + zero
+            return np.asarray(np.clip(np.nan_to_num(whole), limits.min, limits.max), self.dtype)
+
+    def _along(self, array: Array, ndim: int) -> Array:
+        if array.size == 1:
+            return array.reshape(())
+        shape = [1] * ndim
+        shape[self.axis % ndim] = array.size
+        return array.reshape(shape)

@@ -1,0 +1,115 @@
+"""Which tensors of an ONNX graph are quantised, and how? Operators say it of what they read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from segdiff.core.errors import ModelError
+from segdiff.core.graph import Array, Graph, Op, Parameter
+from segdiff.core.quantised import Quantisation
+
+INTEGERS = frozenset({"int8", "uint8", "int16", "uint16", "int32"})
+
+OUT = -1
+"""In place of an input position: the operator's output."""
+
+QUANTISED: Mapping[str, tuple[tuple[int, int, int], ...]] = {
+    "QuantizeLinear": ((OUT, 1, 2),),
+    "DequantizeLinear": ((0, 1, 2),),
+    "QLinearConv": ((0, 1, 2), (3, 4, 5), (OUT, 6, 7)),
+    "QLinearMatMul": ((0, 1, 2), (3, 4, 5), (OUT, 6, 7)),
+    "com.microsoft.QGemm": ((0, 1, 2), (3, 4, 5), (OUT, 7, 8)),
+    "com.microsoft.QLinearAdd": ((0, 1, 2), (3, 4, 5), (OUT, 6, 7)),
+    "com.microsoft.QLinearMul": ((0, 1, 2), (3, 4, 5), (OUT, 6, 7)),
+    "com.microsoft.QLinearSigmoid": ((0, 1, 2), (OUT, 3, 4)),
+    "com.microsoft.QLinearLeakyRelu": ((0, 1, 2), (OUT, 3, 4)),
+    "com.microsoft.QLinearSoftmax": ((0, 1, 2), (OUT, 3, 4)),
+    "com.microsoft.QLinearAveragePool": ((0, 1, 2), (OUT, 3, 4)),
+    "com.microsoft.QLinearGlobalAveragePool": ((0, 1, 2), (OUT, 3, 4)),
+    "com.microsoft.QLinearReduceMean": ((0, 1, 2), (OUT, 3, 4)),
+}
+"""Operator -> (tensor, its scale, its zero point), by input position."""
+
+CONCAT = "com.microsoft.QLinearConcat"
+
+MULTIPLIED: Mapping[str, tuple[int, int]] = {"ConvInteger": (1, 3), "MatMulInteger": (1, 3)}
+"""Operators whose weight has a scale that is multiplied in behind them -> weight, zero point."""
+
+PER_ROW = frozenset({"QLinearConv", "ConvInteger"})
+"""Operators whose weight has a scale for each output channel, which is its first axis."""
+
+
+def seen_through(graph: Graph) -> Graph:
+    """The graph with its quantised tensors known, and DequantizeLinear of constants become parameters."""
+    found = {name: how for op in graph.ops for name, how in _said(graph, op)}
+    folded = {op.outputs[0]: op for op in graph.ops if _is_constant(graph, op, found)}
+    if not found:
+        return graph
+    parameters = dict(graph.parameters)
+    for name, op in folded.items():
+        stored, how = graph.parameters[op.inputs[0]], found[op.inputs[0]]
+        parameters[name] = Parameter(name, stored.shape, "float32", partial(_numbers, stored, how))
+        found[name] = how
+    ops = tuple(op for op in graph.ops if op.outputs[0] not in folded) if folded else graph.ops
+    values = {name: value for name, value in graph.values.items() if name not in folded}
+    return replace(graph, ops=ops, parameters=parameters, values=values, quantised=found)
+
+
+def _numbers(stored: Parameter, how: Quantisation) -> Array:
+    return np.ascontiguousarray(how.numbers(stored.load()))
+
+
+def _is_constant(graph: Graph, op: Op, found: Mapping[str, Quantisation]) -> bool:
+    """Whether an op does nothing but spell a constant out of its integers."""
+    if op.type != "DequantizeLinear" or not op.inputs or op.outputs[0] in graph.outputs:
+        return False
+    return op.inputs[0] in found and all(name in graph.parameters for name in op.inputs)
+
+
+def _said(graph: Graph, op: Op) -> Iterator[tuple[str, Quantisation]]:
+    places = dict(zip(op.slots, op.inputs, strict=True))
+    for tensor, scale, zero in _roles(op):
+        name = op.outputs[0] if tensor == OUT else places.get(str(tensor))
+        if name is None:
+            continue
+        how = _quantisation(graph, op, name, places.get(str(scale), ""), places.get(str(zero), ""))
+        if how:
+            yield name, how
+
+
+def _roles(op: Op) -> tuple[tuple[int, int, int], ...]:
+    if op.type in MULTIPLIED:
+        weight, zero = MULTIPLIED[op.type]
+        return ((weight, -2, zero),)
+    if op.type == CONCAT:
+        parts = (len(op.inputs) - 2) // 3
+        return ((OUT, 0, 1), *((2 + 3 * n, 3 + 3 * n, 4 + 3 * n) for n in range(parts)))
+    return QUANTISED.get(op.type, ())
+
+
+def _quantisation(graph: Graph, op: Op, name: str, scale: str, zero: str) -> Quantisation | None:
+    """None where the scale is computed, comes in blocks, or is of a type that is left alone."""
+    try:
+        steps = graph.parameters[scale].load() if scale in graph.parameters else None
+        zeros = graph.parameters[zero].load() if zero in graph.parameters else None
+    except ModelError:
+        return None
+    if op.type in MULTIPLIED:
+        steps = np.ones(() if zeros is None else zeros.shape, np.float32)
+    if steps is None or steps.ndim > 1 or steps.dtype != np.float32:
+        return None
+    dtype = zeros.dtype.name if zeros is not None else _dtype(graph, name)
+    if dtype not in INTEGERS or op.attributes.get("block_size"):
+        return None
+    whole = np.zeros(steps.shape, dtype) if zeros is None else zeros
+    axis = 0 if op.type in PER_ROW and name not in op.outputs else int(op.attributes.get("axis", 1))
+    return Quantisation(steps, whole, dtype, axis)
+
+
+def _dtype(graph: Graph, name: str) -> str:
+    known = graph.parameters.get(name)
+    return known.dtype if known else graph.value(name).dtype or "uint8"

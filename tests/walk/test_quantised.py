@@ -1,0 +1,208 @@
+"""Quantised files: a healthy one agrees, and a fault in it stands out of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import ModelProto, numpy_helper
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_dynamic,
+    quantize_static,
+)
+
+import segdiff
+from segdiff.core.answer import Report
+from segdiff.core.quantised import Quantisation
+from tests import models
+from tests.models import Net, chain, copied, find_node, image, segmenter
+
+Locate = Callable[..., Report]
+
+
+class Calibration(CalibrationDataReader):  # type: ignore[misc]
+    """The picture that the models are compared on, and two like it."""
+
+    def __init__(self) -> None:
+        self.left = iter([image(), image() * 0.9, image(seed=1)])
+
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
+        return next(({"x": each} for each in self.left), None)
+
+
+def quantised(model: ModelProto, folder: Path, kind: str = "qdq", **options: Any) -> ModelProto:
+    """The model as onnxruntime's tools quantise it: ``qdq``, ``qoperator`` or ``dynamic``."""
+    source, target = models.save(model, folder / "float.onnx"), folder / f"{kind}.onnx"
+    if kind == "dynamic":
+        quantize_dynamic(source, target, weight_type=QuantType.QUInt8)
+    else:
+        form = QuantFormat.QDQ if kind == "qdq" else QuantFormat.QOperator
+        quantize_static(source, target, Calibration(), form, weight_type=QuantType.QInt8, **options)
+    return onnx.load(target)
+
+
+def net() -> ModelProto:
+    """Convolutions, a pool, a resize, a concat."""
+
+    def deep(net: Net, x: str) -> str:
+        stem = net.node("Relu", net.conv(x, (3, 8)))
+        down = net.node("MaxPool", stem, kernel_shape=[2, 2], strides=[2, 2])
+        deep = net.node("Relu", net.conv(down, (8, 12)))
+        return net.node("Concat", net.resize(net.node("Sigmoid", net.conv(deep, (12, 8)))), stem, axis=1)
+
+    return chain(deep, lambda net, x: net.conv(x, (16, 4)))
+
+
+@pytest.fixture(scope="module")
+def locate(tmp_path_factory: pytest.TempPathFactory) -> Locate:
+    """``segdiff.locate`` on two models, written to files of their own."""
+    folder, number = tmp_path_factory.mktemp("quantised"), count()
+
+    def run(ours: ModelProto, theirs: ModelProto) -> Report:
+        files = [models.save(model, folder / f"{next(number)}.onnx") for model in (ours, theirs)]
+        return segdiff.locate(*files, image(), timeout=60, deployed=False)
+
+    return run
+
+
+def changed(model: ModelProto, name: str, change: Callable[[NDArray[Any]], NDArray[Any]]) -> ModelProto:
+    """A copy in which one initializer has another content."""
+    copy = copied(model)
+    tensor = next(tensor for tensor in copy.graph.initializer if tensor.name == name)
+    array = numpy_helper.to_array(tensor)
+    tensor.CopyFrom(numpy_helper.from_array(np.asarray(change(array), array.dtype), name))
+    return copy
+
+
+def weight_of(model: ModelProto, place: int, part: int = 1) -> str:
+    """The scale (or another part) of the weight of a convolution in a QDQ file."""
+    maker = {node.output[0]: node for node in model.graph.node}
+    return str(maker[find_node(model, "Conv", place).input[1]].input[part])
+
+
+def blamed(report: Report) -> list[set[str]]:
+    """Types of the nodes of each origin."""
+    return [{node.type for node in origin.candidate_nodes} for origin in report.origins]
+
+
+def cause(report: Report) -> tuple[str, bool]:
+    """Kind and proof of the only origin's cause."""
+    assert len(report.origins) == 1, report.sentence
+    found = report.origins[0].cause
+    assert found is not None
+    return found.kind, found.proven
+
+
+KINDS = [("qdq", {}), ("qdq", {"per_channel": True}), ("qoperator", {}), ("dynamic", {})]
+
+
+@pytest.mark.parametrize("kind, options", KINDS)
+def test_a_healthy_file_agrees(locate: Locate, tmp_path: Path, kind: str, options: dict[str, Any]) -> None:
+    report = locate(net(), quantised(net(), tmp_path, kind, **options))
+    assert report.verdict == "agrees", report.sentence
+    assert min(report.coverage) == 1.0
+    assert "the candidate computes in int8" in report.sentence
+    assert report.precision is not None and report.precision.candidate == "int8"
+
+
+def test_attention_and_norms(locate: Locate, tmp_path: Path) -> None:
+    report = locate(segmenter(), quantised(segmenter(), tmp_path))
+    assert report.verdict == "agrees", report.sentence
+
+
+def test_two_quantised_files_of_different_form(locate: Locate, tmp_path: Path) -> None:
+    one, other = (quantised(net(), tmp_path, kind) for kind in ("qdq", "qoperator"))
+    for pair in ((one, other), (other, one)):
+        report = locate(*pair)
+        assert report.verdict == "agrees", report.sentence
+
+
+@pytest.mark.parametrize("place", [0, 2, 3])
+def test_a_weight_times_a_factor(locate: Locate, tmp_path: Path, place: int) -> None:
+    healthy = quantised(net(), tmp_path)
+    report = locate(net(), changed(healthy, weight_of(healthy, place), lambda scale: scale * 1.5))
+    assert all("Conv" in types for types in blamed(report))
+    assert cause(report) == ("parameter.scale", True)
+
+
+def quantizer(model: ModelProto, place: int, part: int) -> str:
+    """The scale or the zero point of a QuantizeLinear."""
+    return str(find_node(model, "QuantizeLinear", place).input[part])
+
+
+def test_a_zero_point(locate: Locate, tmp_path: Path) -> None:
+    healthy = quantised(net(), tmp_path)
+    name = quantizer(healthy, 0, 2)
+    report = locate(net(), changed(healthy, name, lambda zero: zero * 0 - 100))
+    assert cause(report) == ("quantization.zero_point", True)
+
+
+def test_a_range_that_cuts_off(locate: Locate, tmp_path: Path) -> None:
+    healthy = quantised(net(), tmp_path)
+    report = locate(net(), changed(healthy, quantizer(healthy, 3, 1), lambda scale: scale / 8))
+    assert cause(report) == ("quantization.activation_range", True)
+
+
+def test_against_the_quantised_reference_its_own_numbers_are_right(locate: Locate, tmp_path: Path) -> None:
+    healthy = quantised(net(), tmp_path)
+    report = locate(healthy, changed(healthy, quantizer(healthy, 3, 2), lambda zero: zero * 0 + 90))
+    assert cause(report) == ("quantization.zero_point", True)
+
+
+def tiny_channel() -> ModelProto:
+    """A convolution whose third channel has weights so small that its bias does not fit at their scale."""
+    model = net()
+    name, bias = find_node(model, "Conv").input[1:3]
+    model = changed(model, name, lambda w: w * np.where(np.arange(8) == 2, 1e-7, 1).reshape(-1, 1, 1, 1))
+    return changed(model, bias, lambda b: np.where(np.arange(8) == 2, 2.0, b))
+
+
+def without_care(model: ModelProto) -> Iterator[ModelProto]:
+    """The biases of a QDQ file made with the scales of its weights, cut off at int32."""
+    copy = copied(model)
+    tensors = {tensor.name: tensor for tensor in copy.graph.initializer}
+    maker = {node.output[0]: node for node in copy.graph.node}
+    conv = find_node(copy, "Conv")
+    scales = [maker[conv.input[n]].input[1] for n in (0, 1, 2)]
+    x, _, b = (numpy_helper.to_array(tensors[name]) for name in scales)
+    stored = maker[conv.input[2]].input[0]
+    ideal = np.where(np.arange(b.size) == 2, 2.0, numpy_helper.to_array(tensors[stored]) * b)
+    step = np.where(np.arange(b.size) == 2, x * 1e-9, b)
+    whole = np.clip(np.rint(ideal / step), -(2**31), 2**31 - 1).astype(np.int64).astype(np.int32)
+    for name, array in ((scales[2], step), (stored, whole)):
+        tensors[name].CopyFrom(numpy_helper.from_array(np.asarray(array, array.dtype), name))
+    tensors[scales[2]].CopyFrom(numpy_helper.from_array(step.astype(np.float32), scales[2]))
+    yield copy
+
+
+def test_a_bias_beyond_int32(locate: Locate, tmp_path: Path) -> None:
+    model = tiny_channel()
+    (broken,) = without_care(quantised(model, tmp_path, per_channel=True))
+    assert cause(locate(model, broken)) == ("quantization.bias_overflow", True)
+
+
+# --- bytes and numbers
+
+
+def test_numbers_and_back() -> None:
+    how = Quantisation(np.float32(0.5), np.uint8(10), "uint8")
+    array = np.array([0, 10, 255], np.uint8)
+    np.testing.assert_array_equal(how.numbers(array), np.array([-5, 0, 122.5], np.float32))
+    np.testing.assert_array_equal(how.integers(how.numbers(array)), array)
+    np.testing.assert_array_equal(how.integers(np.array([1e9, -1e9, 0.25, 0.75])), [255, 0, 10, 12])
+
+
+def test_a_scale_for_each_channel() -> None:
+    how = Quantisation(np.array([1.0, 2.0], np.float32), np.zeros(2, np.int8), "int8", axis=0)
+    array = np.ones((2, 3, 1), np.int8)
+    assert how.numbers(array)[:, 0, 0].tolist() == [1.0, 2.0]
+    assert how.steps(3).shape == (2, 1, 1)
