@@ -71,6 +71,58 @@ def _left(
     return [p for p in ours if p.name not in taken[0]], [p for p in theirs if p.name not in taken[1]]
 
 
+@dataclass(frozen=True)
+class Likeness:
+    """How many of ``compared`` parameters of the reference the candidate has, bit for bit but for their
+    order (``equal``), and those that nothing in the candidate resembles (``unlike``)."""
+
+    compared: int
+    equal: int
+    unlike: frozenset[str]
+
+
+def likeness(ours: Iterable[Parameter], theirs: Iterable[Parameter]) -> Likeness:
+    """Which of the reference's parameters does the candidate have, whatever it calls them?
+
+    A kernel that was rounded, rescaled by a fold or transposed resembles the original; so does a parameter of
+    the same elements in another order. Constants of one number all over say nothing and are left out, and so
+    are integers. Raises ModelError where one cannot be read.
+    """
+    mine = {p.name: p for p in ours if p.dtype in FLOATS}
+    other = [p for p in theirs if p.size]
+    digests = {(p.size, content_digest(p.load())) for p in other}
+    telling, unlike = 0, []
+    for parameter in mine.values():
+        array = parameter.load()
+        if array.size == 0 or bool((array == array.reshape(-1)[0]).all()):
+            continue
+        telling += 1
+        if (parameter.size, content_digest(array)) not in digests:
+            unlike.append(parameter)
+    found = _resembling(unlike, other)
+    return Likeness(telling, telling - len(unlike), frozenset(p.name for p in unlike) - found)
+
+
+def is_kernel(parameter: Parameter) -> bool:
+    """Whether a parameter is a weight whose directions tell it from all others."""
+    return len(parameter.shape) >= 2 and parameter.size >= SMALLEST_ANCHOR and parameter.dtype in FLOATS
+
+
+FLOATS = frozenset({"float64", "float32", "float16", "bfloat16"})
+
+
+def _resembling(ours: list[Parameter], theirs: list[Parameter]) -> frozenset[str]:
+    """The kernels that point the same way as one of the candidate's, its first two axes exchanged or not."""
+    shapes = _by_shape(ours), _by_shape(theirs)
+    found: set[str] = set()
+    for shape, mine in shapes[0].items():
+        left, right = ([p.load() for p in shapes[1].get(s, [])] for s in (shape, shape[1::-1] + shape[2:]))
+        other = left + [np.swapaxes(array, 0, 1) for array in right]
+        if other:
+            found.update(mine[i].name for i, _, _ in _alike([p.load() for p in mine], other))
+    return frozenset(found)
+
+
 def _equal_content(
     ours: list[Parameter], theirs: list[Parameter], rounded: type[np.float16] | None = None
 ) -> Iterator[ParameterPair]:

@@ -36,11 +36,14 @@ def decide(
         if origins and min(share) < LEAST_COVERAGE
         else ""
     )
+    if few and not standing and findings.checkpoint:
+        return "inconclusive", f"{findings.checkpoint.sentence} {few.capitalize()}.", found_so_far(origins)
     if few and not standing:
         words = f"The models differ, but {few}: too few to name one. Are the two files the same model?"
         return "inconclusive", words, found_so_far(origins)
     if origins:
-        return "diverges", blame(origins), (f"Of the models {few}.",) if few else ()
+        told = f"{findings.checkpoint.sentence} " if findings.checkpoint else ""
+        return "diverges", told + blame(origins), (f"Of the models {few}.",) if few else ()
     return unless_unseen(findings, share, pairs)
 
 

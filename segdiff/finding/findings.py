@@ -10,6 +10,7 @@ from segdiff.core.answer import AsFed, Cause, Origin, OutputInfo, Precision
 from segdiff.core.graph import Graph
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed.leg import NOT_DEPLOYED, AsDeployed
+from segdiff.finding.checkpoint import OtherCheckpoint
 from segdiff.finding.outputs import NOT_LOOKED_AT, Endings, ends_of, infos
 from segdiff.finding.weigh import NOT_WEIGHED, Weights
 from segdiff.walk import Run, Walk
@@ -22,7 +23,8 @@ class Findings:
     ``run`` the walk as verified; ``random`` the values that the reference does not repeat; ``how`` the input
     was made; of each origin (by its segment) the cause and what repairing it gives back; ``reasons`` why
     something is not known; ``precision`` what half precision or quantisation costs; ``endings`` what became
-    of the outputs; ``refused`` why the candidate does not run as it is.
+    of the outputs; ``refused`` why the candidate does not run as it is; ``checkpoint`` that nearly every
+    parameter differs.
     """
 
     run: Run
@@ -36,6 +38,7 @@ class Findings:
     precision: Precision | None = None
     refused: Origin | None = None
     endings: Endings = NOT_LOOKED_AT
+    checkpoint: OtherCheckpoint | None = None
 
     @property
     def outputs(self) -> tuple[OutputInfo, ...]:

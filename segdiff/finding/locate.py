@@ -25,6 +25,7 @@ from segdiff.deployed import NOT_DEPLOYED, as_deployed
 from segdiff.diagnose import explain
 from segdiff.engines.registry import engine_for
 from segdiff.engines.session import Clock, default_memory, deploy_config, input_specs, own_specs, started
+from segdiff.finding.checkpoint import other_checkpoint
 from segdiff.finding.findings import Findings
 from segdiff.finding.kept import keep
 from segdiff.finding.outputs import Endings, endings, without
@@ -115,13 +116,16 @@ def locate(
         )
         clock.lap("walk")
         reasons: list[str] = []
-        run, random = proven(run, reasons)
+        checkpoint = other_checkpoint(run)
+        run, random = (run, ()) if checkpoint else proven(run, reasons)
         reasons += unmeasured(run)
         clock.lap("settle")
         run, ends = endings(run)
+        if checkpoint:
+            ends = replace(ends, causes={**checkpoint.causes, **ends.causes})
         causes = explained(run, told, ends)
         clock.lap("explain")
-        weights = weighed(run, causes, reasons)
+        weights = NOT_WEIGHED if checkpoint else weighed(run, causes, reasons)
         clock.lap("weigh")
         kept = tensors_kept(files, run, reasons)
         as_fed = run_as_fed(run, prepared, fed)
@@ -144,6 +148,7 @@ def locate(
             refused=refused,
             reasons=tuple(reasons),
             precision=precision_of(run),
+            checkpoint=checkpoint,
         )
         report = conclude(findings)
         clock.lap("conclude")

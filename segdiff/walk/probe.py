@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,11 @@ class Probe:
             unit=self.unit(segment),
         )
 
+    @cached_property
+    def arithmetic(self) -> str:
+        """The coarsest type that the candidate computes in."""
+        return arithmetic(self.graph)
+
     def unit(self, segment: Segment) -> float:
         """One rounding of the coarsest type that the segment is stored in, on either side."""
         if last_bit.quantises(self.graph, segment.nodes) or last_bit.quantises(
@@ -113,7 +119,7 @@ class Probe:
         types = types_of(self.graph, segment.nodes) | types_of(self.reference, segment.reference_ops)
         types |= {self.forms[c][0].name for _, c in (*segment.inputs, *segment.outputs) if c in self.forms}
         unit = max(map(unit_of, types), default=EPSILON)
-        stored = arithmetic(self.graph) if unit <= EPSILON else "float32"
+        stored = self.arithmetic if unit <= EPSILON else "float32"
         return unit_of(stored) if rounded(self.graph, segment.nodes, stored) else unit
 
     def disturb(

@@ -63,11 +63,12 @@ def unproven(walk: Walk, region: Region, error: EngineError) -> Walk:
 
 def drop_misfits(run: Run, pairs: dict[str, str], evidence: dict[str, tuple[str, ...]]) -> None:
     """Drop the pairs that only their place spoke for, once the tensors have turned out of another shape."""
+    outputs = frozenset(run.outputs)
     for step in run.walk.steps:
         for pair in step.pairs:
             ours = run.alignment.reference.producer.get(pair.reference)
             theirs = run.alignment.candidate.producer.get(pair.candidate)
-            if (pair.reference, pair.candidate) in run.outputs:
+            if (pair.reference, pair.candidate) in outputs:
                 continue  # an output of another shape is the finding
             other_shape = pair.isolated is not None and pair.isolated.other_shape
             if other_shape and ours and theirs and kind_of(ours) != kind_of(theirs):
