@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from segdiff.core.errors import AlignmentError, EngineError, InputError, ModelError, RepairError, SegdiffError
+from segdiff.core.version import VERSION
 
 if TYPE_CHECKING:
     from segdiff.core.answer import Repaired, Report
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from segdiff.score.report import ScoreReport
     from segdiff.score.score import score
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "AlignmentError",

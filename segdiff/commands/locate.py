@@ -72,6 +72,12 @@ def locate_options(parser: Parser) -> None:
         metavar="N",
         help="threads of each engine (one for Paddle, all cores for onnxruntime)",
     )
+    for side in ("reference", "candidate"):
+        group.add_argument(
+            f"--{side}-python",
+            metavar="PATH",
+            help=f"the Python that runs the {side}: that of an environment with your versions",
+        )
 
 
 def run_locate(arguments: Arguments, parser: Parser) -> int:
@@ -164,7 +170,8 @@ def _converted(reference: str, arguments: Arguments, stack: ExitStack) -> Path:
 
 
 def _options(arguments: Arguments) -> dict[str, Any]:
-    names = ("candidate_input", "cosine", "abs_error", "rel_l2", "deployed", "memory", "timeout", "threads")
+    names = ["candidate_input", "cosine", "abs_error", "rel_l2", "deployed", "memory", "timeout", "threads"]
+    names += ["reference_python", "candidate_python"]
     return {name: getattr(arguments, name) for name in names}
 
 

@@ -242,6 +242,29 @@ class AsFed:
 
 
 @dataclass(frozen=True)
+class Computed:
+    """What computed one side: its ``engine``, the version of its ``python``, and those of its packages."""
+
+    engine: str
+    python: str
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where a report was made: the versions decide what a model gives, and what an optimiser does to it.
+
+    ``platform`` is the machine's, as Python's ``platform.platform()`` tells it.
+    """
+
+    segdiff: str
+    python: str
+    platform: str
+    reference: Computed
+    candidate: Computed
+
+
+@dataclass(frozen=True)
 class RepairedOutput:
     """One output before and after; ``mask_changed`` as in OutputInfo."""
 
@@ -298,7 +321,8 @@ class Report:
     ``together`` is the effect of repairing all origins at once. ``as_fed`` is what the candidate's own input
     does, where it was given. ``assumed`` says what was taken for granted of the picture's preparation, where
     nothing states it. ``precision`` is what half precision or quantisation costs. ``image`` is the image's
-    path, where it was given as one; ``evidence`` keeps the tensors that a repair and a repro need.
+    path, where it was given as one; ``environment`` the versions of all that has computed; ``evidence`` keeps
+    the tensors that a repair and a repro need.
     """
 
     verdict: Verdict
@@ -321,6 +345,7 @@ class Report:
     peak_memory_mb: float = 0.0
     image: str | None = None
     assumed: str | None = None
+    environment: Environment | None = None
     evidence: KeptTensors | None = field(default=None, repr=False, compare=False)
 
     @property

@@ -43,6 +43,15 @@ MORTAL = (
 """Becomes another program that ends with the thread that has started it."""
 
 
+ELSEWHERE = (
+    "import importlib, importlib.util, sys; sys.path.pop(0); "
+    f"spec = importlib.util.spec_from_file_location('segdiff', {str(ROOT / 'segdiff' / '__init__.py')!r}); "
+    "package = sys.modules['segdiff'] = importlib.util.module_from_spec(spec); "
+    "spec.loader.exec_module(package); importlib.import_module(sys.argv.pop(1)).main()"
+)
+"""Runs a module of this segdiff in a Python that has none, or another one."""
+
+
 @dataclass(eq=False)
 class Child:
     """A process and its ``log``: what it and its own children print."""
@@ -115,6 +124,17 @@ def start(
         log.close()
         raise
     return Child(process, log)
+
+
+def run_module(module: str, python: str | None = None) -> list[str]:
+    """The command that runs a module of this segdiff, with this Python or with another one.
+
+    The other one has its own packages: of this one's it sees segdiff alone. Neither looks for modules in the
+    current folder first, which may hold a file called numpy.py (this Python only from 3.11 on).
+    """
+    if python is None:
+        return [sys.executable, *(["-P"] if sys.version_info >= (3, 11) else []), "-m", module]
+    return [python, "-c", ELSEWHERE, module]
 
 
 def mortal(command: Sequence[str]) -> list[str]:

@@ -69,9 +69,10 @@ def as_deployed(run: Run, progress: Callable[[int], None]) -> AsDeployed:
     finally:
         pool.shutdown(wait=False)  # who interrupts this stops the engines, and with them the threads
     failed = [each for each in found if isinstance(each, Failed)]
+    told = [f"The {each.side} does not run as deployed, optimised: {each.error}" for each in failed]
     return AsDeployed(
         tuple(each for each in found if isinstance(each, Origin)),
-        tuple(f"The {each.side} does not run as deployed, optimised: {each.error}" for each in failed),
+        (*told, *(each for each in found if isinstance(each, str))),
         next((each.error for each in failed if each.side == "candidate" and each.alive), None),
     )
 
@@ -85,9 +86,12 @@ class Failed:
     alive: bool
 
 
-def probed(side: Side, thresholds: Thresholds) -> Origin | Failed | None:
-    """What the optimiser of one side changes, or why that side does not run as deployed."""
-    probe = PROBES[side.engine.row.optimiser]
+def probed(side: Side, thresholds: Thresholds) -> Origin | Failed | str | None:
+    """What the optimiser of one side changes, or why that side does not run as deployed or is not asked."""
+    row = side.engine.row
+    if row.optimiser is None:
+        return f"The {side.name} was not run as deployed: segdiff knows no optimiser of {row.name}."
+    probe = PROBES[row.optimiser]
     try:
         found = probe(side.engine, side.view.graph, side.feeds, thresholds, side.known)
     except EngineError as error:

@@ -13,7 +13,6 @@ import errno
 import os
 import socket
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ from typing import Any
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array
-from segdiff.core.process import Child, environment, how_it_ended, start
+from segdiff.core.process import Child, environment, how_it_ended, run_module, start
 from segdiff.core.quantised import Quantisation
 from segdiff.engines.blocks import ArrayRef, Lease, Mappings, Pool, Tensor, allow_open_files
 from segdiff.engines.channel import Channel, ChannelClosedError
@@ -37,6 +36,7 @@ from segdiff.engines.protocol import (
     Failed,
     Load,
     Payload,
+    Ready,
     Release,
     Run,
     Seen,
@@ -56,6 +56,8 @@ ALLOCATOR = {
 """Large tensors lie in mappings of their own, which go back to the system at once; a heap would keep several
 times as much as is alive. In pages of 4 KiB their page faults were a third of onnxruntime's time; huge pages
 (a tunable of glibc 2.35, older ones ignore it) make them as cheap as the heap."""
+
+WORKER = "segdiff.engines.worker"
 
 GRACE = 5.0
 """Seconds that a worker which has hung up may take to end."""
@@ -132,11 +134,13 @@ class Engine:
         timeout: float,
         threads: int,
         allowance: int = DEFAULT_ALLOWANCE,
+        python: str | None = None,
     ) -> None:
         self.files = files
         self.blocks = blocks
         self.timeout = timeout
         self.row = engine_for(files.format)
+        self.loaded: Ready | None = None
         self.name = self.row.name
         self.owner = f"{self.name}-{next(_serial)}"
         self.quantised: Mapping[str, Quantisation] = {}
@@ -147,9 +151,8 @@ class Engine:
         self.unneeded: deque[int] = deque()
         self.leased: set[int] = set()
         self.closed = False
-        self.ready = False
         self.serial = 0
-        self.child, self.channel = spawn(files, self.owner, self.row)
+        self.child, self.channel = spawn(files, self.owner, self.row, python)
         with suppress(EngineError):  # one that ends at once is told of when it is asked for something
             self._send(Load(self.row.home, files, allowance, threads))
 
@@ -236,13 +239,12 @@ class Engine:
     def wait_until_ready(self) -> None:
         """Wait for the model to be loaded. Raises EngineError where it cannot; at once, if that is known."""
         self._check()
-        if not self.ready:
+        if self.loaded is None:
             try:
-                self._receive()
+                self.loaded = self._receive()
             except EngineError as error:
                 self._over(error)
                 raise
-            self.ready = True
 
     @property
     def is_alive(self) -> bool:
@@ -352,22 +354,23 @@ class Engine:
         return EngineError(f"{self.files.program}: {self.name} {what}{after}", last_value=self.last_value)
 
 
-def spawn(files: ModelFiles, owner: str, row: EngineRow) -> tuple[Child, Channel]:
-    """Start a worker, with the Python that the engine's row names. Raises EngineError where there is none."""
+def spawn(files: ModelFiles, owner: str, row: EngineRow, python: str | None) -> tuple[Child, Channel]:
+    """Start a worker, with another Python where one is named here or in the engine's row.
+
+    Raises EngineError where that cannot be started.
+    """
     ours, theirs = socket.socketpair()
-    variables = environment(
-        **ALLOCATOR,
-        OMP_WAIT_POLICY="PASSIVE",  # two engines share the cores: none may spin while it waits
-    )
+    python = python or row.interpreter
+    more = {**ALLOCATOR, "OMP_WAIT_POLICY": "PASSIVE"}  # two engines share the cores: none may spin idly
+    variables = {**os.environ, **more} if python else environment(**more)
     variables.update({name: value for name, value in row.environment.items() if name not in os.environ})
-    python = row.interpreter or sys.executable
-    words = [python, "-m", "segdiff.engines.worker", str(os.getpid()), str(theirs.fileno()), owner]
+    words = [*run_module(WORKER, python), str(os.getpid()), str(theirs.fileno()), owner]
     with theirs:
         try:
             child = start(words, environment=variables, descriptors=[theirs.fileno()])
         except OSError as error:
             ours.close()
-            raise EngineError(f"{files.program}: {python} cannot be started: {error.strerror}") from error
+            raise EngineError(f"{files.program}: {words[0]} cannot be started: {error.strerror}") from error
     return child, Channel(ours)
 
 

@@ -17,7 +17,13 @@ Deliver = Callable[[str, int, int, str, tuple[int, ...]], None]
 
 
 class Framework(Protocol):
-    """A loaded model: it runs, and delivers values as they come."""
+    """A loaded model: it runs, and delivers values as they come.
+
+    It is made of a ``segdiff.engines.protocol.Load``, in the worker.
+    """
+
+    def versions(self) -> dict[str, str]:
+        """The packages that compute, and their versions."""
 
     def run(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import metadata
 
 import numpy as np
 import onnx
@@ -50,6 +51,10 @@ class OnnxRuntime:
         self.threads = message.threads
         self.sessions: OrderedDict[tuple[object, ...], ort.InferenceSession] = OrderedDict()
         self.deployed: tuple[Deployed, ort.InferenceSession] | None = None
+
+    def versions(self) -> dict[str, str]:
+        """The packages that compute, and their versions."""
+        return {"onnxruntime": ort.__version__, "onnx": metadata.version("onnx")}
 
     def run(
         self,

@@ -47,6 +47,10 @@ class Paddle:
         self.deliver: Deliver | None = None
         self.failure: BaseException | None = None
 
+    def versions(self) -> dict[str, str]:
+        """The package that computes, and its version."""
+        return {"paddlepaddle": str(paddle.__version__)}
+
     def run(
         self,
         feeds: dict[str, Array],

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from segdiff.core.edit import Edit
@@ -101,8 +102,10 @@ class Release:
 
 @dataclass(frozen=True)
 class Ready:
-    """The model is loaded."""
+    """The model is loaded; ``versions`` of what will compute it, by package, and of ``python``."""
 
+    python: str
+    versions: Mapping[str, str]
     serial: int = 0
 
 

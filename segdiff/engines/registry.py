@@ -9,13 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Graph
-from segdiff.engines.framework import Framework
 from segdiff.engines.names import undelivered
-from segdiff.engines.protocol import Deployed, Load
+from segdiff.engines.protocol import Deployed
 
 
 def nothing_hidden(graph: Graph) -> frozenset[str]:
@@ -29,18 +27,18 @@ class EngineRow:
 
     ``home`` is ``module:class`` of its framework, imported in the worker alone. ``cuts``: it runs any of its
     ops alone, with edits (a candidate must); ``ways``: how it runs a model as deployed, its default first;
-    ``optimiser``: the kind of finding that its optimiser gives. ``threads``: by default, None for every core.
-    ``hidden(graph)``: values that it cannot show. ``computes_in``: the types it computes in as stored, the
-    others it widens to float32. ``interpreter``: the Python that runs it, None for this one; ``environment``:
-    variables that its framework reads, where the user has not set them.
+    ``optimiser``: the kind of finding that its optimiser gives, None for one without. ``threads``: by default
+    (None for every core). ``hidden(graph)``: values that it cannot show. ``computes_in``: the types that it
+    computes in as stored, the others it widens to float32. ``interpreter``: the Python that runs it, None for
+    this one; ``environment``: variables that its framework reads, where the user has not set them.
     """
 
     name: str
     formats: tuple[str, ...]
     home: str
-    cuts: bool
-    ways: tuple[Deployed, ...]
-    optimiser: str
+    cuts: bool = False
+    ways: tuple[Deployed, ...] = ()
+    optimiser: str | None = None
     threads: int | None = None
     hidden: Callable[[Graph], frozenset[str]] = nothing_hidden
     computes_in: tuple[str, ...] = ("float32", "float64")
@@ -86,10 +84,3 @@ def engine_for(model_format: str, rows: tuple[EngineRow, ...] | None = None) -> 
 def threads_of(row: EngineRow, asked: int | None) -> int:
     """Threads for an engine: as asked, or its own default."""
     return asked or row.threads or os.cpu_count() or 1
-
-
-def load(message: Load) -> Framework:
-    """Import the framework that the message names, and load the model. Called in the worker."""
-    module, _, name = message.home.partition(":")
-    framework: Framework = getattr(import_module(module), name)(message)
-    return framework

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -10,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from segdiff.align import Alignment
+from segdiff.core.answer import Computed, Environment
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError, InputError
 from segdiff.core.graph import Graph, Shape
 from segdiff.core.quantised import Quantisation
+from segdiff.core.version import VERSION
 from segdiff.engines import Blocks, Engine, Tensor
 from segdiff.engines.registry import engine_for, threads_of
 from segdiff.inputs import InputSpec, Prepared, config_beside
@@ -78,6 +81,15 @@ class Engines:
         self.reference.wait_until_ready()
         self.candidate.engine.wait_until_ready()
 
+    def environment(self) -> Environment:
+        """What computes both sides, once both are ready."""
+        found = [
+            Computed(engine.name, engine.loaded.python, dict(engine.loaded.versions))
+            for engine in (self.reference, self.candidate.engine)
+            if engine.loaded
+        ]
+        return Environment(VERSION, platform.python_version(), platform.platform(), *found)
+
     def hidden(self, graph: Graph) -> frozenset[str]:
         """Reference values that its engine cannot show."""
         return engine_for(graph.format).hidden(graph)
@@ -111,24 +123,31 @@ def quantised_values(graph: Graph) -> dict[str, Quantisation]:
 
 @contextmanager
 def started(
-    files: tuple[ModelFiles, ModelFiles], memory: int | None, timeout: float, threads: int | None
+    files: tuple[ModelFiles, ModelFiles],
+    memory: int | None,
+    timeout: float,
+    threads: int | None,
+    pythons: tuple[str | None, str | None] = (None, None),
 ) -> Iterator[Engines]:
-    """Both engines, starting while the caller reads the files; stopped at the end, whatever happens."""
+    """Both engines, starting while the caller reads the files; stopped at the end, whatever happens.
+
+    ``pythons`` are the interpreters to run them with, None for the one that the engine's row names.
+    """
     blocks = Blocks()
     options: dict[str, Any] = {
         "timeout": timeout,
         "allowance": (memory or default_memory()) // 8,  # the rest is for what must stay alive
     }
 
-    def start(which: ModelFiles) -> Engine:
-        row = engine_for(which.format)
-        return Engine(which, blocks, threads=threads_of(row, threads), **options)
+    def start(side: int) -> Engine:
+        row = engine_for(files[side].format)
+        return Engine(files[side], blocks, threads=threads_of(row, threads), python=pythons[side], **options)
 
     with ExitStack() as stack:
         stack.callback(blocks.close)
-        reference = start(files[0])
+        reference = start(0)
         stack.callback(reference.close)
-        candidate = Candidate(lambda: start(files[1]), start(files[1]))
+        candidate = Candidate(lambda: start(1), start(1))
         stack.callback(lambda: candidate.engine.close())
         yield Engines(blocks, reference, candidate)
 

@@ -6,9 +6,11 @@ It may crash, hang or be killed without harm to the process that started it, and
 from __future__ import annotations
 
 import os
+import platform
 import socket
 import sys
 from dataclasses import dataclass, field
+from importlib import import_module
 
 from segdiff.core.graph import Array
 from segdiff.core.memory import give_back
@@ -28,7 +30,6 @@ from segdiff.engines.protocol import (
     Run,
     Seen,
 )
-from segdiff.engines.registry import load
 
 
 class GivenUpError(Exception):
@@ -70,7 +71,7 @@ class Session:
             self.allowance = message.allowance
             self.framework = load(message)
             give_back()
-            self.channel.send(Ready())
+            self.channel.send(Ready(platform.python_version(), self.framework.versions()))
         elif isinstance(message, Run):
             self.unseen, self.serial = 0, message.serial  # first: a failure from here on is this run's
             for ref, fd in zip(message.new, descriptors, strict=True):
@@ -116,6 +117,13 @@ class Session:
         elif isinstance(message, Run):
             self.next_run = message, descriptors
             raise GivenUpError
+
+
+def load(message: Load) -> Framework:
+    """Import the framework that runs this model, and load it."""
+    module, _, name = message.home.partition(":")
+    framework: Framework = getattr(import_module(module), name)(message)
+    return framework
 
 
 def copy_small(address: int, nbytes: int, dtype: str, shape: tuple[int, ...]) -> Array:

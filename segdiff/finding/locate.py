@@ -66,6 +66,8 @@ def locate(
     memory: int | None = None,
     timeout: float = 300.0,
     threads: int | None = None,
+    reference_python: str | None = None,
+    candidate_python: str | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Find the operator at which a candidate model departs from its reference, and prove it.
@@ -84,6 +86,9 @@ def locate(
     memory                 bytes of tensors that may wait between the two engines
     timeout                seconds an engine may stay silent before it is stopped
     threads                threads of each engine; by default one for Paddle, every core for onnxruntime
+    reference_python, candidate_python   the Python of another environment, to run a side with the versions
+                           that its user has; beside the framework it needs numpy and networkx, for an ONNX
+                           file onnx and onnx-graphsurgeon, too
 
     Raises ModelError (a file cannot be read), InputError (the image cannot be used) or EngineError (a model
     does not even start to run). A failure in mid-run loses nothing that was measured until then: the report
@@ -94,9 +99,10 @@ def locate(
     thresholds = Thresholds(cosine, abs_error, rel_l2)
     told = progress or (lambda phase, done, total: None)
     memory = memory or default_memory()
+    pythons = reference_python, candidate_python
     with ExitStack() as stack:
         peak = stack.enter_context(PeakMemory())
-        engines = stack.enter_context(started(files, memory, timeout, threads))
+        engines = stack.enter_context(started(files, memory, timeout, threads, pythons))
         graphs = read(files[0]), read(files[1])
         config = deploy_config(files)
         prepared = prepare(image, own_specs(graphs[0]) if is_ready(image) else input_specs(graphs), config)
@@ -105,6 +111,7 @@ def locate(
         clock.lap("input")
         engines.wait_until_ready()
         engines.show_numbers(graphs)
+        environment = engines.environment()
         clock.lap("start")
         alignment = observable(align(*graphs), engines.hidden(graphs[0]))
         give_back()
@@ -159,6 +166,7 @@ def locate(
         peak_memory_mb=round(peak.bytes / 2**20, 1),
         image=str(image) if isinstance(image, str | Path) else None,
         assumed=prepared.assumed,
+        environment=environment,
         evidence=kept,
     )
 

@@ -9,7 +9,7 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping
 
-from segdiff.core.answer import SPEAKING, Cause, Effect, Origin, PairInfo, Report
+from segdiff.core.answer import SPEAKING, Cause, Effect, Environment, Origin, PairInfo, Report
 from segdiff.core.metrics import Comparison
 from segdiff.core.printable import clean
 from segdiff.report.text import number, rel_l2, shape_text, share
@@ -261,10 +261,20 @@ def closing_lines(report: Report) -> Iterator[Line]:
     yield "thresholds", _thresholds(report.thresholds)
     for remark in report.remarks:
         yield "note", clean(remark)
+    if report.environment:
+        yield "computed by", clean(_environment(report.environment))
     if report.timing_s:
         yield "time", _timing(report.timing_s)
     if report.peak_memory_mb > 0:
         yield "memory", f"{report.peak_memory_mb:,.0f} MB at the peak"
+
+
+def _environment(found: Environment) -> str:
+    """The packages of both sides; one that both have in the same version is named once."""
+    sides = (found.reference, found.candidate)
+    packages = dict.fromkeys(f"{name} {version}" for side in sides for name, version in side.versions.items())
+    pythons = dict.fromkeys(f"Python {side.python}" for side in sides)
+    return ", ".join((*packages, *pythons, f"segdiff {found.segdiff}"))
 
 
 def _coverage(report: Report) -> str:

@@ -32,6 +32,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "unmatched": {"reference": list(report.unmatched[0]), "candidate": list(report.unmatched[1])},
         "input": _input(report),
         "precision": asdict(report.precision) if report.precision else None,
+        "environment": asdict(report.environment) if report.environment else None,
         "remarks": list(report.remarks),
         "timing_s": dict(report.timing_s),
         "peak_memory_mb": report.peak_memory_mb,

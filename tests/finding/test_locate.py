@@ -435,7 +435,7 @@ TOP = {
     "schema", "verdict", "coverage", "reference", "candidate", "thresholds", "outputs", "first", "origins",
     "first_crossing", "pairs", "unmatched", "input", "timing_s", "peak_memory_mb",
 }  # fmt: skip
-ADDED = {"sentence", "remarks", "together", "precision"}
+ADDED = {"sentence", "remarks", "together", "precision", "environment"}
 OUTPUT_ADDED = {"place", "shape", "dtype"}
 
 

@@ -1,0 +1,3 @@
+"""Which segdiff is this?"""
+
+VERSION = "0.1.0"
