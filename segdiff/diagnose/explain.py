@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from segdiff.align import Alignment, Segment
 from segdiff.core.answer import Cause
+from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.diagnose import families  # noqa: F401  (the families register themselves)
+from segdiff.diagnose.chance import again_of
 from segdiff.diagnose.hypothesis import hypotheses
 from segdiff.diagnose.reading.case import Case, Form
 from segdiff.diagnose.reading.difference_map import statistics, where
+from segdiff.diagnose.reading.ties import equal_elements
 from segdiff.diagnose.search import Tested, search
 from segdiff.engines import Tensor
 from segdiff.walk import Run, Step, ends_of
@@ -80,8 +84,32 @@ def _explain(run: Run, step: Step, seconds: float) -> Cause:
     if before.problem:  # it ran in the walk: the engine may have died in between, and is another one now
         before = bench.attempt()
     case, got = _case(run.alignment, bench)
-    found = search(hypotheses(case), bench.attempt, before, seconds)
-    return _cause(found, before) if found else _unknown(bench.truth, got)
+    tried = _Tried(bench.attempt)
+    found = search(hypotheses(case), tried, before, seconds, again_of(run, step, bench))
+    return _cause(found, before) if found else _unknown(case, got, tried, before)
+
+
+@dataclass
+class _Tried:
+    """Trials, with what the best of them left."""
+
+    attempt: Callable[[tuple[Edit, ...]], Trial]
+    count: int = 0
+    least: float = math.inf
+
+    def __call__(self, edits: tuple[Edit, ...]) -> Trial:
+        trial = self.attempt(edits)
+        self.count += 1
+        self.least = min(self.least, trial.error)
+        return trial
+
+    def words(self, before: Trial) -> str:
+        """What was tried, in a sentence."""
+        if not self.count:
+            return "No cause that segdiff knows could be tried."
+        ends = f"left an error of {self.least:.2g}" if math.isfinite(self.least) else "left another shape"
+        was = f" of {before.error:.2g}" if math.isfinite(before.error) else ""
+        return f"No cause that segdiff knows fits: {self.count} changes were tried, the best {ends}{was}."
 
 
 def _case(alignment: Alignment, bench: Bench) -> tuple[Case, Mapping[str, Tensor]]:
@@ -122,13 +150,15 @@ def _guess(text: str, trial: Trial, before: Trial) -> str:
     return f"A guess: it may be that {text}. With that changed {trial.error:.2g} is left of an error {was}."
 
 
-def _unknown(truth: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> Cause:
-    known = [(truth[name].array, got[name].array) for name in truth if name in got]
+def _unknown(case: Case, got: Mapping[str, Tensor], tried: _Tried, before: Trial) -> Cause:
+    known = [(case.truth[name], got[name].array) for name in case.truth if name in got]
     if not known:
         return Cause("unknown", "No tensor of its outputs could be had, so no cause was looked for.", False)
+    if (tie := equal_elements(case)) is not None:
+        return Cause("topk.ties", tie, False)
     ours, theirs = known[0]
     text = (
-        f"No cause that segdiff knows fits. The difference is {where(ours, theirs)}. "
+        f"{tried.words(before)} The difference is {where(ours, theirs)}. "
         f"The reference has {statistics(ours)}; the candidate {statistics(theirs)}."
     )
     return Cause("unknown", text, False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from segdiff.core.edit import Edit
 from segdiff.diagnose.hypothesis import Hypothesis
@@ -41,13 +41,24 @@ class Tested:
         return self.hypothesis.size, self.hypothesis.general, self.trial.error
 
 
-def search(found: Iterable[Hypothesis], attempt: Attempt, before: Trial, seconds: float) -> Tested | None:
+Again = Callable[[tuple[Edit, ...]], Trial | None]
+
+
+def search(
+    found: Iterable[Hypothesis],
+    attempt: Attempt,
+    before: Trial,
+    seconds: float,
+    again: Again | None = None,
+) -> Tested | None:
     """The proven hypothesis, or the best that is worth telling, or None.
 
     ``before`` is the trial without any change. An unproven one is worth telling when it takes away half of
-    the error; of those, what the reference asks for comes first.
+    the error; of those, what the reference asks for comes first. ``again`` is the same trial on another input
+    (None where that tells nothing): what the reference does not ask for must hold there too, where there are
+    so few elements that chance may have a hand in it.
     """
-    bench = _Bench(attempt, time.monotonic() + seconds)
+    bench = _Bench(attempt, time.monotonic() + seconds, again=again)
     asked, general, suspects = _parted(found)
     tried: list[Tested] = []
     for group in (asked, general, suspects):
@@ -67,13 +78,23 @@ class _Bench:
     attempt: Attempt
     end: float
     left: int = MOST_TRIALS
+    again: Again | None = None
 
     def test(self, found: Iterable[Hypothesis]) -> Iterator[Tested]:
         for hypothesis in found:
             if self.left <= 0 or time.monotonic() > self.end:
                 return
             self.left -= 1
-            yield Tested(hypothesis, self.attempt(hypothesis.edits))
+            yield Tested(hypothesis, self._tried(hypothesis))
+
+    def _tried(self, hypothesis: Hypothesis) -> Trial:
+        trial = self.attempt(hypothesis.edits)
+        if not trial.agrees or hypothesis.expected or hypothesis.general or self.again is None:
+            return trial
+        second = self.again(hypothesis.edits)
+        if second is None:
+            return replace(trial, agrees=False)
+        return trial if second.agrees else second
 
 
 def _parted(found: Iterable[Hypothesis]) -> tuple[list[Hypothesis], list[Hypothesis], list[Hypothesis]]:

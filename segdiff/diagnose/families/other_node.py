@@ -15,8 +15,8 @@ from segdiff.core.graph import Op
 from segdiff.diagnose.hypothesis import GENERAL, Hypothesis, family
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.graph_difference import Difference, Gap, Site, difference
-from segdiff.diagnose.reading.partner import copied
-from segdiff.diagnose.reading.pieces import Piece, copyable
+from segdiff.diagnose.reading.partner import copied, partner_of, plain
+from segdiff.diagnose.reading.pieces import Piece, copyable, spelt
 from segdiff.diagnose.reading.schema import snake
 
 MOST_BUILT = 60
@@ -26,10 +26,10 @@ MOST_BUILT = 60
 @family(GENERAL)
 def other_node(case: Case, op: Op) -> Iterator[Hypothesis]:
     """Every gap filled; all of them; then each end of the segment made by the reference's nodes alone."""
-    if op is not case.nodes[0]:
-        return
     found = difference(case)
     if found is None:
+        yield from _in_place(case, op)
+    if found is None or op is not case.nodes[0]:
         return
     single = [_filled(case, found, (gap,)) for gap in found.gaps]
     yield from (each for each in single if each is not None)
@@ -47,6 +47,25 @@ def other_node(case: Case, op: Op) -> Iterator[Hypothesis]:
                 yield filled
     if len(ends) > 1 and (filled := _filled(case, found, ends)):
         yield filled
+
+
+def _in_place(case: Case, op: Op) -> Iterator[Hypothesis]:
+    """Where not every op of the reference has an ONNX spelling: a node's partner written out in its place."""
+    other = partner_of(case, op)
+    pieces = spelt(case, other) if other is not None else None
+    if other is None or not pieces or len(op.outputs) != 1:
+        return
+    made = {name for piece in pieces for name in piece.node.outputs}
+    read = dict.fromkeys(o for p in pieces for o in p.node.inputs if isinstance(o, str) and o not in made)
+    mine = [name for name in op.inputs if case.constant(name) is None]
+    if len(read) != len(mine) or other.outputs[0] not in made:
+        return
+    end = op.outputs[0]
+    names = {name: f"{end}.{name}" for name in made} | dict(zip(read, mine, strict=True))
+    names[other.outputs[0]] = end
+    text = f"{op.type} does something else than the reference's {_listed((other,))}, written out in its place"
+    edit = Edit(end, nodes=tuple(_renamed(piece.node, names) for piece in pieces))
+    yield Hypothesis(f"{snake(other.type)}.replaced", text, (edit,), general=True)
 
 
 def _filled(case: Case, found: Difference, gaps: tuple[Gap, ...]) -> Hypothesis | None:
@@ -142,9 +161,17 @@ def _named(
         kind = kind_of(ours[0]) if _one_type(ours) else "operator"
         text = f"the reference has {_listed(ours)} {place} where the candidate has nothing"
         return f"{snake(kind)}.lost", text
-    same = _one_type((*ours, *theirs))
-    kind = f"{snake(ours[0].type)}.merged" if same and len(ours) != len(theirs) else "operator.replaced"
-    return kind, f"the candidate has {_listed(theirs)} {place} in place of the reference's {_listed(ours)}"
+    return _exchanged_kind(
+        ours, theirs
+    ), f"the candidate has {_listed(theirs)} {place} in place of the reference's {_listed(ours)}"
+
+
+def _exchanged_kind(ours: tuple[Op, ...], theirs: tuple[Op, ...]) -> str:
+    """By the reference's operator, where it is one."""
+    if not _one_type(ours):
+        return "operator.replaced"
+    merged = _one_type((*ours, *theirs)) and len(ours) != len(theirs)
+    return f"{snake(ours[0].type)}.{'merged' if merged else 'replaced'}"
 
 
 def _rewired(case: Case, gaps: tuple[Gap, ...]) -> tuple[str, str]:
@@ -174,9 +201,18 @@ def _one_type(ops: tuple[Op, ...]) -> bool:
 
 LISTED = 5
 
+TOLD = (
+    *("axis", "axes", "dim", "perm", "shifts", "porder", "asvector", "keepdim", "keep_dim", "aligned"),
+    *("spatial_scale", "sampling_ratio", "reduce", "scale", "bias", "starts", "ends", "paddings", "mode"),
+)
+"""Attributes of a Paddle op that say what it does, and are told with its name."""
+
 
 def _listed(ops: tuple[Op, ...]) -> str:
-    """The types of some ops, in order."""
+    """The types of some ops, in order; of a single one of Paddle what it says, too."""
     types = [op.type for op in ops]
+    if len(ops) == 1 and not types[0][:1].isupper():
+        said = [f"{name} {plain(ops[0].attributes[name])}" for name in TOLD if name in ops[0].attributes]
+        return types[0] + (f" ({', '.join(said)})" if said else "")
     more = f" and {len(types) - LISTED} more" if len(types) > LISTED else ""
     return ", ".join(types[:LISTED]) + more

@@ -67,6 +67,7 @@ def resize(case: Case, op: Op) -> Iterator[Hypothesis]:
         if not _alike(now(op, name), value, size) and case.opset >= _SINCE.get(name, 0):
             yield setting(op, KINDS[name], name, now(op, name), value, expected=True)
     yield from _scales(case, op, partner, source, size)
+    yield from _one_row(case, op, partner, wanted, source, size)
     yield from _cut_off(op, partner, wanted, source, size, their_scales(case, partner, source, size))
     for name, values in _choices(case, op).items():
         for value in values:
@@ -250,6 +251,30 @@ def _rounded(values: list[float]) -> str:
 
 
 # --- what the operator cannot say
+
+
+def _one_row(
+    case: Case,
+    op: Op,
+    partner: Op | None,
+    wanted: dict[str, Any],
+    source: tuple[int, ...],
+    size: tuple[int, ...],
+) -> Iterator[Hypothesis]:
+    """Paddle's bicubic maps the only pixel of a side to -0.5: its ratio is 0 there, and not the quotient."""
+    single = any(after == 1 < before for before, after in zip(source[2:], size[2:], strict=True))
+    if not single or partner is None or wanted.get("mode") != "cubic" or partner.type == "Resize":
+        return
+    rule = resample.Rule(wanted["coordinate_transformation_mode"], "cubic")
+    scales = their_scales(case, partner, source, size) or [o / i for i, o in zip(source, size, strict=True)]
+    axes = [axis for axis in range(len(size)) if source[axis] != size[axis]]
+    if any(axis < len(size) - 2 for axis in axes):
+        return
+    ratios = {axis: 0.0 if size[axis] == 1 else 1 / scales[axis] for axis in axes}
+    matrices = {axis: resample.weights(rule, source[axis], size[axis], ratios[axis]) for axis in axes}
+    text = "Resize maps the only pixel of a side to the middle where the reference maps it to -0.5"
+    edit = resample.mixed(op, matrices, len(size))
+    yield Hypothesis("resize.coordinate_mode", text, (edit,), True)
 
 
 def _cut_off(

@@ -54,7 +54,7 @@ def reference_pieces(case: Case) -> tuple[Piece, ...] | None:
         return None
     found: list[Piece] = []
     for op in ops:
-        made = spelt(case, op)
+        made = () if op.type == "builtin.combine" else spelt(case, op)
         if made is None:
             return None
         found += made
@@ -98,12 +98,15 @@ def _between(case: Case) -> tuple[Op, ...] | None:
     """All ops of the reference that turn the segment's inputs into its outputs, shape arithmetic too."""
     graph, starts = case.reference, {r for r, _ in case.inputs if r}
     found: dict[int, Op] = {}
-    queue = [r for r, _ in case.outputs]
+    ends = {r for r, _ in case.outputs}
+    queue = list(ends)
     while queue:
         name = queue.pop()
         op = graph.producer.get(name)
-        if name in graph.parameters or (name in starts and name not in {r for r, _ in case.outputs}):
+        if name in graph.parameters or (name in starts and name not in ends):
             continue
+        if graph.format != "onnx" and case.reference_constant(name) is not None:
+            continue  # written down by the op that reads it
         if op is None or len(found) > MOST:
             return None
         if op.index not in found:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
-from tests.diagnose.in_process import against
+from segdiff.core.graph import Value
+from tests.diagnose.in_process import against, cause, paddle_op
 from tests.models import Net, image
 
 SHAPE = (1, 4, 6, 6)
@@ -56,7 +59,7 @@ def network(*steps: Step):
         ((NORM, LOWER, SOFT), (NORM, SOFT), "trilu.lost"),
         ((SLICE, OTHER_SLICE, NORM), (OTHER_SLICE, NORM), "slice.lost"),
         ((NORM, PAD, SOFT), (NORM, SOFT), "pad.lost"),
-        ((NORM, LOWER), (NORM, node("Cosh")), "operator.replaced"),
+        ((NORM, LOWER), (NORM, node("Cosh")), "trilu.replaced"),
         ((LOWER, SOFT), (SOFT, LOWER), "operator.replaced"),
         ((NORM,), (NORM, SOFT, LOWER), "operator.surplus"),
         ((LOWER, EPSILON, ROOT), (LOWER, ROOT), "add.lost"),
@@ -114,3 +117,67 @@ def test_attributes_of_one_opset_are_operands_of_another(tmp_path: Path) -> None
         models = reduced(ours, 2), reduced(theirs, 3)
         found = against(*models, {"x": image(SHAPE)}, tmp_path)
         assert found.proven and found.kind.endswith(".axes"), found.text
+
+
+# --- Paddle
+
+
+def rolled_too_far(net: Net) -> str:
+    """Two windows whose bounds do not know that a shift may go beyond the length."""
+    parts = [
+        net.node("Slice", "x", *(net.constant([n], np.int64) for n in (*w, 2))) for w in ((0, 6), (4, 6))
+    ]
+    return net.node(
+        "Slice", net.node("Concat", *parts, axis=2), *(net.constant([n], np.int64) for n in (2, 8, 2))
+    )
+
+
+def test_a_roll_beyond_the_length(tmp_path: Path) -> None:
+    x, net = image(SHAPE), Net(SHAPE, opset=13)
+    model = net.model(rolled_too_far(net))
+    reference = paddle_op("roll", {"x": None}, {"shifts": [9], "axis": [2]}, format="pir")
+    found = cause(reference, model, {"x": x}, {model.graph.output[0].name: np.roll(x, 9, axis=2)}, tmp_path)
+    assert (found.kind, found.proven) == ("roll.replaced", True), found.text
+    assert "shifts [9]" in found.text
+
+
+@pytest.mark.parametrize("opset", [9, 13, 18])
+@pytest.mark.parametrize(("order", "expected"), [(1.0, 1), (2.0, 2), (3.0, 3), (np.inf, np.inf)])
+def test_a_norm_over_all_axes(order: float, expected: float, opset: int, tmp_path: Path) -> None:
+    x, net = image(SHAPE), Net(SHAPE, opset=opset)
+    model = net.model(net.node("Abs", net.node("Floor", "x")))
+    attributes = {"porder": order, "axis": -1, "keepdim": False, "asvector": True}
+    reference = paddle_op("p_norm", {"x": None}, attributes, format="pir")
+    truth = np.array(np.linalg.norm(x.reshape(-1), expected), np.float32)
+    found = cause(reference, model, {"x": x}, {model.graph.output[0].name: truth}, tmp_path)
+    assert (found.kind, found.proven) == ("norm.replaced", True) or found.kind == "p_norm.replaced", (
+        found.text
+    )
+    assert found.proven
+
+
+@pytest.mark.parametrize("axis", [1, 3])
+@pytest.mark.parametrize("opset", [11, 13])
+def test_a_log_softmax_through_a_clipped_logarithm(axis: int, opset: int, tmp_path: Path) -> None:
+    x, net = image(SHAPE) * 30, Net(SHAPE, opset=opset)
+    soft = net.node("LpNormalization", net.node("Exp", "x"), axis=axis, p=1)
+    model = net.model(net.node("Log", net.node("Max", soft, net.constant(1e-7))))
+    reference = paddle_op("log_softmax", {"x": None}, {"axis": axis}, format="pir")
+    shifted = x.astype(np.float64) - x.max(axis=axis, keepdims=True)
+    truth = (shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))).astype(np.float32)
+    found = cause(reference, model, {"x": x}, {model.graph.output[0].name: truth}, tmp_path)
+    assert (found.kind, found.proven) == ("log_softmax.replaced", True), found.text
+
+
+def test_a_sum_that_overflows_32_bits(tmp_path: Path) -> None:
+    x = np.full((2, 4), 10**9, np.int32)
+    reference = paddle_op("reduce_sum", {"X": None}, {"dim": [1], "keep_dim": False}, format="pdmodel")
+    values = {**reference.values, "X": Value("X", (2, 4), "int32"), "out0": Value("out0", (2,), "int64")}
+    reference = dataclasses.replace(reference, values=values)
+    net = Net((2, 4), opset=13)
+    net.inputs[0].type.tensor_type.elem_type = TensorProto.INT32
+    summed = net.node("ReduceSum", "x", net.constant([1], np.int64), keepdims=0)
+    end = net.node("Cast", summed, to=TensorProto.INT64)
+    model = net.model(end, types={end: TensorProto.INT64})
+    found = cause(reference, model, {"x": x}, {end: x.sum(axis=1, dtype=np.int64)}, tmp_path)
+    assert (found.kind, found.proven) == ("reduce_sum.replaced", True), found.text

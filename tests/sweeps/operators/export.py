@@ -28,7 +28,50 @@ def named(name: str) -> Any:
     return reduce(getattr, name.split("."), paddle)
 
 
+def guarded_norm(x: paddle.Tensor, axis: int, guard: float) -> paddle.Tensor:
+    """A vector over its length and a tiny number."""
+    return x / (paddle.norm(x, axis=axis, keepdim=True) + guard)
+
+
+def written_layer_norm(x: paddle.Tensor, guard: float) -> paddle.Tensor:
+    """A layer norm over the channels, written out."""
+    centred = x - x.mean(axis=1, keepdim=True)
+    return centred / paddle.sqrt((centred * centred).mean(axis=1, keepdim=True) + guard)
+
+
+def joined_three(x: paddle.Tensor, axis: int, order: list[int]) -> paddle.Tensor:
+    """Three parts, the last two joined first."""
+    parts = [x, paddle.tanh(x), x * 2.0]
+    first, second, third = (parts[place] for place in order)
+    return paddle.concat([first, paddle.concat([second, third], axis=axis)], axis=axis)
+
+
+def sliced_twice(x: paddle.Tensor, first: list[int], second: list[int], axis: int) -> paddle.Tensor:
+    """A window of a window."""
+    inner = paddle.slice(x, [axis], [first[0]], [first[1]])
+    return paddle.slice(inner, [axis], [second[0]], [second[1]])
+
+
+def roi_align(x: paddle.Tensor, **arguments: Any) -> paddle.Tensor:
+    """Two regions that lie between pixels."""
+    boxes = paddle.to_tensor([[0.6, 1.2, 9.3, 10.7], [2.5, 0.4, 15.1, 8.8]])
+    return paddle.vision.ops.roi_align(x, boxes, paddle.to_tensor([2], dtype="int32"), **arguments)
+
+
 OWN: dict[str, Any] = {
+    "guarded_norm": guarded_norm,
+    "written_layer_norm": written_layer_norm,
+    "joined_three": joined_three,
+    "sliced_twice": sliced_twice,
+    "roi_align": roi_align,
+    "log_of_softmax": lambda x, axis: paddle.log(paddle.nn.functional.softmax(x, axis=axis)),
+    "int_sum": lambda x, factor: paddle.sum(x * factor, axis=1),
+    "sorted_ends": lambda x, **arguments: [
+        paddle.sort(x, **arguments),
+        paddle.argsort(x, **arguments).astype("float32"),
+    ],
+    "topk_ends": lambda x, **arguments: list(paddle.topk(x, **arguments)),
+    "transposed_twice": lambda x, first, second: paddle.transpose(paddle.transpose(x, first), second),
     "concat_twice": lambda x, axis: paddle.concat([x, x * 2.0], axis=axis),
     "stack_twice": lambda x, axis: paddle.stack([x, x * 2.0], axis=axis),
     "of_log": lambda x, *more, name, **arguments: named(name)(paddle.log(x), *more, **arguments),

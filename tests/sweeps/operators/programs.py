@@ -85,9 +85,10 @@ def values(wanted: Input, seed: str) -> Array:
 
 def programs() -> dict[str, Program]:
     """All of them by name."""
-    from . import elementwise, spatial, structure
+    from . import elementwise, reported, spatial, structure
 
-    found = [*spatial.programs(), *elementwise.programs(), *structure.programs()]
+    parts = (spatial, elementwise, structure, reported)
+    found = [program for part in parts for program in part.programs()]
     names = [program.name for program in found]
     assert len(set(names)) == len(names), sorted(name for name in names if names.count(name) > 1)
     return dict(zip(names, found, strict=True))
