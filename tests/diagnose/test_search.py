@@ -85,6 +85,19 @@ def test_where_the_shapes_differed_a_guess_leaves_less_than_half(left: list[floa
     assert (found is not None) == told
 
 
+@pytest.mark.parametrize(("second", "proven"), [(0.0, True), (0.5, False), (None, False)])
+def test_a_suspect_must_hold_on_another_input(second: float | None, proven: bool) -> None:
+    segment = Segment(axis=0.5)
+
+    def again(edits: tuple[Edit, ...]) -> Trial | None:
+        return None if second is None else Segment(other=second)(edits)
+
+    found = search([change("axis")], segment, segment(), 60.0, again)
+    assert bool(found and found.trial.agrees) == proven
+    asked = search([change("axis", expected=True)], segment, segment(), 60.0, again)
+    assert asked is not None and asked.trial.agrees
+
+
 def test_no_guess_from_a_run_that_failed() -> None:
     def fails(edits: tuple[Edit, ...]) -> Trial:
         return Trial(False, {}, "the engine died")

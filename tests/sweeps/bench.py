@@ -20,7 +20,9 @@ from segdiff.engines import Blocks, Engine
 from segdiff.engines.protocol import Load
 from segdiff.engines.session import Candidate, Engines, default_memory, input_specs
 from segdiff.finding.locate import explained, observable, proven, weighed
+from segdiff.finding.outputs import endings
 from segdiff.finding.verdict import Findings, conclude
+from segdiff.finding.weigh import without_harm
 from segdiff.inputs import prepare
 from segdiff.readers import ModelFiles, find, read
 from segdiff.walk import walked
@@ -75,10 +77,19 @@ class Bench:
         run = walked(engines, alignment, feeds, thresholds, default_memory() // 2, lambda done: None)
         reasons: list[str] = []
         run, random = proven(run, reasons)
-        causes = explained(run, lambda phase, done, total: None)
+        run, ends = endings(run)
+        causes = explained(run, lambda phase, done, total: None, ends)
         weights = weighed(run, causes, reasons)
         self.candidate = engines.candidate.engine  # another one where it had to be started again
-        found = Findings(run, random, prepared.how, causes, weights, reasons=tuple(reasons))
+        found = Findings(
+            run=run,
+            random=random,
+            how=prepared.how,
+            causes=without_harm(causes, weights),
+            endings=ends,
+            weights=weights,
+            reasons=tuple(reasons),
+        )
         return conclude(found)
 
     def shared_names(self, file: Path) -> tuple[dict[str, str], dict[str, str]]:
