@@ -61,6 +61,9 @@ def locate_options(parser: Parser) -> None:
         action="store_false",
         help="do not run the models as deployed, optimised (an optimiser's fault hides from the walk)",
     )
+    parser.add_argument(
+        "--allow-nan", action="store_true", help="compare NaN and infinite values of the input like any other"
+    )
     group = parser.add_argument_group("resources")
     group.add_argument("--memory", type=size, metavar="SIZE", help="for waiting tensors: 512M, 2G")
     group.add_argument(
@@ -141,7 +144,7 @@ def located(arguments: Arguments) -> Report:
         progress = stack.enter_context(progress_bar(False if arguments.no_progress else None))
         if arguments.convert:
             progress("check", 0, 0)
-            check_beforehand(reference, image, arguments.candidate_input)
+            check_beforehand(reference, image, arguments.candidate_input, allow_nan=arguments.allow_nan)
             progress("convert", 0, 0)
             candidates = [_converted(reference, arguments, stack)]
         report = segdiff.locate(reference, candidates[0], image, progress=progress, **_options(arguments))
@@ -170,8 +173,8 @@ def _converted(reference: str, arguments: Arguments, stack: ExitStack) -> Path:
 
 
 def _options(arguments: Arguments) -> dict[str, Any]:
-    names = ["candidate_input", "cosine", "abs_error", "rel_l2", "deployed", "memory", "timeout", "threads"]
-    names += ["reference_python", "candidate_python"]
+    names = ["candidate_input", "cosine", "abs_error", "rel_l2", "deployed", "allow_nan", "memory"]
+    names += ["timeout", "threads", "reference_python", "candidate_python"]
     return {name: getattr(arguments, name) for name in names}
 
 

@@ -14,7 +14,11 @@ from segdiff.readers import find, read
 
 
 def check_beforehand(
-    reference: str | Path, image: Image, candidate_input: CandidateInput | None = None
+    reference: str | Path,
+    image: Image,
+    candidate_input: CandidateInput | None = None,
+    *,
+    allow_nan: bool = False,
 ) -> None:
     """Raise what :func:`segdiff.locate` would raise of the reference, the image and the candidate's input.
 
@@ -26,4 +30,4 @@ def check_beforehand(
     files = find(reference)
     parameter_file(files)
     graph = read(files)
-    prepare(image, input_specs((graph, graph)), deploy_config((files, files)))
+    prepare(image, input_specs((graph, graph)), deploy_config((files, files)), allow_nan=allow_nan)

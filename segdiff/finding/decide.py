@@ -116,6 +116,9 @@ def with_input(as_fed: AsFed | None, verdict: Verdict, sentence: str) -> tuple[V
     found = as_fed.comparison.findings
     proven = "" if as_fed.comparison.proven else " (perhaps)"
     what = ", ".join(dict.fromkeys(finding.kind for finding in found)) or "input.unexplained"
+    if not as_fed.comparison.accused:
+        told = f"The candidate's own input differs from the one that was assumed here ({what}{proven}); "
+        return verdict, f"{sentence} {told}nothing beside the models says which is right."
     told = f"The candidate is fed another input than the reference: {what}{proven}."
     if verdict == "agrees":
         return "diverges", f"{told} The network agrees on equal inputs."

@@ -63,6 +63,7 @@ def locate(
     abs_error: float | None = None,
     rel_l2: float | None = None,
     deployed: bool = True,
+    allow_nan: bool = False,
     memory: int | None = None,
     timeout: float = 300.0,
     threads: int | None = None,
@@ -83,6 +84,8 @@ def locate(
                            counts when it is many times the segment's own rounding
     deployed               whether both models also run as their users run them, whole and optimised: an
                            optimiser's fault vanishes while it is watched
+    allow_nan              whether a ready tensor may hold NaN and infinite values; they are compared like any
+                           other, and equal where both sides have the same
     memory                 bytes of tensors that may wait between the two engines
     timeout                seconds an engine may stay silent before it is stopped
     threads                threads of each engine; by default one for Paddle, every core for onnxruntime
@@ -105,7 +108,8 @@ def locate(
         engines = stack.enter_context(started(files, memory, timeout, threads, pythons))
         graphs = read(files[0]), read(files[1])
         config = deploy_config(files)
-        prepared = prepare(image, own_specs(graphs[0]) if is_ready(image) else input_specs(graphs), config)
+        specs = own_specs(graphs[0]) if is_ready(image) else input_specs(graphs)
+        prepared = prepare(image, specs, config, allow_nan=allow_nan)
         clock.lap("read")
         fed = fed_input(candidate_input, image, prepared, config, timeout)
         clock.lap("input")

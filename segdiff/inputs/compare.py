@@ -43,6 +43,7 @@ def compare_inputs(
     wanted = reference.tensors[picture_input(reference) if name is None else _known(reference, name)]
     metrics = compare_arrays(wanted, candidate).metrics
     assumed = reference.assumed is not None
+    wanted, candidate = _without_common_nan(wanted, candidate)
     if _is_same(wanted, candidate):
         return InputComparison(True, metrics, assumed=assumed)
     unusable = int(np.count_nonzero(~np.isfinite(candidate)))
@@ -52,6 +53,16 @@ def compare_inputs(
     source = _source(reference, wanted, config)
     found = explain_input(source, candidate) if source is not None else None
     return InputComparison(False, metrics, _findings(found, wanted, candidate, metrics), assumed)
+
+
+def _without_common_nan(wanted: Array, candidate: Array) -> tuple[Array, Array]:
+    """Both with 0 in the places where they have the same NaN or infinity, which is no difference."""
+    if wanted.shape != candidate.shape or wanted.dtype.kind != "f" or candidate.dtype.kind != "f":
+        return wanted, candidate
+    odd = ~np.isfinite(wanted)
+    if not odd.any() or not np.array_equal(wanted[odd], candidate[odd], equal_nan=True):
+        return wanted, candidate
+    return np.where(odd, 0, wanted).astype(wanted.dtype), np.where(odd, 0, candidate).astype(candidate.dtype)
 
 
 def picture_input(reference: Prepared) -> str:

@@ -90,7 +90,13 @@ class _Picture:
     how: tuple[str, ...]
 
 
-def prepare(image: Image, specs: Sequence[InputSpec], config: DeployConfig | None = None) -> Prepared:
+def prepare(
+    image: Image,
+    specs: Sequence[InputSpec],
+    config: DeployConfig | None = None,
+    *,
+    allow_nan: bool = False,
+) -> Prepared:
     """Turn what the user gives into the model's input tensors.
 
     ``image`` is one of
@@ -107,16 +113,16 @@ def prepare(image: Image, specs: Sequence[InputSpec], config: DeployConfig | Non
     does.
 
     Raises InputError where the image cannot be read, where a transform cannot be applied, and where names,
-    shapes or dtypes are not the model's or a value is not finite.
+    shapes or dtypes are not the model's or a value is not finite (unless ``allow_nan``).
     Source: PaddleSeg 2.8.0 ``paddleseg/transforms``; PaddleDetection ``deploy/python/preprocess.py``.
     """
     specs = tuple(specs)
     if not specs:
         raise InputError("The model has no inputs, so there is nothing to feed it.")
     if isinstance(image, Mapping):
-        return _named(image, specs, "The given dict", config)
+        return _named(image, specs, "The given dict", config, allow_nan)
     if isinstance(image, np.ndarray):
-        return _array(image, specs, config, "the given array")
+        return _array(image, specs, config, "the given array", allow_nan)
     if not isinstance(image, str | PathLike):
         raise InputError(
             f"Cannot use a {type(image).__name__} as the image: give a path, a numpy array or a dict."
@@ -124,20 +130,30 @@ def prepare(image: Image, specs: Sequence[InputSpec], config: DeployConfig | Non
     path = Path(image)
     suffix = path.suffix.lower()
     if suffix == ".npz":
-        return _named(read_npz(path), specs, str(path), config)
+        return _named(read_npz(path), specs, str(path), config, allow_nan)
     if suffix == ".npy":
-        return _array(read_npy(path), specs, config, str(path))
+        return _array(read_npy(path), specs, config, str(path), allow_nan)
     return _from_file(path, specs, config)
 
 
 def _named(
-    given: Mapping[str, Array], specs: tuple[InputSpec, ...], source: str, config: DeployConfig | None
+    given: Mapping[str, Array],
+    specs: tuple[InputSpec, ...],
+    source: str,
+    config: DeployConfig | None,
+    allow_nan: bool,
 ) -> Prepared:
-    tensors, how = check_named(given, specs, source)
+    tensors, how = check_named(given, specs, source, allow_nan=allow_nan)
     return Prepared(tensors, how + _unused(config), None)
 
 
-def _array(array: Array, specs: tuple[InputSpec, ...], config: DeployConfig | None, source: str) -> Prepared:
+def _array(
+    array: Array,
+    specs: tuple[InputSpec, ...],
+    config: DeployConfig | None,
+    source: str,
+    allow_nan: bool,
+) -> Prepared:
     is_picture = array.dtype == np.uint8 and array.ndim in (2, 3)
     if is_picture and not any(
         spec.dtype == "uint8" and spec.dims and spec.fits(array.shape) for spec in specs
@@ -147,7 +163,7 @@ def _array(array: Array, specs: tuple[InputSpec, ...], config: DeployConfig | No
         return _from_picture(_Picture(pixels, how), spec, specs, config)
     if len(specs) > 1:
         raise InputError(f"One tensor ({source}) cannot fill {len(specs)} inputs. {wants(specs)} {GIVE_ALL}")
-    tensor, how = check_tensor(array, specs[0], source)
+    tensor, how = check_tensor(array, specs[0], source, allow_nan=allow_nan)
     return Prepared({specs[0].name: tensor}, how + _unused(config), None)
 
 

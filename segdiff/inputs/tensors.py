@@ -76,7 +76,7 @@ def read_npz(path: str | Path) -> dict[str, Array]:
 
 
 def check_named(
-    given: Mapping[str, Array], specs: Sequence[InputSpec], source: str
+    given: Mapping[str, Array], specs: Sequence[InputSpec], source: str, *, allow_nan: bool = False
 ) -> tuple[dict[str, Array], tuple[str, ...]]:
     """Named tensors that fit the model, in the model's order, and sentences on what was cast.
 
@@ -92,17 +92,20 @@ def check_named(
     tensors: dict[str, Array] = {}
     how: list[str] = []
     for spec in specs:
-        tensors[spec.name], notes = check_tensor(given[spec.name], spec, source)
+        tensors[spec.name], notes = check_tensor(given[spec.name], spec, source, allow_nan=allow_nan)
         how += notes
     return tensors, tuple(how)
 
 
-def check_tensor(given: object, spec: InputSpec, source: str) -> tuple[Array, tuple[str, ...]]:
+def check_tensor(
+    given: object, spec: InputSpec, source: str, *, allow_nan: bool = False
+) -> tuple[Array, tuple[str, ...]]:
     """One tensor as the model wants it, C-contiguous, and sentences on what was taken and cast.
 
     A float becomes the float that the model wants, and int32 and int64 each other where no value changes.
     Raises InputError where the array has another dtype or shape, is empty, or holds NaN or Inf (before or
-    after the cast).
+    after the cast) that
+    ``allow_nan`` does not allow.
     """
     if not isinstance(given, np.ndarray | np.generic):
         raise InputError(
@@ -110,8 +113,15 @@ def check_tensor(given: object, spec: InputSpec, source: str) -> tuple[Array, tu
         )
     array = np.asarray(given)
     _check_shape(array, spec, source)
-    check_finite(array, spec, source)
+    bad = array.size - int(np.count_nonzero(np.isfinite(array))) if array.dtype.kind in "fc" else 0
+    if not allow_nan:
+        check_finite(array, spec, source)
     cast, notes = _cast(array, spec, source)
+    if bad:
+        notes = (
+            *notes,
+            f"{bad} of its {array.size} values are NaN or infinite, and compared like any other.",
+        )
     what = f"{show_shape(array.shape)} {array.dtype.name}"
     took = f"Took {source} as input '{spec.name}': {what}, no transform applied."
     return np.asarray(cast, order="C"), (took, *notes)
@@ -126,7 +136,8 @@ def check_finite(array: Array, spec: InputSpec, source: str) -> None:
         nan = int(np.count_nonzero(np.isnan(array)))
         raise InputError(
             f"{source}: input '{spec.name}' has {bad} values of {array.size} that are not finite "
-            f"({nan} NaN, {bad - nan} Inf); no two models can be compared on it."
+            f"({nan} NaN, {bad - nan} Inf). Where that is meant, --allow-nan (allow_nan=True) compares them "
+            "like any other value."
         )
 
 
@@ -180,7 +191,8 @@ def _cast(array: Array, spec: InputSpec, source: str) -> tuple[Array, tuple[str,
         raise InputError(
             f"{source}: input '{spec.name}' is {native.name} with values that {wanted.name} cannot hold."
         )
-    check_finite(cast, spec, f"{source}, cast to {wanted.name}")
+    if np.isfinite(array).all():
+        check_finite(cast, spec, f"{source}, cast to {wanted.name}")
     return cast, (f"Cast input '{spec.name}' from {native.name} to {wanted.name}.",)
 
 

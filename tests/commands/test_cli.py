@@ -139,6 +139,7 @@ def test_the_files_and_options_reach_the_api(answer: Answer) -> None:
         "threads": 2,
         "candidate_input": None,
         "deployed": True,
+        "allow_nan": False,
     }
 
 
@@ -148,6 +149,7 @@ def test_what_is_not_asked_for_is_none(answer: Answer) -> None:
     given = calls[0][1]
     assert given.pop("timeout") == 300.0
     assert given.pop("deployed") is True
+    assert given.pop("allow_nan") is False
     del given["progress"]
     assert set(given.values()) == {None}
 
@@ -227,7 +229,7 @@ def test_convert_makes_the_candidate_and_cleans_up(
         return onnx_path
 
     monkeypatch.setattr(segdiff, "convert", convert, raising=False)
-    monkeypatch.setattr("segdiff.finding.beforehand.check_beforehand", lambda *given: None)
+    monkeypatch.setattr("segdiff.finding.beforehand.check_beforehand", lambda *given, **options: None)
     calls = answer(reports.report())
     assert main(["locate", *order.split()]) == 0
     assert calls[0][0] == ("a", made[0], "i.jpg")
