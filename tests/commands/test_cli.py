@@ -140,6 +140,8 @@ def test_the_files_and_options_reach_the_api(answer: Answer) -> None:
         "candidate_input": None,
         "deployed": True,
         "allow_nan": False,
+        "reference_python": None,
+        "candidate_python": None,
     }
 
 
