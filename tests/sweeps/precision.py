@@ -1,0 +1,295 @@
+"""Float16 and quantised files: do healthy ones agree, are faults found that are larger than their rounding?
+
+``python -m tests.sweeps.precision --out FILE [--count N] [--minutes M] [PATTERN ...]``; a pattern fits names of
+pairs. Each fault is planted in the float32 file, which is then converted as a user would: by this package's own
+rounding (``half``, ``half-io``), by onnxruntime's tools (``ort16``, ``qdq``, ``qdq-channel``, ``qoperator``,
+``dynamic``), and by onnxconverter-common (``common``, ``common-io``) where that is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import logging
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import ModelProto
+
+import segdiff
+from segdiff.core.errors import SegdiffError
+from segdiff.core.graph import Array
+from tests.faults import KINDS, Fault, Injector, NoEligibleNode, visible
+from tests.models import halved
+from tests.sweeps.log import Log, Record
+from tests.sweeps.outcome import origin_facts
+from tests.sweeps.pairs import Pair, pairs
+
+Make = Callable[[ModelProto, Array, Path], ModelProto]
+
+LARGE: Mapping[str, float] = {"float16": 16 * 2.0**-11, "int8": 0.3}
+"""Relative error of a node from which a fault must be found; below it may be within the precision."""
+
+ENDINGS = "QuantizeLinear_Input QuantizeLinear_Output DequantizeLinear_Output quantized quant"
+SUFFIXES = tuple(f"_{end}" for end in ENDINGS.split())
+
+
+def common(keep_io: bool) -> Make:
+    """onnxconverter-common's float16."""
+
+    def make(model: ModelProto, image: Array, folder: Path) -> ModelProto:
+        from onnxconverter_common import float16
+
+        made: ModelProto = float16.convert_float_to_float16(model, keep_io_types=keep_io)
+        return made
+
+    return make
+
+
+def ort16(model: ModelProto, image: Array, folder: Path) -> ModelProto:
+    """onnxruntime's float16."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    made: ModelProto = convert_float_to_float16(model, keep_io_types=True)
+    return made
+
+
+def static(form: str, per_channel: bool) -> Make:
+    """onnxruntime's static quantisation, calibrated on the picture that the models are compared on."""
+
+    def make(model: ModelProto, image: Array, folder: Path) -> ModelProto:
+        from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+        class Pictures(CalibrationDataReader):  # type: ignore[misc]
+            def __init__(self) -> None:
+                self.left = iter((image, image * np.float32(0.9), np.roll(image, 17, -1)))
+
+            def get_next(self) -> dict[str, Array] | None:
+                return next(({model.graph.input[0].name: each} for each in self.left), None)
+
+        source, target = folder / "float.onnx", folder / "static.onnx"
+        onnx.save(model, source)
+        options = {"quant_format": QuantFormat[form], "per_channel": per_channel}
+        quantize_static(source, target, Pictures(), weight_type=QuantType.QInt8, **options)
+        return onnx.load(target)
+
+    return make
+
+
+def dynamic(model: ModelProto, image: Array, folder: Path) -> ModelProto:
+    """onnxruntime's dynamic quantisation."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    onnx.save(model, folder / "float.onnx")
+    quantize_dynamic(folder / "float.onnx", folder / "dynamic.onnx", weight_type=QuantType.QUInt8)
+    return onnx.load(folder / "dynamic.onnx")
+
+
+MAKERS: Mapping[str, tuple[str, Make]] = {
+    "half": ("float16", lambda model, image, folder: halved(model)),
+    "half-io": ("float16", lambda model, image, folder: halved(model, keep_io=False)),
+    "ort16": ("float16", ort16),
+    "common": ("float16", common(True)),
+    "common-io": ("float16", common(False)),
+    "qdq": ("int8", static("QDQ", per_channel=False)),
+    "qdq-channel": ("int8", static("QDQ", per_channel=True)),
+    "qoperator": ("int8", static("QOperator", per_channel=False)),
+    "dynamic": ("int8", dynamic),
+}
+"""Name -> the arithmetic of the files it makes, and how."""
+
+
+def stem(name: str) -> str:
+    """A tensor's name without what a quantiser has added."""
+    for suffix in SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name
+
+
+def holds(fault: Fault, origin: Any, readers: frozenset[str]) -> bool:
+    """Whether an origin holds the planted node, or the activation behind it that a quantiser has merged."""
+    names = {stem(name) for node in origin.candidate_nodes for name in (node.name, *node.outputs)}
+    names.add(stem(origin.pair.candidate))
+    return bool(names & {fault.node, *fault.outputs, *readers})
+
+
+def behind(model: ModelProto, fault: Fault) -> frozenset[str]:
+    """What the activations write that read the planted node."""
+    merged = ("Relu", "Clip", "BatchNormalization")
+    return frozenset(
+        name
+        for node in model.graph.node
+        if node.op_type in merged and set(node.input) & set(fault.outputs)
+        for name in node.output
+    )
+
+
+def healthy(pair: Pair, maker: str, folder: Path) -> Record:
+    """The verdict on a file that is right."""
+    record: Record = {
+        "key": f"{pair.name} {maker} healthy",
+        "sweep": "healthy",
+        "maker": maker,
+        "pair": pair.name,
+    }
+    arithmetic, make = MAKERS[maker]
+    start = time.perf_counter()
+    try:
+        onnx.save(make(onnx.load(pair.candidate), pair.image, folder), folder / "made.onnx")
+    except Exception as error:
+        return {**record, "outcome": "not made", "said": str(error)[:200]}
+    try:
+        report = segdiff.locate(pair.reference, folder / "made.onnx", pair.image)
+    except SegdiffError as error:
+        return {**record, "outcome": "error", "said": str(error)[:300]}
+    return {
+        **record,
+        "arithmetic": arithmetic,
+        "outcome": report.verdict,
+        "said": report.sentence,
+        "extra": [origin_facts(origin) for origin in report.origins],
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+def faulty(pair: Pair, maker: str, injector: Injector, kind: str, seed: int, folder: Path) -> Record | None:
+    """One fault; None where it fits nowhere, or the converter does not take the file."""
+    arithmetic, make = MAKERS[maker]
+    model = onnx.load(pair.candidate)
+    try:
+        broken, fault = injector.plant(seed, kind)
+        made = make(broken, pair.image, folder)
+    except Exception:
+        return None
+    seen = visible(model, broken, fault, {injector.view.inputs[0].name: pair.image})
+    onnx.save(made, folder / "made.onnx")
+    start = time.perf_counter()
+    record: Record = {
+        "key": f"{pair.name} {maker} {kind} {seed}",
+        "sweep": "fault",
+        "maker": maker,
+        "pair": pair.name,
+        "kind": kind,
+        "fault": str(fault),
+        "arithmetic": arithmetic,
+        "rel_l2": seen.rel_l2,
+        "large": bool(seen.rel_l2 > LARGE[arithmetic]),
+    }
+    try:
+        report = segdiff.locate(pair.reference, folder / "made.onnx", pair.image, deployed=False)
+    except SegdiffError as error:
+        return {**record, "outcome": "error", "said": str(error)[:300]}
+    after = behind(model, fault)
+    right = [origin for origin in report.origins if holds(fault, origin, after)]
+    found = right[0] if right else None
+    return {
+        **record,
+        "outcome": outcome(report, found, large=record["large"]),
+        "found": origin_facts(found) if found else None,
+        "extra": [origin_facts(origin) for origin in report.origins if origin not in right],
+        "said": report.sentence,
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+def outcome(report: Any, found: Any, *, large: bool) -> str:
+    """``hit``; ``within``, which is too small to be told from rounding, and not told; else what is wrong."""
+    if report.verdict == "inconclusive":
+        return "unsure"
+    if found is not None:
+        return "hit"
+    if report.origins:
+        return "wrong"
+    return "silent" if large else "within"
+
+
+def cases(pair: Pair, makers: list[str], log: Log, count: int) -> Iterator[tuple[str, Injector, str, int]]:
+    """Makers, kinds and seeds: each kind that fits once before any comes twice."""
+    injector = Injector(onnx.load(pair.candidate), {"": pair.image.shape})
+    fitting = [kind for kind in KINDS if injector.eligible(kind)]
+    random = np.random.default_rng(len(pair.name))
+    for number in range(count):
+        maker = makers[number % len(makers)]
+        kind = fitting[int(random.integers(len(fitting)))]
+        if f"{pair.name} {maker} {kind} {number}" not in log:
+            yield maker, injector, kind, number
+
+
+def line(record: Record) -> str:
+    """A case in one line."""
+    bad = record["outcome"] not in ("agrees", "hit", "within", "not made") or record.get("extra")
+    found = record.get("found") or {}
+    cause = f" {found.get('cause')}{'' if found.get('proven') else '?'}" if found else ""
+    others = (record.get("extra") or [])[:3]
+    extra = "; ".join(f"{o['candidate']} {o['rel_l2'] or 0:.2g} {o['cause']}" for o in others)
+    return (
+        f"{'LOOK' if bad else 'ok  '} {record['outcome']} {record['key']} "
+        f"({record.get('rel_l2', 0):.2g}, {record.get('seconds', 0)} s){cause} {extra} "
+        f"{record.get('said', '')[:160] if bad else ''}"
+    )
+
+
+def table(log: Log) -> str:
+    """What came of it, by arithmetic."""
+    lines = []
+    for arithmetic in LARGE:
+        right = [r for r in log.of(sweep="healthy") if r.get("arithmetic") == arithmetic]
+        wrong = log.of(sweep="fault", arithmetic=arithmetic)
+        agree = sum(r["outcome"] == "agrees" for r in right)
+        large = [r for r in wrong if r["large"]]
+        lines += [
+            f"{arithmetic}: healthy files {len(right)}, agree {agree}",
+            f"  faults {len(wrong)}: {dict(Counter(r['outcome'] for r in wrong))}",
+            f"  larger than the rounding {len(large)}: {dict(Counter(r['outcome'] for r in large))}",
+            f"  with another origin besides: {sum(bool(r.get('extra')) for r in wrong)}",
+            f"  cause proven: {sum(bool(r.get('found') and r['found']['proven']) for r in wrong)}",
+        ]
+    return "\n".join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run, print, go on where an earlier run stopped."""
+    parser = argparse.ArgumentParser(prog="python -m tests.sweeps.precision", description=__doc__)
+    parser.add_argument("patterns", nargs="*", default=["rapidocr-*"])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=12, help="faults in each pair")
+    parser.add_argument("--makers", nargs="+", default=list(MAKERS))
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    args = parser.parse_args(argv)
+    logging.disable(logging.WARNING)
+    log, end = Log(args.out), time.monotonic() + 60 * args.minutes
+    makers = [maker for maker in MAKERS if any(fnmatch.fnmatch(maker, wanted) for wanted in args.makers)]
+    with tempfile.TemporaryDirectory() as folder:
+        for pair in pairs(args.patterns):
+            for maker in makers:
+                if f"{pair.name} {maker} healthy" not in log and time.monotonic() < end:
+                    log.add(record := healthy(pair, maker, Path(folder)))
+                    print(line(record), flush=True)
+            good = [
+                m
+                for m in makers
+                if log.records.get(f"{pair.name} {m} healthy", {}).get("outcome") == "agrees"
+            ]
+            for maker, injector, kind, seed in cases(pair, good, log, args.count) if good else ():
+                if time.monotonic() > end:
+                    break
+                try:
+                    found = faulty(pair, maker, injector, kind, seed, Path(folder))
+                except NoEligibleNode:
+                    continue
+                if found is not None:
+                    log.add(found)
+                    print(line(found), flush=True)
+    print(table(log))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
