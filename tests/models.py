@@ -167,11 +167,13 @@ def with_attribute(model: ModelProto, op_type: str, place: int = 0, **attributes
 def halved(model: ModelProto, *, keep_io: bool = True) -> ModelProto:
     """A copy in float16, as the converters make it: weights rounded, Casts at both ends or none."""
     copy = copied(model)
-    shapes = {
-        n.input[place] for n in copy.graph.node if n.op_type == "Resize" for place in range(1, len(n.input))
-    }
-    for tensor in copy.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT and tensor.name not in shapes:
+    nodes = list(copy.graph.node)
+    kept = {name for node in nodes if node.op_type == "Resize" for name in node.input[1:]}
+    held = [node for node in nodes if node.op_type == "Constant" and node.output[0] not in kept]
+    tensors = [tensor for tensor in copy.graph.initializer if tensor.name not in kept]
+    tensors += [attribute.t for node in held for attribute in node.attribute if attribute.name == "value"]
+    for tensor in tensors:
+        if tensor.data_type == TensorProto.FLOAT:
             with np.errstate(over="ignore"):
                 array = numpy_helper.to_array(tensor).astype(np.float16)
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))

@@ -1,8 +1,8 @@
 """Float16 and quantised files: do healthy ones agree, are faults found that are larger than their rounding?
 
-``python -m tests.sweeps.precision --out FILE [--count N] [--minutes M] [PATTERN ...]``; a pattern fits names of
-pairs. Each fault is planted in the float32 file, which is then converted as a user would: by this package's own
-rounding (``half``, ``half-io``), by onnxruntime's tools (``ort16``, ``qdq``, ``qdq-channel``, ``qoperator``,
+``python -m tests.sweeps.precision --out FILE [--count N] [--minutes M] [PATTERN ...]``; a pattern fits names
+of pairs. A fault is planted in the float32 file, which is then converted as a user would: by rounding alone
+(``half``, ``half-io``), by onnxruntime's tools (``ort16``, ``qdq``, ``qdq-channel``, ``qoperator``,
 ``dynamic``), and by onnxconverter-common (``common``, ``common-io``) where that is installed.
 """
 
@@ -183,7 +183,7 @@ def faulty(pair: Pair, maker: str, injector: Injector, kind: str, seed: int, fol
         "large": bool(seen.rel_l2 > LARGE[arithmetic]),
     }
     try:
-        report = segdiff.locate(pair.reference, folder / "made.onnx", pair.image, deployed=False)
+        report = segdiff.locate(pair.candidate, folder / "made.onnx", pair.image, deployed=False)
     except SegdiffError as error:
         return {**record, "outcome": "error", "said": str(error)[:300]}
     after = behind(model, fault)
