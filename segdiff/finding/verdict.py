@@ -128,6 +128,8 @@ def state_of(findings: Findings, step: Step, pair: PairResult) -> tuple[State, R
     told = Reason(found.kind, found.times, found.detail)
     if found.fault:
         return "origin", told
+    if found.kind == "unsure":
+        return "unknown", told
     if found.kind == "unfed":
         return "inherited", told
     if crosses(findings.thresholds, pair.cumulative):

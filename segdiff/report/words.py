@@ -10,6 +10,7 @@ _WORDS = {
     "rounding": "within the segment's own rounding",
     "tie": "a tie within rounding",
     "within": "within your thresholds",
+    "unsure": "a fault cannot be told from rounding",
     "unfed": "its inputs do not fit the type it computes in",
     "crossed": "crosses your threshold",
     "differs": "differs on equal inputs",

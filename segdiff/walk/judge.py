@@ -36,6 +36,13 @@ TIE_FACTOR = 4.0
 disturbance changes."""
 
 
+COARSE = 0.1
+"""Relative error that no rounding excuses by itself, unless it is not much more than that rounding."""
+
+UNMOVED = 0.5
+"""Share of an error (of its square sum) that lies where no disturbance moves anything: then it is a fault."""
+
+
 Kind = Literal[
     "equal",
     "bounded",
@@ -43,6 +50,7 @@ Kind = Literal[
     "tie",
     "within",
     "unfed",
+    "unsure",
     "crossed",
     "mismatch",
     "differs",
@@ -51,7 +59,8 @@ Kind = Literal[
 ]
 """Why an error is none: ``equal`` to rounding, also of a function ``bounded`` by one; within the segment's
 own ``rounding``; a ``tie`` of equal elements; ``within`` the user's thresholds; ``unfed``, since the
-reference's inputs do not fit the candidate's type (who makes them is to blame). Or why it is one: ``crossed``
+reference's inputs do not fit the candidate's type (who makes them is to blame); ``unsure``, since a large
+error is within a coarse rounding and no disturbance tells the two apart. Or why it is one: ``crossed``
 those thresholds; a ``mismatch`` of shapes or of what is not finite; ``differs`` though nothing could be
 disturbed; a ``choice`` of other elements; a ``fault`` of so many ``times`` the segment's rounding."""
 
@@ -75,6 +84,11 @@ class Judgement:
         """Whether the segment errs."""
         return self.kind in FAULTS
 
+    @property
+    def right(self) -> bool:
+        """Whether the segment is known not to err."""
+        return self.kind not in FAULTS | {"unsure"}
+
 
 def judge(
     comparison: Comparison,
@@ -84,6 +98,7 @@ def judge(
     bounded: bool,
     roundings: float = 0.0,
     unit: float = EPSILON,
+    unmoved: Callable[[], float] = lambda: 0.0,
 ) -> Judgement:
     """Judge one isolated error.
 
@@ -91,7 +106,8 @@ def judge(
     cannot). ``bounded`` says that the segment computes a function bounded by one (see
     ``segdiff.align.kinds.BOUNDED``), whose implementations agree to some ulp of one; ``roundings`` is how
     many float32 roundings it may differ by because it adds in another order (``segdiff.walk.rounding``);
-    ``unit`` is one rounding of the coarsest type that it is stored in.
+    ``unit`` is one rounding of the coarsest type that it is stored in. ``unmoved`` measures which share of
+    the error lies where no disturbance moves anything.
     """
     if comparison.mismatch:
         return Judgement("mismatch", detail=comparison.mismatch)
@@ -113,9 +129,19 @@ def judge(
     allowed_l2 = factor * max(noise.metrics.rel_l2, least)
     allowed_max = factor * max(noise.metrics.max_abs, least * comparison.scale)
     if metrics.rel_l2 <= allowed_l2 and metrics.max_abs <= allowed_max:
-        return Judgement("rounding", noise)
+        if metrics.rel_l2 <= max(COARSE, TIE_FACTOR * noise.metrics.rel_l2):
+            return Judgement("rounding", noise)
+        if unmoved() < UNMOVED:
+            return Judgement("unsure", noise, detail=_unsure(comparison, noise))
     times = max(ratio(metrics.rel_l2, allowed_l2), ratio(metrics.max_abs, allowed_max)) * factor
     return Judgement("fault", noise, float(times))
+
+
+def _unsure(comparison: Comparison, noise: Comparison) -> str:
+    return (
+        f"it errs by {comparison.metrics.rel_l2:.2g} on equal inputs, and its own rounding is "
+        f"{noise.metrics.rel_l2:.2g}: a fault cannot be told from rounding there"
+    )
 
 
 def factor_of(unit: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,16 +16,19 @@ from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Graph
 from segdiff.core.metrics import Comparison, Metrics, compare_arrays
-from segdiff.core.precision import EPSILON, STEP, arithmetic, held, rounded, types_of, unit_of
+from segdiff.core.precision import EPSILON, STEP, arithmetic, disturbed, held, rounded, types_of, unit_of
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Tensor
 from segdiff.engines.session import Candidate
 from segdiff.readers.dtypes import numpy_dtype
 from segdiff.walk import last_bit
-from segdiff.walk.judge import Judgement, judge
+from segdiff.walk.judge import NOISE_FACTOR, Judgement, judge
 from segdiff.walk.last_bit import SEED
 from segdiff.walk.rounding import roundings
 from segdiff.walk.steps import Form
+
+DRAWS = 6
+"""Disturbances that may show that an element jumps."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class Probe:
         output: tuple[int, ...],
         inputs: list[tuple[int, ...]],
         disturb: Callable[[], Comparison | None],
+        unmoved: Callable[[], float],
     ) -> Judgement:
         """Judge an isolated error of a segment; ``output`` and ``inputs`` are shapes of the run's tensors."""
         kinds = self.kinds(segment)
@@ -103,6 +108,7 @@ class Probe:
             bounded=bool(kinds & BOUNDED),
             roundings=roundings(self.graph, segment.ops, inputs, output),
             unit=self.unit(segment),
+            unmoved=unmoved,
         )
 
     @cached_property
@@ -148,6 +154,34 @@ class Probe:
         if c in graph.quantised:
             got = last_bit.moved(graph, c, got, SEED, unit)
         return compare_arrays(undisturbed, got)
+
+    def unmoved(
+        self,
+        segment: Segment,
+        c: str,
+        arrays: tuple[Array, Array],
+        feeds: Mapping[str, Tensor],
+        edits: tuple[Edit, ...] = (),
+    ) -> float:
+        """The share of an error that lies where several disturbances move nothing that is worth a word.
+
+        ``arrays`` are the reference's tensor and the candidate's, undisturbed. An index that jumps moves some
+        elements by much; a fault is an error of elements that stay where they are.
+        """
+        truth, got = (array.astype(np.float64).reshape(-1) for array in arrays)
+        moved = np.zeros(got.size)
+        for seed in range(DRAWS):
+            shaken = {
+                name: self.blocks.tensor(disturbed(tensor.array, SEED + 1000 * (seed + 1) + place))
+                for place, (name, tensor) in enumerate(feeds.items())
+            }
+            with suppress(EngineError):
+                again = self.run(segment, shaken, [c], edits)[c].array.astype(np.float64).reshape(-1)
+                moved = np.fmax(moved, np.abs(again - got))
+        error = np.abs(got - truth)
+        whole = float(error @ error)
+        stays = error[error > NOISE_FACTOR * moved]
+        return float(stays @ stays) / whole if whole else 0.0
 
     def bench(self, segment: Segment, tensors: Mapping[str, Tensor]) -> Bench:
         """The segment between the reference's ``tensors``, by the reference's names."""
@@ -211,10 +245,10 @@ class Bench:
         try:
             got = self.run(wanted, edits)
             comparisons.update({c: compare_arrays(self.truth[c].array, got[c].array) for c in wanted})
-            faults = [self._judged(c, got[c], comparisons[c], edits).fault for c in wanted]
+            right = [self._judged(c, got[c], comparisons[c], edits).right for c in wanted]
         except EngineError as error:
             return Trial(False, comparisons, str(error))
-        return Trial(not any(faults), comparisons)
+        return Trial(all(right), comparisons)
 
     def _judged(self, c: str, got: Tensor, comparison: Comparison, edits: tuple[Edit, ...]) -> Judgement:
         probe, segment = self.probe, self.segment
@@ -225,4 +259,5 @@ class Bench:
             self.truth[c].array.shape,
             shapes,
             lambda: probe.disturb(segment, c, got.array, self.feeds, edits),
+            lambda: probe.unmoved(segment, c, (self.truth[c].array, got.array), self.feeds, edits),
         )

@@ -171,6 +171,9 @@ class _Walker:
             truth.shape,
             self._input_shapes(segment),
             lambda: self.probe.disturb(segment, pair.candidate, isolated, self._isolated_feeds(segment)),
+            lambda: self.probe.unmoved(
+                segment, pair.candidate, (truth, isolated), self._isolated_feeds(segment)
+            ),
         )
 
     def _input_shapes(self, segment: Segment) -> list[tuple[int, ...]]:

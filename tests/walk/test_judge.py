@@ -38,6 +38,30 @@ def judged(
     return judge(comparison, thresholds or Thresholds(), disturb, bounded=bounded, roundings=roundings)
 
 
+# --- no acquittal by a large rounding
+
+
+def coarse(error: float, unmoved: float) -> Judgement:
+    """An error beside a rounding of 5.6%, so much of it where nothing moves."""
+    noise = off_by(0.056)
+    return judge(off_by(error), Thresholds(), lambda: noise, bounded=False, unmoved=lambda: unmoved)
+
+
+def test_a_coarse_rounding_excuses_what_is_not_much_more() -> None:
+    assert coarse(0.08, 1.0).kind == "rounding"
+    assert coarse(0.2, 1.0).kind == "rounding"
+
+
+def test_a_large_error_where_nothing_moves_is_a_fault() -> None:
+    assert coarse(0.7, 0.9).fault
+
+
+def test_a_large_error_where_everything_jumps_cannot_be_told() -> None:
+    found = coarse(0.7, 0.1)
+    assert (found.kind, found.fault) == ("unsure", False)
+    assert found.detail is not None and "0.7" in found.detail
+
+
 # --- without thresholds
 
 
