@@ -92,10 +92,16 @@ def cost_of(found: Precision) -> str:
 
 
 def stands(findings: Findings, origin: Origin) -> bool:
-    """Whether an origin is a finding by itself: confirmed, and not most of both models in one."""
+    """Whether an origin is a finding by itself: confirmed, and not most of both models in one.
+
+    A setting or constant that is proven wrong names its node, however much stands in the segment with it; the
+    reference's own nodes in the segment's place would prove any two models.
+    """
     sizes = len(findings.alignment.reference.ops), len(findings.alignment.candidate.ops)
     whole = swallows((len(origin.reference_ops), len(origin.candidate_nodes)), sizes)
-    return origin.speaks or (origin.confirmed and not whole)
+    cause = origin.cause
+    named = cause is not None and cause.proven and not any(edit.nodes for edit in cause.edits)
+    return origin.speaks or (origin.confirmed and (named or not whole))
 
 
 def with_optimisers(optimised: AsDeployed, verdict: Verdict, sentence: str) -> tuple[Verdict, str]:
@@ -141,8 +147,20 @@ def blame(origins: tuple[Origin, ...]) -> str:
     if pair.reference != pair.candidate:
         against += f" {pair.reference!r}"
     more = f"; {len(origins) - 1} more further down" if len(origins) > 1 else ""
-    told = f"The models diverge at {pair.candidate_op} {pair.candidate!r}{against}{more}."
+    op_type, value = guilty(first)
+    told = f"The models diverge at {op_type} {value!r}{against}{more}."
     return f"{told} Besides: {text_of(speaking[0])}" if speaking else told
+
+
+def guilty(origin: Origin) -> tuple[str, str]:
+    """The operator and the value to name: of a proven cause the one node of the segment that it changes; else
+    what makes the segment's value."""
+    cause, pair = origin.cause, origin.pair
+    changed = {edit.output for edit in cause.edits} if cause is not None and cause.proven else set()
+    nodes = [node for node in origin.candidate_nodes if changed.intersection(node.outputs)]
+    if len(nodes) == 1 and len(changed) == 1:
+        return nodes[0].type, next(iter(changed))
+    return pair.candidate_op, pair.candidate
 
 
 def refuses(origin: Origin) -> bool:
