@@ -31,12 +31,15 @@ class EngineError(SegdiffError):
     """A framework raised, crashed, hung or ran out of memory while running a model.
 
     ``last_value`` is the last value the engine delivered before it failed, or None; ``died`` says that its
-    process is gone, so that the same question may fare better in another one.
+    process is gone, so that the same question may fare better in another one; ``silent`` that it was stopped
+    because it gave no answer in time.
     """
 
-    def __init__(self, message: str, *, last_value: str | None = None, died: bool = False) -> None:
+    def __init__(
+        self, message: str, *, last_value: str | None = None, died: bool = False, silent: bool = False
+    ) -> None:
         super().__init__(message)
-        self.last_value, self.died = last_value, died
+        self.last_value, self.died, self.silent = last_value, died, silent
 
 
 class RepairError(SegdiffError):

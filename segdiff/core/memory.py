@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -63,11 +64,13 @@ def family(root: int) -> list[int]:
     """A process and its descendants."""
     found = [root]
     for pid in found:
-        for listing in Path(f"/proc/{pid}/task").glob("*/children"):
-            try:
-                found += [int(child) for child in listing.read_text().split()]
-            except OSError:
-                continue
+        try:
+            threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - some times a second, all the run long
+        except OSError:
+            continue  # it has ended
+        for thread in threads:
+            with suppress(OSError), Path(f"/proc/{pid}/task/{thread}/children").open() as listing:
+                found += [int(child) for child in listing.read().split()]
     return found
 
 

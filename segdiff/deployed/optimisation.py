@@ -12,7 +12,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -96,12 +95,16 @@ def optimisation(
     bench = suspicious(engine, graph, feeds, thresholds, known)
     if bench is None:
         return None
-    level = next((each for each in LEVELS if bench.differs(Deployed(each))), "all")
-    culprits = bench.culprits(level, OPTIMISERS)
+    try:
+        level = next((each for each in LEVELS if bench.differs(Deployed(each))), "all")
+        outputs = bench.compared(Deployed(level))
+        culprits = bench.culprits(level, OPTIMISERS)
+        residual = bench.residual(Deployed(level, culprits)) if culprits else None
+    except EngineError as error:  # that it changes the result is known all the same
+        text = f"{words('all', (), ())}; which of its parts does so could not be found: {error}"
+        return RuntimeFinding("runtime.optimisation", text, "all", bench.optimised)
     changed = rewritten(bench, level, culprits)
     text = words(level, culprits, changed)
-    outputs = bench.compared(Deployed(level))
-    residual = bench.residual(Deployed(level, culprits)) if culprits else None
     return RuntimeFinding("runtime.optimisation", text, level, outputs, culprits, changed, residual)
 
 
@@ -116,13 +119,16 @@ def paddle_ir(
     bench = suspicious(engine, graph, feeds, thresholds, known)
     if bench is None:
         return None
-    culprits = bench.culprits("all", PASSES)
-    residual = bench.residual(Deployed("all", culprits)) if culprits else None
+    culprits: tuple[str, ...] = ()
+    residual, rest = None, ""
+    try:
+        culprits = bench.culprits("all", PASSES)
+        residual = bench.residual(Deployed("all", culprits)) if culprits else None
+    except EngineError as error:
+        culprits, rest = (), f"; which of its passes does so could not be found: {error}"
     said = f", by {' and '.join(culprits)}" if culprits else ""
-    text = f"Paddle's IR optimisation changes the result{said}; config.switch_ir_optim(False) avoids it"
-    return RuntimeFinding(
-        "runtime.paddle_ir", text, "all", bench.compared(Deployed()), culprits, (), residual
-    )
+    text = f"Paddle's IR optimisation changes the result{said}; config.switch_ir_optim(False) avoids it{rest}"
+    return RuntimeFinding("runtime.paddle_ir", text, "all", bench.optimised, culprits, (), residual)
 
 
 def suspicious(
@@ -138,7 +144,7 @@ def suspicious(
     if known and not bench.differs(Deployed()):
         return None
     bench = replace(bench, known=Known())
-    return bench if bench.differs(Deployed()) and bench.repeats() else None
+    return bench if bench.counts(bench.optimised) and bench.repeats() else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,9 +195,18 @@ class Bench:
         """The outputs of a way to run against those as written."""
         return self._against_written(self.run(how))
 
-    def differs(self, how: Deployed) -> bool:
+    @cached_property
+    def optimised(self) -> dict[str, Comparison]:
+        """The outputs as deployed against those as written."""
+        return self.compared(Deployed())
+
+    def counts(self, found: Mapping[str, Comparison]) -> bool:
         """Whether an output differs by more than the model's own rounding."""
-        return any(self._counts(name, comparison) for name, comparison in self.compared(how).items())
+        return any(self._counts(name, comparison) for name, comparison in found.items())
+
+    def differs(self, how: Deployed) -> bool:
+        """Whether an output of a way to run does."""
+        return self.counts(self.compared(how))
 
     def repeats(self) -> bool:
         """Whether the model as written gives the same twice; what draws random numbers does not."""
@@ -233,10 +248,13 @@ class Bench:
         def vanishes(without: Sequence[str]) -> bool:
             nonlocal left
             left -= 1
-            with suppress(EngineError):  # a model may need an optimiser: that is no proof
+            try:
                 in_time = left >= 0 and time.monotonic() < end
                 return in_time and not self.differs(Deployed(level, tuple(without)))
-            return False
+            except EngineError as error:
+                if error.died:
+                    raise
+                return False  # a model may need an optimiser: that is no proof
 
         return tuple(fewest(names, vanishes)) if vanishes(names) else ()
 

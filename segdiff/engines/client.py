@@ -146,7 +146,6 @@ class Engine:
         self.quantised: Mapping[str, Quantisation] = {}
         self.last_value: str | None = None
         self.failure: str | None = None
-        self.was_silent = False
         self.known: set[tuple[str, int]] = set()
         self.unneeded: deque[int] = deque()
         self.leased: set[int] = set()
@@ -308,7 +307,8 @@ class Engine:
             if isinstance(message, Delivered) and isinstance(message.payload, ArrayRef):
                 self.unneeded.append(message.payload.block)
         if isinstance(message, Failed):
-            raise self._error(f"failed: {message.message}")
+            error = self._error(f"failed: {message.message}")
+            raise self._over(error) if message.starved else error
         return message
 
     def _next(self) -> Any:
@@ -329,8 +329,9 @@ class Engine:
             raise self._death(error) from error
 
     def _silent(self) -> EngineError:
-        self.was_silent = True
-        return self._over(self._error(f"gave no answer for {self.timeout:g} s and was stopped"))
+        error = self._over(self._error(f"gave no answer for {self.timeout:g} s and was stopped"))
+        error.silent = True
+        return error
 
     def _death(self, why: BaseException) -> EngineError:
         if isinstance(why, OSError) and why.errno in NO_ROOM:

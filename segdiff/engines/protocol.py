@@ -118,7 +118,11 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """The framework raised; ``message`` is its first useful line."""
+    """The framework raised; ``message`` is its first useful line.
+
+    ``starved``: it got no memory, and what it has left behind is not to be trusted.
+    """
 
     serial: int
     message: str
+    starved: bool = False

@@ -51,7 +51,7 @@ class Candidate:
             return self.engine.run(feeds, wanted, ops, edits)
         except EngineError as error:
             if error.died:
-                self.restarts_left -= not edits or self.engine.was_silent
+                self.restarts_left -= not edits or error.silent
                 self.revive()
             raise
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import socket
 import sys
 from dataclasses import dataclass, field
@@ -30,6 +31,11 @@ from segdiff.engines.protocol import (
     Run,
     Seen,
 )
+
+OUT_OF_MEMORY = re.compile(
+    r"bad[_ ]alloc|[Ff]ailed to allocate memory|ResourceExhaustedError|[Oo]ut of memory"
+)
+"""How C++, onnxruntime and Paddle say so."""
 
 
 class GivenUpError(Exception):
@@ -62,9 +68,10 @@ class Session:
             except GivenUpError:
                 continue
             except MemoryError:
-                self.channel.send(Failed(self.serial, "out of memory"))
+                self.channel.send(Failed(self.serial, "out of memory", starved=True))
             except Exception as error:
-                self.channel.send(Failed(self.serial, first_useful_line(error)))
+                starved = OUT_OF_MEMORY.search(str(error)) is not None
+                self.channel.send(Failed(self.serial, first_useful_line(error), starved))
 
     def _answer(self, message: object, descriptors: list[int]) -> None:
         if isinstance(message, Load):

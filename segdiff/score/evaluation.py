@@ -206,7 +206,8 @@ class Evaluation:
                 for given in (ready.tensors, shaken)
             ]
             found = NOISE_FACTOR * output_error(*runs).max_rel
-        except SegdiffError:
+        except SegdiffError as error:
+            self.remarks.append(f"{entry.name}: its rounding could not be measured: {one_line(error)}")
             return 0.0
         self.remarks.append(
             f"The masks differ clearly, the raw outputs hardly. On {entry.name}, up to {found:.1g} of the "

@@ -160,7 +160,7 @@ class Model:
         """
         for place, way in enumerate(self.ways):
             try:
-                found = self.run_in(way, feeds)
+                found = self._run_again(way, feeds)
             except EngineError as error:
                 failure = error
                 continue
@@ -171,6 +171,15 @@ class Model:
             return found
         self.failures += 1
         raise failure
+
+    def _run_again(self, way: Way, feeds: Mapping[str, Tensor]) -> list[Tensor]:
+        """Run in one way, and once more where the engine died of something else: short memory, a kill."""
+        try:
+            return self.run_in(way, feeds)
+        except EngineError as error:
+            if not error.died or error.silent:
+                raise
+            return self.run_in(way, feeds)
 
     def run_in(self, way: Way, feeds: Mapping[str, Tensor]) -> list[Tensor]:
         """The model's outputs in its order, run in one way. Raises EngineError."""

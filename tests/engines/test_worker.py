@@ -24,6 +24,7 @@ from segdiff.engines.blocks import ArrayRef
 from segdiff.readers import find
 from segdiff.readers.onnx import read
 from tests import models
+from tests.killing import starve
 from tests.models import Net
 
 Start = Callable[..., Engine]
@@ -547,3 +548,19 @@ def test_a_python_that_is_not_there(chain: Path, monkeypatch: pytest.MonkeyPatch
         Engine(find(chain), Blocks(), timeout=SECONDS, threads=1)
     one_line(failure.value)
     assert open_files() == before
+
+
+def test_a_worker_without_memory_is_no_engine_any_more(start: Start, blocks: Blocks, folder: Path) -> None:
+    """What a framework has left behind that got no memory is not asked again."""
+    net = Net((1, 8))
+    path = models.save(
+        net.model(net.node("Expand", "x", net.constant([4096, 4096, 8], np.int64))), folder / "wide.onnx"
+    )
+    engine = start(path)
+    engine.wait_until_ready()
+    starve(psutil.Process(engine.process.pid))
+    feeds = {"x": blocks.tensor(np.zeros((1, 8), np.float32))}
+    with pytest.raises(EngineError) as failure:
+        engine.run(feeds, read(path).outputs)
+    one_line(failure.value)
+    assert failure.value.died and not engine.is_alive

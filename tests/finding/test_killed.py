@@ -81,6 +81,7 @@ AFTER_THE_WALK = ["settle", "explain", "weigh", "keep", "deployed"]
         ("explain", "reference", "kill", "SIGKILL"),
         ("explain", "candidate", "kill", ""),  # another one is started, and nothing is lost
         ("weigh", "candidate", "kill", "SIGKILL"),
+        ("weigh", "candidate", "starve", ""),
         ("keep", "reference", "kill", "SIGKILL"),
         ("deployed", "candidate", "kill", "SIGKILL"),
         ("deployed", "reference", "stop", "no answer for 8 s"),
