@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segdiff.core.edit import Edit
+from segdiff.core.inside import InsideOf
 from segdiff.core.kept import KeptTensors
 from segdiff.core.late import door
 from segdiff.core.metrics import Comparison, Metrics
@@ -122,7 +123,8 @@ class Origin:
 
     ``inputs`` are the pairs (reference, candidate) the segment starts from. ``confirmed`` says that what
     reads the value agrees once the reference's tensor is put in its place, so that the fault lies in this
-    segment and nowhere else.
+    segment and nowhere else. ``inside`` leads to the block of an If or a Loop in which the fault was found;
+    the last of both sides' operators are then those of the block.
     """
 
     pair: PairInfo
@@ -132,6 +134,7 @@ class Origin:
     confirmed: bool
     cause: Cause | None = None
     effect: Effect | None = None
+    inside: tuple[InsideOf, ...] = ()
 
     @property
     def speaks(self) -> bool:

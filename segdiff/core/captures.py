@@ -13,12 +13,28 @@ def reads_of(node: Any) -> list[str]:
 
 def captured(node: Any) -> Iterator[str]:
     """Names that the subgraphs of a ``NodeProto`` read and do not make themselves, as often as they do."""
+    for graph in subgraphs(node):
+        yield from read_from_outside(graph)
+
+
+def subgraphs(node: Any) -> Iterator[Any]:
+    """The graphs that a node has as attributes."""
     for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            yield from _from_outside(graph)
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
 
 
-def _from_outside(graph: Any) -> Iterator[str]:
+def all_graphs(graph: Any) -> Iterator[Any]:
+    """A graph and all that lie within its nodes, the inner ones first."""
+    for node in graph.node:
+        for part in subgraphs(node):
+            yield from all_graphs(part)
+    yield graph
+
+
+def read_from_outside(graph: Any) -> Iterator[str]:
+    """Names that a subgraph reads from around it, blocks within it included; some come several times."""
     own = {item.name for item in graph.input} | {tensor.name for tensor in graph.initializer}
     own |= {tensor.values.name for tensor in graph.sparse_initializer}
     own |= {name for node in graph.node for name in node.output}

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from segdiff.core.captures import captured
+from segdiff.core.captures import all_graphs, captured
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Array
 
@@ -39,7 +39,8 @@ class Edit:
     ``op_type`` its new operator; ``attributes`` the attributes that get another value (None: are removed);
     ``inputs`` the operands that change, by position; ``before`` nodes that are put in front of it, for the
     new operands to read. With ``nodes`` the node goes, and these stand in its place: together they must write
-    all of its outputs.
+    all of its outputs. A node in the block of an If or a Loop is told by its output too; ``inside`` is then
+    what that op writes.
     """
 
     output: str
@@ -48,6 +49,12 @@ class Edit:
     inputs: Mapping[int, Operand] = field(default_factory=dict)
     nodes: tuple[Node, ...] = ()
     before: tuple[Node, ...] = ()
+    inside: str = ""
+
+    @property
+    def place(self) -> str:
+        """What the changed node of the graph itself writes: it, or the op around it."""
+        return self.inside or self.output
 
     @property
     def size(self) -> int:
@@ -70,6 +77,7 @@ def merged(edits: Iterable[Edit]) -> tuple[Edit, ...]:
                 {**before.attributes, **edit.attributes},
                 {**before.inputs, **edit.inputs},
                 before=_each_once((*before.before, *edit.before)),
+                inside=edit.inside or before.inside,
             )
     return tuple(found.values())
 
@@ -82,22 +90,33 @@ def _each_once(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
 def apply(model: Any, edits: Iterable[Edit]) -> None:
     """Change an ``onnx.ModelProto`` in place; what only the old nodes read goes with them.
 
-    Raises ModelError where no node writes an edit's ``output``.
+    A node may lie inside the block of an If or a Loop: its new constants then stand there, too. Raises
+    ModelError where no node writes an edit's ``output``.
     """
-    graph = model.graph
-    place = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
-    before = _reads(graph)
-    constants = _Constants(graph)
-    for edit in sorted(merged(edits), key=lambda edit: -place.get(edit.output, -1)):
-        if edit.output not in place:
+    graphs, asked = list(all_graphs(model.graph)), tuple(edits)
+    writer = {
+        name: place for place, graph in enumerate(graphs) for node in graph.node for name in node.output
+    }
+    for edit in asked:
+        if edit.output not in writer:
             raise ModelError(f"no node writes {edit.output!r}, so it cannot be changed")
+    before = _reads(model.graph)
+    for place, graph in enumerate(graphs):
+        _apply(graph, [edit for edit in asked if writer[edit.output] == place])
+    _drop_unread(model.graph, before)
+
+
+def _apply(graph: Any, edits: list[Edit]) -> None:
+    """The edits of one graph's own nodes."""
+    place = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+    constants = _Constants(graph)
+    for edit in sorted(merged(edits), key=lambda edit: -place[edit.output]):
         index = place[edit.output]
         if edit.nodes:
             _replace(graph, index, [_node(node, constants) for node in edit.nodes])
         else:
             _change(graph.node[index], edit, constants)
             _insert(graph, index, [_node(node, constants) for node in edit.before])
-    _drop_unread(graph, before)
 
 
 def _change(node: Any, edit: Edit, constants: _Constants) -> None:

@@ -10,7 +10,7 @@ import onnx
 import onnx_graphsurgeon as gs
 from onnx_graphsurgeon.logger import G_LOGGER
 
-from segdiff.core.captures import reads_of
+from segdiff.core.captures import all_graphs, reads_of
 from segdiff.core.graph import Array
 from segdiff.readers.onnx import load_light
 from segdiff.readers.onnx_tensors import external_bytes
@@ -80,8 +80,9 @@ class Cutter:
 
 def fetch_weights(model: onnx.ModelProto, path: Path) -> None:
     """Put the tensors that a cut left in the file, or beside it, into the cut. Raises ModelError."""
-    tensors = list(model.graph.initializer)
-    tensors += [attr.t for node in model.graph.node for attr in node.attribute if attr.HasField("t")]
+    graphs = list(all_graphs(model.graph))  # what a block captures, a cut puts into the block
+    tensors = [tensor for graph in graphs for tensor in graph.initializer]
+    tensors += [a.t for graph in graphs for node in graph.node for a in node.attribute if a.HasField("t")]
     for tensor in tensors:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             tensor.raw_data = external_bytes(tensor, path).tobytes()

@@ -148,7 +148,7 @@ def blame(origins: tuple[Origin, ...]) -> str:
         against += f" {pair.reference!r}"
     more = f"; {len(origins) - 1} more further down" if len(origins) > 1 else ""
     op_type, value = guilty(first)
-    told = f"The models diverge at {op_type} {value!r}{against}{more}."
+    told = f"The models diverge at {op_type} {value!r}{against}{within(first)}{more}."
     return f"{told} Besides: {text_of(speaking[0])}" if speaking else told
 
 
@@ -166,6 +166,19 @@ def guilty(origin: Origin) -> tuple[str, str]:
 def refuses(origin: Origin) -> bool:
     """Whether it is the file that does not run."""
     return origin.cause is not None and origin.cause.kind == "runtime.refused"
+
+
+def within(origin: Origin) -> str:
+    """Where in the blocks of an op the fault was found, and at what."""
+    if not origin.inside:
+        return ""
+    last = origin.candidate_nodes[-1]
+    blocks = [
+        f"the {each.block} of {each.op_type} {each.node!r}"
+        + (f" (from iteration {each.iteration} on)" if each.iteration else "")
+        for each in origin.inside
+    ]
+    return f": at {last.type} {last.outputs[0]!r} in {', in '.join(reversed(blocks))}"
 
 
 def text_of(origin: Origin) -> str:

@@ -11,6 +11,7 @@ from segdiff.core.graph import Graph
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed.leg import NOT_DEPLOYED, AsDeployed
 from segdiff.finding.checkpoint import OtherCheckpoint
+from segdiff.finding.inside import Inside
 from segdiff.finding.outputs import NOT_LOOKED_AT, Endings, ends_of, infos
 from segdiff.finding.weigh import NOT_WEIGHED, Weights
 from segdiff.walk import Run, Walk
@@ -24,7 +25,7 @@ class Findings:
     was made; of each origin (by its segment) the cause and what repairing it gives back; ``reasons`` why
     something is not known; ``precision`` what half precision or quantisation costs; ``endings`` what became
     of the outputs; ``refused`` why the candidate does not run as it is; ``checkpoint`` that nearly every
-    parameter differs.
+    parameter differs; ``inside`` what errs in the blocks of the origins that have any.
     """
 
     run: Run
@@ -39,6 +40,7 @@ class Findings:
     refused: Origin | None = None
     endings: Endings = NOT_LOOKED_AT
     checkpoint: OtherCheckpoint | None = None
+    inside: Mapping[Segment, Inside] = field(default_factory=dict)
 
     @property
     def outputs(self) -> tuple[OutputInfo, ...]:

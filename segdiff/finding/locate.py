@@ -27,6 +27,7 @@ from segdiff.engines.registry import engine_for
 from segdiff.engines.session import Clock, default_memory, deploy_config, input_specs, own_specs, started
 from segdiff.finding.checkpoint import other_checkpoint
 from segdiff.finding.findings import Findings
+from segdiff.finding.inside import Limits, causes_with, look_inside
 from segdiff.finding.kept import keep
 from segdiff.finding.outputs import Endings, endings, without
 from segdiff.finding.precision import precision_of
@@ -135,6 +136,8 @@ def locate(
         if checkpoint:
             ends = replace(ends, causes={**checkpoint.causes, **ends.causes})
         causes = explained(run, told, ends)
+        inside = look_inside(run, files, Limits(memory, timeout, threads), reasons)
+        causes = causes_with(causes, inside)
         clock.lap("explain")
         weights = NOT_WEIGHED if checkpoint else weighed(run, causes, reasons)
         clock.lap("weigh")
@@ -153,6 +156,7 @@ def locate(
             how=prepared.how + (fed.how if fed else ()),
             causes=without_harm(causes, weights),
             endings=ends,
+            inside=inside,
             weights=weights,
             as_fed=as_fed,
             optimised=optimised,

@@ -220,7 +220,7 @@ def _write(source: Path, draft: Path, edits: tuple[Edit, ...]) -> tuple[str, ...
 
 def _forget_shapes(graph: Any, edits: Iterable[Edit]) -> None:
     """Drop what the file says of the shapes behind a change: a repair may change them."""
-    changed = {edit.output for edit in edits}
+    changed = {edit.place for edit in edits}
     for node in graph.node:  # in topological order
         if changed.intersection(node.input) or changed.intersection(node.output):
             changed.update(node.output)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
+from segdiff.align import Alignment, Segment
 from segdiff.align.kinds import kind_of
 from segdiff.align.view import View
 from segdiff.core.answer import (
     ModelInfo,
+    OpInfo,
     Origin,
     PairInfo,
     Precision,
@@ -173,15 +175,27 @@ def readers_of(walk: Walk) -> Readers:
 def origin_of(findings: Findings, step: Step, infos: list[PairInfo], readers: Readers) -> Origin:
     """One origin, with the operators of both sides; ``infos`` are the rows of its step."""
     worst = max(infos, key=lambda pair: (pair.state == "origin", error_of(pair)))
-    ours, theirs = findings.graphs
+    ours, theirs = segment_ops(step.segment, findings.alignment)
+    inside = findings.inside.get(step.segment)
+    inner = segment_ops(inside.step.segment, inside.alignment) if inside else ((), ())
     return Origin(
         pair=worst,
-        reference_ops=tuple(op_info(ours.op(index)) for index in step.segment.reference_ops),
-        candidate_nodes=tuple(op_info(theirs.op(index)) for index in step.segment.ops),
+        reference_ops=(*ours, *inner[0]),
+        candidate_nodes=(*theirs, *inner[1]),
+        inside=inside.path if inside else (),
         inputs=step.segment.inputs,
         confirmed=confirmed(step, readers),
         cause=findings.causes.get(step.segment),
         effect=findings.weights.alone.get(step.segment),
+    )
+
+
+def segment_ops(segment: Segment, alignment: Alignment) -> tuple[tuple[OpInfo, ...], tuple[OpInfo, ...]]:
+    """The operators of a segment, the reference's and the candidate's."""
+    ours, theirs = alignment.reference.graph, alignment.candidate.graph
+    return (
+        tuple(op_info(ours.op(index)) for index in segment.reference_ops),
+        tuple(op_info(theirs.op(index)) for index in segment.ops),
     )
 
 

@@ -167,7 +167,7 @@ class _Scale:
         feeds = {name: tensor for name, tensor in {**self.run.probe.feeds, **patches}.items() if name in read}
         got = {name: feeds[name] for name in wanted if name in feeds}
         rest = [name for name in wanted if name not in feeds]
-        own = tuple(edit for edit in edits if _writes(graph, ops, edit.output))
+        own = tuple(edit for edit in edits if _writes(graph, ops, edit.place))
         return got | (self.run.probe.candidate.run(feeds, rest, ops, own) if rest else {})
 
     def mended(self, steps: list[Step], causes: Mapping[Segment, Cause]) -> Damage | None:
@@ -198,7 +198,7 @@ class _Scale:
         isolated = probe.candidate.run(given, wanted, segment.nodes)
         ops = upstream(probe.graph, wanted, frozenset(patches))
         feeds = {**probe.feeds, **patches}
-        mending = tuple(edit for edit in edits if _writes(probe.graph, ops, edit.output))
+        mending = tuple(edit for edit in edits if _writes(probe.graph, ops, edit.place))
         read = {name for index in ops for name in probe.graph.op(index).inputs}
         feeds = {name: tensor for name, tensor in feeds.items() if name in read}
         own = probe.candidate.run(feeds, wanted, ops, mending)

@@ -60,6 +60,14 @@ def dtype_name(number: int) -> str | None:
     return _DTYPES.get(number)
 
 
+def dtype_number(name: str) -> int:
+    """The ``VarType.Type`` number of numpy's name. Raises ModelError for a type that Paddle does not have."""
+    for number, known in _DTYPES.items():
+        if known == name:
+            return number
+    raise ModelError(f"a Paddle program has no tensors of type {name}")
+
+
 def _load(file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("_segdiff_paddle_framework_pb2", file)
     if spec is None or spec.loader is None:

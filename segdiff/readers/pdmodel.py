@@ -73,7 +73,7 @@ _ATTRIBUTE_FIELDS = {
 
 def read(program: Path, params: Path | None) -> Graph:
     """Read program and parameters; ModelError where either is missing or damaged, or they do not fit."""
-    block = _parse(program)
+    block = parse(program).blocks[0]  # sub-blocks stay inside the ops that run them
     with guard(program, "the program"):
         declared = _declared(block, program)
         if params is None and declared:
@@ -87,20 +87,20 @@ def read(program: Path, params: Path | None) -> Graph:
 
 def read_program(program: Path) -> Graph:
     """Read the program alone; the parameters have shapes but no data."""
-    block = _parse(program)
+    block = parse(program).blocks[0]  # sub-blocks stay inside the ops that run them
     with guard(program, "the program"):
         return _Reader(program, block, without_data(_declared(block, program), program)).graph()
 
 
-def _parse(path: Path) -> Any:
-    """Block 0 of the program; sub-blocks stay inside the ops that run them."""
+def parse(path: Path) -> Any:
+    """The program's message. Raises ModelError where the file holds no program."""
     data = read_bytes(path)
     with guard(path, "the program"):
         program = framework().ProgramDesc()
         program.ParseFromString(data)
         if not program.blocks or not program.blocks[0].ops:
             raise ModelError(f"{path}: holds no operators, so it is no .pdmodel; export the model again")
-        return program.blocks[0]
+        return program
 
 
 def _declared(block: Any, path: Path) -> dict[str, Value]:
@@ -117,14 +117,15 @@ def _declared(block: Any, path: Path) -> dict[str, Value]:
 
 def _value(name: str, var: Any) -> Value:
     """Shape and dtype as declared; -1 is a dynamic dimension."""
-    tensor_type = _tensor_type(var.type) if var.type.type == _TENSOR else None
-    if tensor_type is None:
+    described = tensor_type(var.type) if var.type.type == _TENSOR else None
+    if described is None:
         return Value(name)
-    shape = tuple(None if dim < 0 else int(dim) for dim in tensor_type.tensor.dims)
-    return Value(name, shape, dtype_name(tensor_type.tensor.data_type))
+    shape = tuple(None if dim < 0 else int(dim) for dim in described.tensor.dims)
+    return Value(name, shape, dtype_name(described.tensor.data_type))
 
 
-def _tensor_type(var_type: Any) -> Any:
+def tensor_type(var_type: Any) -> Any:
+    """The field of a variable's type that describes a tensor; None where it is none."""
     for field in ("dense_tensor", "lod_tensor"):  # renamed in paddle 3.0
         if field in var_type.DESCRIPTOR.fields_by_name:
             return getattr(var_type, field) if var_type.HasField(field) else None
@@ -151,10 +152,10 @@ class _Reader:
         ops = []
         for index, desc in enumerate(self.block.ops):
             if desc.type == "feed":
-                self.feeds += [(_column(desc), self._feed(name)) for _, name in _arguments(desc.outputs)]
+                self.feeds += [(_column(desc), self._feed(name)) for _, name in arguments(desc.outputs)]
             elif desc.type == "fetch":
                 self.fetches += [
-                    (_column(desc), self._read(name, desc)) for _, name in _arguments(desc.inputs)
+                    (_column(desc), self._read(name, desc)) for _, name in arguments(desc.inputs)
                 ]
             else:
                 ops.append(self._op(index, f"{desc.type}.{counts[desc.type]}", desc))
@@ -170,11 +171,11 @@ class _Reader:
         )
 
     def _op(self, index: int, name: str, desc: Any) -> Op:
-        reads = [(slot, self._read(var, desc)) for slot, var in _arguments(desc.inputs)]
-        place = {var: number for number, (_, var) in enumerate(_arguments(desc.inputs))}
+        reads = [(slot, self._read(var, desc)) for slot, var in arguments(desc.inputs)]
+        place = {var: number for number, (_, var) in enumerate(arguments(desc.inputs))}
         carried = place if desc.type == "while" else {}  # a loop writes what it carries: in the order read
         writes = sorted(
-            _arguments(desc.outputs), key=lambda item: (item[0] not in _MAIN_SLOTS, carried.get(item[1], 0))
+            arguments(desc.outputs), key=lambda item: (item[0] not in _MAIN_SLOTS, carried.get(item[1], 0))
         )
         return Op(
             index=index,
@@ -216,7 +217,7 @@ class _Reader:
                 return name
 
 
-def _arguments(slots: Any) -> Iterator[tuple[str, str]]:
+def arguments(slots: Any) -> Iterator[tuple[str, str]]:
     """(slot, variable) pairs of an op's inputs or outputs; a slot with a list appears several times."""
     for slot in slots:
         for name in slot.arguments:

@@ -33,7 +33,7 @@ _KEPT = 0  # the place, among a parameter's own flags, of the one that says whet
 
 def read(program: Path, params: Path | None) -> Graph:
     """Read program and parameters; ModelError where either is missing or damaged, or they do not fit."""
-    block = _parse(program)
+    block = parse(program)
     with guard(program, "the program"):
         declared = _declared(block)
         if params is None and declared:
@@ -47,12 +47,12 @@ def read(program: Path, params: Path | None) -> Graph:
 
 def read_program(program: Path) -> Graph:
     """Read the program alone; the parameters have shapes but no data."""
-    block = _parse(program)
+    block = parse(program)
     with guard(program, "the program"):
         return _Reader(program, without_data(_declared(block), program)).graph(block)
 
 
-def _parse(path: Path) -> list[dict[str, Any]]:
+def parse(path: Path) -> list[dict[str, Any]]:
     """Ops of the program's only block."""
     data = read_bytes(path, _MAX_JSON)
     with guard(path, "the program"):
@@ -80,7 +80,7 @@ def _declared(ops: list[dict[str, Any]]) -> dict[str, Value]:
             name = _parameter_name(op)
             if name in declared:
                 raise ValueError(f"parameter {name} is declared twice")
-            declared[name] = pir_attributes.describe(name, _results(op)[0]["TT"])
+            declared[name] = pir_attributes.describe(name, results_of(op)[0]["TT"])
     return declared
 
 
@@ -103,10 +103,22 @@ def _persistable(op: dict[str, Any]) -> bool:
     return bool(kept[0]) if isinstance(kept, list) and kept else True
 
 
-def _results(op: dict[str, Any]) -> list[dict[str, Any]]:
+def results_of(op: dict[str, Any]) -> list[dict[str, Any]]:
     """The op's results; the compressed parameter has one that is not in a list."""
     results = op.get("O", [])
     return [results] if isinstance(results, dict) else list(results)
+
+
+def is_parameter(op: dict[str, Any]) -> bool:
+    """Whether an op declares a parameter."""
+    return _name(op) in _PARAMETER
+
+
+def names_of(ops: list[dict[str, Any]], path: Path) -> dict[int, str]:
+    """The name of every numbered value of a program's only block, as :func:`read` names them."""
+    reader = _Reader(path, {})
+    reader.graph(ops)
+    return reader.names
 
 
 class _Reader:
@@ -130,9 +142,9 @@ class _Reader:
             number = counts[name]
             counts[name] += 1
             if name in _PARAMETER and not _persistable(item):
-                self.without_data.add(_results(item)[0]["%"])
+                self.without_data.add(results_of(item)[0]["%"])
             elif name in _PARAMETER:
-                self._number(_results(item)[0], _parameter_name(item))
+                self._number(results_of(item)[0], _parameter_name(item))
             elif name in _INPUTS:
                 self._input(item)
             elif name in _OUTPUTS:
@@ -154,9 +166,11 @@ class _Reader:
         type_name = full.removeprefix("pd_op.").removesuffix("_")
         operands = [(slot(type_name, position), value) for position, value in self._operands(item)]
         own = {value for _, value in operands}
-        captured = [self._lookup(number) for number in _captured(item) if number not in self.without_data]
+        captured = [
+            self._lookup(number) for number in captured_numbers(item) if number not in self.without_data
+        ]
         operands += [("captured", value) for value in dict.fromkeys(captured) if value not in own]
-        outputs = [self._value(result, f"{name}.{place}") for place, result in enumerate(_results(item))]
+        outputs = [self._value(result, f"{name}.{place}") for place, result in enumerate(results_of(item))]
         return Op(
             index=index,
             type=type_name,
@@ -171,7 +185,7 @@ class _Reader:
         name = pir_attributes.attribute(item, "name")
         if not isinstance(name, str) or not name:
             raise ValueError("an input has no name")
-        self.inputs.append(self._value(_results(item)[0], name))
+        self.inputs.append(self._value(results_of(item)[0], name))
 
     def _operands(self, item: dict[str, Any]) -> list[tuple[int, str]]:
         """(position, value) of the operands that are there."""
@@ -198,19 +212,19 @@ class _Reader:
         self.names[number] = name
 
 
-def _captured(op: dict[str, Any]) -> list[int]:
+def captured_numbers(op: dict[str, Any]) -> list[int]:
     """Numbers an op with regions (if, while) reads from around it, in order of use."""
     used: dict[int, None] = {}
     defined = {_ABSENT}
-    for block in _blocks(op):
+    for block in blocks_inside(op):
         defined.update(arg["#"] for key in ("args", "kwargs") for arg in block.get(key, ()))
         for item in block["ops"]:
             used.update(dict.fromkeys(operand["%"] for operand in item.get("I", ())))
-            defined.update(result["%"] for result in _results(item))
+            defined.update(result["%"] for result in results_of(item))
     return [number for number in used if number not in defined]
 
 
-def _blocks(op: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def blocks_inside(op: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """All blocks inside an op, at any depth."""
     waiting = [op]
     while waiting:

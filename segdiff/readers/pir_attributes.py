@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from segdiff.core.errors import ModelError
 from segdiff.core.graph import Value
 
 _DTYPES = {
@@ -27,6 +28,8 @@ _DTYPES = {
     "t_f8e4m3fn": "float8_e4m3fn",
     "t_f8e5m2": "float8_e5m2",
 }
+
+_WORDS = {name: word for word, name in _DTYPES.items() if word != "t_index"}
 
 _NOISE = frozenset(
     (
@@ -87,6 +90,13 @@ def decode(attr: Any) -> Any:
     if kind == "a_type":
         return _DTYPES.get(_kind(data))
     return data
+
+
+def type_word(dtype: str) -> str:
+    """``0.t_f32`` of ``float32``. Raises ModelError for a type that PIR does not have."""
+    if dtype not in _WORDS:
+        raise ModelError(f"a PIR program has no tensors of type {dtype}")
+    return f"0.{_WORDS[dtype]}"
 
 
 def _kind(item: Any) -> str:

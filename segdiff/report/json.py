@@ -110,6 +110,10 @@ def _origin(origin: Origin) -> dict[str, Any]:
             "residual": cause.residual.to_dict() if cause.residual else None,
         },
         "effect": _effect(effect),
+        "inside": [
+            {"node": each.node, "op_type": each.op_type, "block": each.block, "iteration": each.iteration}
+            for each in origin.inside
+        ],
     }
 
 

@@ -59,7 +59,7 @@ class Probe:
         Of the ``edits``, those that concern the segment's nodes.
         """
         made = {name for index in segment.nodes for name in self.graph.op(index).outputs}
-        own = tuple(edit for edit in edits if edit.output in made)
+        own = tuple(edit for edit in edits if edit.place in made)
         return self.candidate.run(feeds, wanted, segment.nodes, own)
 
     def fitting(self, c: str, tensor: Tensor) -> Tensor:

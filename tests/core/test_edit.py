@@ -8,7 +8,7 @@ import pytest
 
 from segdiff.core.edit import Edit, Node, apply, merged
 from segdiff.core.errors import ModelError
-from tests.models import Net, constants_as_nodes, copied, find_node, image, segmenter, tensors_of
+from tests.models import Net, constants_as_nodes, copied, find_node, if_network, image, segmenter, tensors_of
 
 
 def small() -> onnx.ModelProto:
@@ -113,3 +113,12 @@ def test_a_number_stays_a_tensor_of_no_axes() -> None:
     apply(model, (Edit("soft", "Add", {"axis": None}, {1: np.array(2.0, np.float32)}),))
     made = next(t for t in model.graph.initializer if t.name == find_node(model, "Add").input[1])
     assert list(made.dims) == []
+
+
+def test_a_node_in_a_block_is_changed_where_it_stands() -> None:
+    model = if_network()
+    apply(model, [Edit("then_out", op_type="Mul", inputs={1: np.full((1, 4, 1, 1), 2, np.float32)})])
+    chosen = next(node for node in model.graph.node if node.op_type == "If")
+    block = next(attribute.g for attribute in chosen.attribute if attribute.name == "then_branch")
+    assert block.node[0].op_type == "Mul"
+    assert [tensor.name for tensor in block.initializer] == [block.node[0].input[1]]

@@ -1,0 +1,102 @@
+"""How does a branch of an If, or the body of a Loop, become an ONNX file of its own?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from segdiff.core.captures import read_from_outside, subgraphs
+from segdiff.core.errors import ModelError
+from segdiff.core.files import ModelFiles
+from segdiff.core.graph import Graph, Op
+from segdiff.readers.blocks import LOOPS, Block, BlockInput
+from segdiff.readers.onnx import load
+
+
+def block(files: ModelFiles, graph: Graph, op: Op, taken: bool) -> Block:
+    """The block that the node runs. Raises ModelError where it has none."""
+    model = load(files.program)
+    word = "body" if op.type in LOOPS else "then_branch" if taken else "else_branch"
+    found = [attr.g for attr in model.graph.node[op.index].attribute if attr.name == word]
+    if not found:
+        raise ModelError(f"{files.program}: {op.name} has no {word}")
+    part = found[0]
+    made = {name for node in part.node for name in node.output}
+    own = [item.name for item in part.input]
+    given = dict(zip(op.slots, op.inputs, strict=True))
+    return Block(
+        word=word,
+        captured=tuple(
+            dict.fromkeys(name for name in read_from_outside(part) if name not in graph.parameters)
+        ),
+        carried=tuple(own[2:]),
+        results=tuple(item.name if item.name in made else None for item in part.output),
+        write=lambda folder, inputs, wanted: _write(files.program, model, part, folder, inputs, wanted),
+        initial=tuple(given.get(str(place + 2), "") for place in range(len(own[2:]))),
+        count=own[0] if own else None,
+        condition=own[1] if len(own) > 1 else None,
+        trips=given.get("0") if own else None,
+    )
+
+
+def _write(
+    source: Path,
+    model: onnx.ModelProto,
+    part: onnx.GraphProto,
+    folder: Path,
+    inputs: Mapping[str, BlockInput],
+    wanted: Sequence[int],
+) -> ModelFiles:
+    names = {old: given.name for old, given in inputs.items()}
+    nodes = [_renamed(node, names) for node in part.node]
+    written = {name for node in nodes for name in node.output}
+    if clash := written & set(names.values()):
+        raise ModelError(f"{source}: {min(clash)!r} is written inside the block that is to be fed it")
+    outer = set(read_from_outside(part))
+    known = [node for node in model.graph.node if node.op_type == "Constant" and outer & set(node.output)]
+    weights = [tensor for tensor in model.graph.initializer if tensor.name in outer]
+    graph = helper.make_graph(
+        [*known, *nodes],
+        "block",
+        [_info(given) for given in inputs.values()],
+        [helper.make_empty_tensor_value_info(part.output[place].name) for place in wanted],
+        [*weights, *part.initializer],
+        sparse_initializer=list(part.sparse_initializer),
+    )
+    made = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+    onnx.load_external_data_for_model(made, str(source.parent))
+    path = folder / "block.onnx"
+    onnx.save(made, path)
+    return ModelFiles("onnx", path, None, None)
+
+
+def _info(given: BlockInput) -> onnx.ValueInfoProto:
+    """The input as declared: its lengths open, but for integers, which may be a shape themselves."""
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(given.dtype))
+    whole = np.dtype(given.dtype).kind in "iub"
+    return helper.make_tensor_value_info(
+        given.name, kind, list(given.shape) if whole else [None] * len(given.shape)
+    )
+
+
+def _renamed(node: onnx.NodeProto, names: Mapping[str, str]) -> onnx.NodeProto:
+    """A copy of a node that reads other tensors, in its own blocks too."""
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    for inner in _all_nodes([copy]):
+        inner.input[:] = [names.get(name, name) for name in inner.input]
+    for graph in subgraphs(copy):
+        for output in graph.output:
+            output.name = names.get(output.name, output.name)
+    return copy
+
+
+def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    for node in nodes:
+        yield node
+        for graph in subgraphs(node):
+            yield from _all_nodes(graph.node)
