@@ -94,14 +94,18 @@ def cost_of(found: Precision) -> str:
 def stands(findings: Findings, origin: Origin) -> bool:
     """Whether an origin is a finding by itself: confirmed, and not most of both models in one.
 
-    A setting or constant that is proven wrong names its node, however much stands in the segment with it; the
-    reference's own nodes in the segment's place would prove any two models.
+    One that starts from values that were compared and agree is none such. A setting or constant that is proven
+    wrong names its node, however much stands in the segment with it; the reference's own nodes in the
+    segment's place would prove any two models.
     """
     sizes = len(findings.alignment.reference.ops), len(findings.alignment.candidate.ops)
     whole = swallows((len(origin.reference_ops), len(origin.candidate_nodes)), sizes)
     cause = origin.cause
     named = cause is not None and cause.proven and not any(edit.nodes for edit in cause.edits)
-    return origin.speaks or (origin.confirmed and (named or not whole))
+    pairs = (pair for step in findings.walk.steps for pair in step.pairs)
+    right = {(p.reference, p.candidate) for p in pairs if p.judgement is not None and not p.judgement.fault}
+    begun = bool(right & set(origin.inputs))
+    return origin.speaks or (origin.confirmed and (named or begun or not whole))
 
 
 def with_optimisers(optimised: AsDeployed, verdict: Verdict, sentence: str) -> tuple[Verdict, str]:
