@@ -49,6 +49,12 @@ class Alignment:
     def _seeded(self, i: int, j: int) -> bool:
         return (i, j) in self.seeds or not self.seeds
 
+    def output_name(self, value: str) -> str:
+        """What the candidate's file calls the output that holds this value."""
+        theirs = self.candidate
+        names = zip(theirs.outputs, theirs.graph.outputs, strict=True)
+        return next((name for source, name in names if source == value), value)
+
     @property
     def output_values(self) -> tuple[tuple[str, str], ...]:
         """The outputs that are partners, (reference, candidate), each pair once; what they repeat stands

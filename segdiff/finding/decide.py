@@ -94,9 +94,9 @@ def cost_of(found: Precision) -> str:
 def stands(findings: Findings, origin: Origin) -> bool:
     """Whether an origin is a finding by itself: confirmed, and not most of both models in one.
 
-    One that starts from values that were compared and agree is none such. A setting or constant that is proven
-    wrong names its node, however much stands in the segment with it; the reference's own nodes in the
-    segment's place would prove any two models.
+    One that starts from values that were compared and agree is none such. A setting or constant that is
+    proven wrong names its node, however much stands in the segment with it; the reference's own nodes in
+    the segment's place would prove any two models.
     """
     sizes = len(findings.alignment.reference.ops), len(findings.alignment.candidate.ops)
     whole = swallows((len(origin.reference_ops), len(origin.candidate_nodes)), sizes)

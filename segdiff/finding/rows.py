@@ -74,7 +74,8 @@ def _cause(run: Run, step: Step, finals: list[tuple[str, str]]) -> Cause | None:
         ours, theirs = truth[r].array, got[c].array
         rows = matched(ours, theirs)
         if rows is not None and rows.pairs:
-            return words(c, ours, theirs, rows) if rows.complete and rows.reordered else None
+            name = run.alignment.output_name(c)
+            return words(name, ours, theirs, rows) if rows.complete and rows.reordered else None
     return None
 
 

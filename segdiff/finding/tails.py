@@ -173,7 +173,8 @@ def related(inside: _Inside) -> Causes:
     found = relation(inside.truth[r], inside.got[c]) if inside.other_form else None
     if found is None:
         return {}
-    text = f"The candidate's output {c!r} is {found.words} the reference's: {inside.forms}."
+    name = inside.run.alignment.output_name(c)
+    text = f"The candidate's output {name!r} is {found.words} the reference's: {inside.forms}."
     cause = Cause(found.kind, text, True, found.residual.metrics, inside.error.metrics)
     return {inside.step.segment: cause}
 

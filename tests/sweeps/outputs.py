@@ -38,6 +38,41 @@ def heads(count: int, seed: int = 0) -> ModelProto:
     return net.model(*names)
 
 
+def detector(*, iou: float = 0.5, score: float = 0.3, sort: bool = False, count: bool = False) -> ModelProto:
+    """Rows of class, score and box: grouped by class as NonMaxSuppression gives them, or sorted by score."""
+    net = Net()
+
+    def numbers(*values: int) -> str:
+        return net.constant(values, np.int64)
+
+    trunk = net.node("Relu", net.conv("x", (3, 8)))
+    flat = net.node("Reshape", net.conv(trunk, (8, 4), kernel=1), numbers(1, 4, -1))
+    corners = net.node("Sigmoid", net.node("Transpose", flat, perm=[0, 2, 1]))
+    low = net.node("Slice", corners, numbers(0), numbers(2), numbers(2))
+    size = net.node("Slice", corners, numbers(2), numbers(4), numbers(2))
+    boxes = net.node("Concat", low, net.node("Add", low, size), axis=2)
+    flat = net.node("Reshape", net.conv(trunk, (8, 3), kernel=1), numbers(1, 3, -1))
+    scores = net.node("Softmax", flat, axis=1)
+    bounds = (net.constant(100, np.int64), net.constant(iou), net.constant(score))
+    kept = net.node("NonMaxSuppression", boxes, scores, *bounds, outputs=["kept"])
+    place = net.node("Squeeze", net.node("Slice", kept, numbers(2), numbers(3), numbers(1)), numbers(1))
+    label = net.node("Slice", kept, numbers(1), numbers(2), numbers(1))
+    by_place = net.node("Transpose", net.node("Squeeze", scores, numbers(0)), perm=[1, 0])
+    chosen = net.node("GatherElements", net.node("Gather", by_place, place, axis=0), label, axis=1)
+    found = net.node("Gather", net.node("Squeeze", boxes, numbers(0)), place, axis=0)
+    rows = net.node("Concat", net.node("Cast", label, to=TensorProto.FLOAT), chosen, found, axis=1)
+    if sort:
+        number = net.node("Slice", net.node("Shape", kept), numbers(0), numbers(1))
+        _, order = names = [net.fresh("best"), net.fresh("order")]
+        net.node("TopK", net.node("Squeeze", chosen, numbers(1)), number, outputs=names, axis=0)
+        rows = net.node("Gather", rows, order, axis=0)
+    outputs = [net.node("Identity", rows, outputs=["rows"])]
+    if count:
+        shape = net.node("Shape", kept)
+        outputs.append(net.node("Slice", shape, numbers(0), numbers(1), outputs=["count"]))
+    return net.model(*outputs, types={"count": TensorProto.INT64})
+
+
 # --- the changes
 
 
@@ -233,6 +268,11 @@ def cases() -> Iterator[Case]:
         yield Case(f"shape: one axis more, {count}", base, extra, kinds=("output.shape",))
         flat = append(base, 0, "Reshape", operands=[np.array([1, 4, -1], np.int64)])
         yield Case(f"shape: flattened, {count}", base, flat, kinds=("output.shape",))
+    yield Case("healthy: boxes", detector(count=True), detector(count=True), "agrees")
+    yield Case("rows: sorted", detector(), detector(sort=True), kinds=("rows.order",))
+    yield Case("rows: grouped", detector(sort=True), detector(), kinds=("rows.order",))
+    for word, other in (("iou", detector(iou=0.8, count=True)), ("score", detector(score=0.5, count=True))):
+        yield Case(f"rows: another number, {word}", detector(count=True), other, node="NonMaxSuppression")
     yield Case("value: the shape", counted(two, 1), counted(two, 8), node="Add")
     yield Case("value: the shape, large", counted(two, 1), counted(two, 51), node="Add")
     yield Case(
