@@ -184,7 +184,7 @@ def origin_of(findings: Findings, step: Step, infos: list[PairInfo], readers: Re
         candidate_nodes=(*theirs, *inner[1]),
         inside=inside.path if inside else (),
         inputs=step.segment.inputs,
-        confirmed=confirmed(step, readers),
+        confirmed=step.segment not in findings.walk.unproven and confirmed(step, readers),
         cause=findings.causes.get(step.segment),
         effect=findings.weights.alone.get(step.segment),
     )

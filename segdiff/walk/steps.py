@@ -12,6 +12,7 @@ from segdiff.align import Segment
 from segdiff.core.metrics import Comparison
 from segdiff.engines import Tensor
 from segdiff.walk.judge import Judgement
+from segdiff.walk.sketch import Sketch
 
 Form = tuple[np.dtype[Any], tuple[int, ...]]
 """dtype and shape of a tensor."""
@@ -22,7 +23,8 @@ class PairResult:
     """The two errors of one pair; None where a run that was needed failed.
 
     ``digest`` (of a faulty pair) tells whether the reference repeats itself on a second run; ``mask_changed``
-    (of a model output) is the share of pixels whose class the candidate changes.
+    (of a model output) is the share of pixels whose class the candidate changes; ``sketches`` (of a faulty
+    pair) tell what its reference tensor, and what the segment made of the reference's, could be mistaken for.
     """
 
     reference: str
@@ -33,6 +35,7 @@ class PairResult:
     judgement: Judgement | None
     digest: int | None = None
     mask_changed: float | None = None
+    sketches: tuple[Sketch, Sketch] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Step:
 @dataclass(frozen=True)
 class Walk:
     """Every segment's step, in the order walked; ``problem`` says what stopped the reference, else None, and
-    ``reasons`` why an origin could not be put to the proof.
+    ``reasons`` why an origin could not be put to the proof; ``unproven`` are origins whose turn did not come.
 
     ``forms`` are dtype and shape of the candidate's own tensors, by name; ``ends`` the outputs of both models
     as they came, (reference's, candidate's), by the candidate's name.
@@ -68,6 +71,7 @@ class Walk:
     forms: Mapping[str, Form] = field(default_factory=dict, repr=False, compare=False)
     ends: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
     reasons: tuple[str, ...] = ()
+    unproven: frozenset[Segment] = frozenset()
 
     @property
     def diverges(self) -> bool:

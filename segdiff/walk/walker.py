@@ -24,6 +24,7 @@ from segdiff.core.metrics import compare_arrays
 from segdiff.engines import Tensor
 from segdiff.walk.judge import Judgement
 from segdiff.walk.probe import Probe
+from segdiff.walk.sketch import sketch_of
 from segdiff.walk.steps import Form, PairResult, Step, Walk
 
 
@@ -158,7 +159,10 @@ class _Walker:
         """The pair with what its isolated error is. Raises EngineError where that cannot be measured."""
         truth = self.reference_live[pair.reference].array
         judgement = self._judgement(segment, pair, truth, isolated)
-        return replace(pair, judgement=judgement, digest=digest_of(truth) if judgement.fault else None)
+        if not judgement.fault:
+            return replace(pair, judgement=judgement)
+        sketches = sketch_of(truth), sketch_of(isolated)
+        return replace(pair, judgement=judgement, digest=digest_of(truth), sketches=sketches)
 
     def _judgement(self, segment: Segment, pair: PairResult, truth: Array, isolated: Array) -> Judgement:
         assert pair.isolated is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,9 @@ import segdiff
 from segdiff.align import Alignment, cut
 from segdiff.core.answer import Report
 from segdiff.core.graph import Graph
+from segdiff.walk import Run
+from segdiff.walk.verify import loop, verify
+from segdiff.walk.verify.regions import Region, regions_of
 from tests import models
 from tests.models import Net, find_node, segmenter, with_attribute
 
@@ -284,3 +288,42 @@ def test_a_fault_among_moved_transposes_is_found(tmp_path: Path) -> None:
     files = [models.save(model, tmp_path / f"{n}.onnx") for n, model in enumerate((heads(False), theirs))]
     report = segdiff.locate(*files, models.image(), timeout=60, deployed=False)
     assert [origin.candidate_nodes[-1].type for origin in report.origins] == ["Softmax"]
+
+
+# --- many origins, and little time
+
+
+def test_what_no_time_was_left_for_stands_unconfirmed_with_the_reason(
+    locate: Locate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["segdiff.finding.locate"], "verify", partial(verify, seconds=-1.0))
+    net = branches()
+    report = locate(net, net, swapped("relu_a", "relu_b"))
+    assert report.verdict == "diverges"
+    assert report.origins and not any(origin.confirmed for origin in report.origins)
+    assert any("4 origins were not put to the proof, first 'relu_a'" in told for told in report.remarks)
+
+
+def test_origins_of_one_size_are_looked_at_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight wrong biases: none of the tensors could be another's."""
+
+    def network(wrong: float) -> ModelProto:
+        net, x = Net(), "x"
+        for place in range(8):
+            x = net.conv(x, (3 if place == 0 else 4, 4))
+            net.constants[net.nodes[-1].input[2]] += np.float32(wrong * (1 + place))
+            x = net.node("Sigmoid", net.node("Relu", x))
+        return net.model(x)
+
+    seen: list[int] = []
+
+    def watched(run: Run) -> list[Region]:
+        found = regions_of(run)
+        seen.append(max(len(region.steps) for region in found))
+        return found
+
+    monkeypatch.setattr(loop, "regions_of", watched)
+    files = [models.save(network(wrong), tmp_path / f"{wrong}.onnx") for wrong in (0.0, 0.5)]
+    report = segdiff.locate(*files, models.image(), deployed=False)
+    assert len(report.origins) == 8 and all(origin.confirmed for origin in report.origins)
+    assert seen == [1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 from segdiff.align import cut
@@ -17,7 +18,11 @@ ROUNDS = 3
 """How often a region may be cut anew: wrong pairs in a row are settled front to back."""
 
 
-def verify(run: Run) -> Run:
+SECONDS = 30.0
+"""For all proofs together: those of the converted models took a second or two."""
+
+
+def verify(run: Run, seconds: float = SECONDS) -> Run:
     """Put every origin to the proof; returns the run with alignment and walk as far as they were mended.
 
     Regions of origins run again on the reference's tensors, in the shape and dtype that the candidate has in
@@ -26,7 +31,9 @@ def verify(run: Run) -> Run:
 
     Raises nothing that an engine does: a proof that failed leaves its origins as they were measured, and its
     reason stands in the walk's ``reasons``; where a process died of it, that is the walk's ``problem``, too.
+    So do the origins whose turn does not come before ``seconds`` are up: they are ``unproven``.
     """
+    end = time.monotonic() + seconds
     seen: set[tuple[tuple[str, str], ...]] = set()
     for _ in range(ROUNDS):
         regions = [r for r in regions_of(run) if r.wide]
@@ -34,11 +41,14 @@ def verify(run: Run) -> Run:
         known = run.alignment
         pairs, evidence = dict(known.pairs), dict(known.evidence)
         drop_misfits(run, pairs, evidence)
-        for region in todo if pairs == known.pairs else ():
+        for place, region in enumerate(todo if pairs == known.pairs else ()):
+            if time.monotonic() > end:
+                run = replace(run, walk=out_of_time(run.walk, todo[place:], seconds))
+                break
             seen.add(key_of(region))
             trial = dict(pairs), dict(evidence)
             try:
-                mend(region, run, *trial)
+                mend(region, run, *trial, end)
                 pairs, evidence = trial
             except EngineError as error:  # the finding stands unconfirmed
                 run = replace(run, walk=unproven(run.walk, region, error))
@@ -51,6 +61,18 @@ def verify(run: Run) -> Run:
             return replace(run, walk=replace(run.walk, problem=walk.problem))  # what was measured stands
         run = replace(run, alignment=alignment, walk=walk)
     return run
+
+
+def out_of_time(walk: Walk, left: list[Region], seconds: float) -> Walk:
+    """The walk with the origins that nothing was tried on, and why."""
+    steps = [s for region in left for s in region.steps if s.is_origin and s.segment not in walk.unproven]
+    if not steps:
+        return walk
+    first = steps[0].segment.outputs[0][1]
+    what = "1 origin was" if len(steps) == 1 else f"{len(steps)} origins were"
+    reason = f"{what} not put to the proof, first {first!r}: the {seconds:g} s for all of them were up."
+    segments = walk.unproven | {step.segment for step in steps}
+    return replace(walk, unproven=segments, reasons=(*walk.reasons, reason))
 
 
 def unproven(walk: Walk, region: Region, error: EngineError) -> Walk:

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator, Mapping
 
 import networkx as nx
 import numpy as np
 
 from segdiff.align import Segment
-from segdiff.align.view import view_of
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Graph
 from segdiff.core.metrics import Metrics, compare_arrays
 from segdiff.core.precision import EPSILON
 from segdiff.engines import Tensor
 from segdiff.walk.run import Run
+from segdiff.walk.sketch import SAME_UNITS, could_be, largest_error, sketch_of
 from segdiff.walk.verify.regions import Region
 
 LARGEST_REGION = 1 << 30
 """Bytes of reference tensors that a region may hold at once; a larger one is left as it is."""
 
 SAME_REL_L2 = 1e-4
-SAME_MAX_REL = 1e-3
-"""Two tensors computed from the same inputs count as one value below both: far above rounding (4e-5 at the
-most in measured segments), far below what unrelated tensors reach."""
-
-SAME_UNITS = 32.0
-"""The same in units of a type coarser than float32: 1.6% in float16; ten times that for a single element."""
+"""Two tensors computed from the same inputs count as one value below it, and below ``largest_error``."""
 
 
 def mend(
@@ -35,8 +31,12 @@ def mend(
     run: Run,
     pairs: dict[str, str],
     evidence: dict[str, tuple[str, ...]],
+    end: float,
 ) -> None:
-    """Pair the region's values by what they hold, and drop the pairs that this refutes, in place."""
+    """Pair the region's values by what they hold, and drop the pairs that this refutes, in place.
+
+    From ``end`` (by ``time.monotonic``) on no segment is tried any more: what is proven until then stays.
+    """
     truth = _reference_tensors(region, run)
     feeds = {c: run.probe.fitting(c, truth[r]) for r, c in region.inputs if r in truth}
     got = run.probe.candidate.run(feeds, region.candidate_values, region.nodes)
@@ -49,8 +49,8 @@ def mend(
         if pairs.get(r) == c:
             del pairs[r]
             evidence.pop(r, None)
-    _bridge(region, run, truth, pairs, evidence, frozenset(proven))
-    _uncross(region, run, truth, pairs, evidence)
+    _bridge(region, run, truth, pairs, evidence, frozenset(proven), end)
+    _uncross(region, run, truth, pairs, evidence, end)
 
 
 def _reference_tensors(region: Region, run: Run) -> dict[str, Tensor]:
@@ -78,19 +78,24 @@ def _same_values(
     exchanged them, and is to blame. Two outputs of the models that are one another's partners are only ever
     exchanged for outputs: an operator lost or added at the very end would have nothing to be judged by.
     """
-    reference, candidate = run.probe.reference, run.probe.graph
+    reference = run.probe.reference
     backward = {c: r for r, c in pairs.items()}
-    finals = final_pairs(reference, candidate, pairs)
+    views = run.alignment.reference, run.alignment.candidate
+    outputs = frozenset(views[0].outputs), frozenset(views[1].outputs)
+    finals = {r: pairs[r] for r in outputs[0] if pairs.get(r) in outputs[1]}
     last = frozenset(finals.values())
-    outputs = tuple(frozenset(view_of(graph).outputs) for graph in (reference, candidate))
     rated = []
     unit = max(run.probe.unit(step.segment) for step in region.steps)
     only, read = region.lost_work(), region.read()
+    known = [r for r in region.reference_values if r in truth]
+    near = could_be(
+        [sketch_of(truth[r].array) for r in known],
+        [sketch_of(got[c].array) for c in region.candidate_values],
+        unit,
+    )
     for place, c in enumerate(region.candidate_values):
-        for r in region.reference_values:
+        for r in (known[i] for i in np.flatnonzero(near[:, place])):
             if c in only and r not in only[c]:
-                continue
-            if r not in truth or truth[r].array.size != got[c].array.size:
                 continue
             if c not in read and siblings(reference, r, backward.get(c, r)):
                 continue
@@ -101,22 +106,18 @@ def _same_values(
             if truth[r].array.any() and same_value(metrics, unit):
                 rated.append((backward.get(c) != r, metrics.rel_l2, place, r, c))
     proven: dict[str, str] = {}
+    taken: set[str] = set()
     for _, _, _, r, c in sorted(rated):
-        if r not in proven and c not in proven.values():
+        if r not in proven and c not in taken:
             proven[r] = c
+            taken.add(c)
     return proven
 
 
 def same_value(metrics: Metrics, unit: float) -> bool:
     """Whether two tensors computed from the same inputs, with roundings of that unit, are one value."""
     coarse = SAME_UNITS * unit if unit > EPSILON else 0.0
-    return metrics.rel_l2 <= max(SAME_REL_L2, coarse) and metrics.max_rel <= max(SAME_MAX_REL, 10 * coarse)
-
-
-def final_pairs(reference: Graph, candidate: Graph, pairs: Mapping[str, str]) -> dict[str, str]:
-    """The pairs that are outputs of both models."""
-    ours, theirs = (frozenset(view_of(graph).outputs) for graph in (reference, candidate))
-    return {r: c for r, c in pairs.items() if r in ours and c in theirs}
+    return metrics.rel_l2 <= max(SAME_REL_L2, coarse) and metrics.max_rel <= largest_error(unit)
 
 
 def siblings(graph: Graph, one: str, other: str) -> bool:
@@ -149,6 +150,7 @@ def _bridge(
     pairs: dict[str, str],
     evidence: dict[str, tuple[str, ...]],
     proven: frozenset[str],
+    end: float,
 ) -> None:
     """Behind a fault no value tells its partner: try the partners that make the next segment agree."""
     for behind in region.steps:
@@ -157,6 +159,8 @@ def _bridge(
                 continue
             for other in region.reference_values:
                 free = other not in proven and other != r and other in truth
+                if time.monotonic() > end:
+                    return
                 if free and _accepts(behind.segment, run, truth, pairs, (other, c)):
                     _unpair(pairs, evidence, other, c)
                     pairs[other] = c
@@ -170,12 +174,15 @@ def _uncross(
     truth: Mapping[str, Tensor],
     pairs: dict[str, str],
     evidence: dict[str, tuple[str, ...]],
+    end: float,
 ) -> None:
     """Two readers of one op err, and agree with its outputs exchanged: then that op has exchanged them.
 
     One fault explains more than two, so the pairs are crossed and the blame goes to the op that both read.
     """
     for step, other in itertools.combinations(region.steps, 2):
+        if time.monotonic() > end:
+            return
         for (r, c), (q, d) in itertools.product(step.segment.inputs, other.segment.inputs):
             exchanged = r != q and siblings(run.probe.graph, c, d) and pairs.get(r) == c and pairs.get(q) == d
             if (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import networkx as nx
@@ -9,6 +11,7 @@ import numpy as np
 
 from segdiff.align import Alignment
 from segdiff.walk.run import Run
+from segdiff.walk.sketch import Sketch, could_be
 from segdiff.walk.steps import Step
 
 
@@ -62,11 +65,7 @@ def regions_of(run: Run) -> list[Region]:
     touching.add_nodes_from(range(len(origins)))
     for number, step in enumerate(origins):
         touching.add_edges_from((maker[pair], number) for pair in step.segment.inputs if pair in maker)
-    by_size: dict[int, int] = {}
-    for number, step in enumerate(origins):  # of two values swapped, either holds what the other should
-        for pair in step.pairs if step.is_origin else ():
-            first = by_size.setdefault(int(np.prod(pair.shape)), number)
-            touching.add_edge(first, number)
+    touching.add_edges_from(mistakable(run, origins))
     by_source: dict[int, int] = {}
     for number, step in enumerate(origins):
         for _, c in step.segment.inputs:
@@ -77,10 +76,26 @@ def regions_of(run: Run) -> list[Region]:
     return [_region(alignment, tuple(origins[n] for n in group), run.hidden) for group in groups]
 
 
+def mistakable(run: Run, origins: list[Step]) -> Iterator[tuple[int, int]]:
+    """Places of two origins of which one, on the reference's inputs, makes what the other should: of two
+    values swapped, either holds what the other should."""
+    ends = [(n, pair.sketches) for n, step in enumerate(origins) for pair in step.pairs if pair.sketches]
+    by_size: dict[int, list[tuple[int, tuple[Sketch, Sketch]]]] = defaultdict(list)
+    for number, sketches in ends:
+        by_size[sketches[0].size].append((number, sketches))
+    for alike in by_size.values():
+        if len(alike) > 1:
+            unit = max(run.probe.unit(origins[number].segment) for number, _ in alike)
+            found = could_be([truth for _, (truth, _) in alike], [made for _, (_, made) in alike], unit)
+            for i, j in zip(*np.nonzero(found), strict=True):
+                yield alike[i][0], alike[j][0]
+
+
 def _region(alignment: Alignment, steps: tuple[Step, ...], hidden: frozenset[str]) -> Region:
     made = {pair for step in steps for pair in step.segment.outputs}
     inputs = dict.fromkeys(pair for step in steps for pair in step.segment.inputs if pair not in made)
     ours, theirs = alignment.reference, alignment.candidate
+    looked_at = frozenset(ours.values) - hidden, frozenset(theirs.values)
     reference_ops = sorted({index for step in steps for index in step.segment.reference_ops})
     ops = sorted({index for step in steps for index in step.segment.ops})
     return Region(
@@ -88,12 +103,9 @@ def _region(alignment: Alignment, steps: tuple[Step, ...], hidden: frozenset[str
         inputs=tuple(inputs),
         nodes=tuple(sorted({index for step in steps for index in step.segment.nodes})),
         reference_values=tuple(
-            name
-            for index in reference_ops
-            for name in ours.graph.op(index).outputs
-            if name in set(ours.values) and name not in hidden
+            name for index in reference_ops for name in ours.graph.op(index).outputs if name in looked_at[0]
         ),
         candidate_values=tuple(
-            name for index in ops for name in theirs.graph.op(index).outputs if name in set(theirs.values)
+            name for index in ops for name in theirs.graph.op(index).outputs if name in looked_at[1]
         ),
     )

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 from segdiff.align import Segment
 from segdiff.core.errors import EngineError
-from segdiff.core.metrics import compare_arrays
-from segdiff.engines import Tensor
+from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.walk.run import Run
 from segdiff.walk.steps import Step, Walk
 from segdiff.walk.walker import digest_of, walk_through
+
+TOGETHER = 16
+"""New pairs that are measured in one run of both models, so that few tensors are held at once."""
 
 
 def rewalk(run: Run, segments: tuple[Segment, ...]) -> Walk:
@@ -20,34 +22,46 @@ def rewalk(run: Run, segments: tuple[Segment, ...]) -> Walk:
     changed = tuple(segment for segment in segments if segment not in known)
     wanted = {r for segment in changed for r, _ in (*segment.inputs, *segment.outputs) if r}
     fresh = walk_through(run.probe, run.reference(wanted), changed, {}, lambda done: None)
-    measured = {step.segment: _with_cumulative(step, run) for step in fresh.steps}
+    measured = {step.segment: step for step in _with_cumulative(fresh.steps, run)}
     steps = tuple(known.get(segment) or measured[segment] for segment in segments)
     return replace(walk, steps=steps, problem=walk.problem or fresh.problem)
 
 
-def _with_cumulative(step: Step, run: Run) -> Step:
-    """Cumulative errors: as the first walk measured them, or from one more run where the pair is new."""
+def _with_cumulative(steps: tuple[Step, ...], run: Run) -> list[Step]:
+    """The steps with cumulative errors: those of the first walk, or from one more run where a pair is new."""
     known = {(pair.reference, pair.candidate): pair for old in run.walk.steps for pair in old.pairs}
-    new = [pair for pair in step.pairs if pair.cumulative is None]
-    new = [pair for pair in new if (pair.reference, pair.candidate) not in known]
-    problem, probe = step.problem, run.probe
-    ours: dict[str, Tensor] = {}
-    theirs: dict[str, Tensor] = {}
+    missing = [(p.reference, p.candidate) for step in steps for p in step.pairs if p.cumulative is None]
+    new = list(dict.fromkeys(pair for pair in missing if pair not in known))
+    found: dict[tuple[str, str], Comparison] = {}
+    problem: str | None = None
     try:
-        ours = dict(run.reference([pair.reference for pair in new])) if new else {}
-        theirs = probe.candidate.run(probe.feeds, [p.candidate for p in new]) if new else {}
+        for start in range(0, len(new), TOGETHER):
+            found |= _cumulative(new[start : start + TOGETHER], run)
     except EngineError as error:
-        problem = problem or str(error)
-    pairs = []
-    for pair in step.pairs:
-        if old := known.get((pair.reference, pair.candidate)):
-            pairs.append(replace(pair, cumulative=old.cumulative, mask_changed=old.mask_changed))
-        elif pair in new and pair.reference in ours and pair.candidate in theirs:
-            found = compare_arrays(ours[pair.reference].array, theirs[pair.candidate].array)
-            pairs.append(replace(pair, cumulative=found))
-        else:
+        problem = str(error)
+    measured = []
+    for step in steps:
+        pairs = []
+        for pair in step.pairs:
+            key = pair.reference, pair.candidate
+            if old := known.get(key):
+                pair = replace(pair, cumulative=old.cumulative, mask_changed=old.mask_changed)
+            elif key in found:
+                pair = replace(pair, cumulative=found[key])
             pairs.append(pair)
-    return replace(step, pairs=tuple(pairs), problem=problem)
+        lacking = any((p.reference, p.candidate) in new and p.cumulative is None for p in pairs)
+        measured.append(
+            replace(step, pairs=tuple(pairs), problem=step.problem or (problem if lacking else None))
+        )
+    return measured
+
+
+def _cumulative(pairs: list[tuple[str, str]], run: Run) -> dict[tuple[str, str], Comparison]:
+    """The errors of some pairs in a run of both models. Raises EngineError."""
+    ours = dict(run.reference([r for r, _ in pairs]))
+    theirs = run.probe.candidate.run(run.probe.feeds, [c for _, c in pairs])
+    both = [(r, c) for r, c in pairs if r in ours and c in theirs]
+    return {(r, c): compare_arrays(ours[r].array, theirs[c].array) for r, c in both}
 
 
 def repeats_itself(run: Run) -> list[str]:
