@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -119,3 +120,25 @@ def nothing_left(folder: Path) -> Iterator[None]:
     files = [str(file) for file in folder.rglob("*")]
     assert not files, f"files are left: {files}"
     assert not [each for each in set(Path("/dev/shm").iterdir()) - shared if "segdiff" in each.name]
+
+
+@contextmanager
+def struck_as_it_starts(how: str) -> Iterator[None]:
+    """Strike every worker that this process starts from now on."""
+    known = {worker.pid for worker in workers()}
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.002):
+            for worker in workers():
+                if worker.pid not in known:
+                    known.add(worker.pid)
+                    STRIKES[how](worker)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

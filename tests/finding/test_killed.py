@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from onnx import ModelProto
 
 import segdiff
+from segdiff.commands.cli import main
 from segdiff.core.errors import EngineError
-from tests.killing import nothing_left, struck
+from segdiff.engines import Engine
+from tests.killing import nothing_left, struck, struck_as_it_starts
 from tests.models import Net, image, save
 
 TIMEOUT = 8.0
@@ -109,3 +112,45 @@ def check(report: segdiff.Report, phase: str) -> None:
     if phase == "deployed":
         assert report.verdict == "diverges"
         assert report.evidence is not None and len(report.evidence.segments) == 2
+
+
+@pytest.fixture(scope="module")
+def report(files: tuple[Path, Path]) -> segdiff.Report:
+    return segdiff.locate(*files, image(SHAPE), timeout=60)
+
+
+@pytest.mark.parametrize(("how", "said"), [("kill", "SIGKILL"), ("stop", "gave no answer for 2 s")])
+def test_a_repair_whose_worker_dies_writes_nothing(
+    how: str, said: str, report: segdiff.Report, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "tmp").mkdir()
+    began = time.monotonic()
+    with (
+        nothing_left(tmp_path / "tmp"),
+        struck_as_it_starts(how),
+        pytest.raises(EngineError, match=said),
+    ):
+        report.repair(tmp_path / "out" / "fixed.onnx", timeout=2.0)
+    assert time.monotonic() - began < SLACK
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_repair_takes_the_threads_and_the_time_of_the_command_line(
+    report: segdiff.Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[object, object]] = []
+
+    class Watched(Engine):
+        def __init__(self, files: object, blocks: object, **options: object) -> None:
+            super().__init__(files, blocks, **options)  # type: ignore[arg-type]
+            seen.append((options["timeout"], options["threads"]))
+
+    monkeypatch.setattr("segdiff.finding.repair.Engine", Watched)
+    monkeypatch.setattr(segdiff, "locate", lambda *words, **options: report)
+    names = ("ours.onnx", "theirs.onnx")
+    paths = [str(save(network(0.1, 1), tmp_path / name)) for name in names]
+    np.save(tmp_path / "x.npy", image(SHAPE))
+    words = ["repair", *paths, str(tmp_path / "x.npy"), "-o", str(tmp_path / "fixed.onnx")]
+    assert main([*words, "--timeout", "37", "--threads", "1", "--no-progress"]) == 0
+    assert seen and set(seen) == {(37.0, 1)}
