@@ -152,6 +152,10 @@ def blame(origins: tuple[Origin, ...]) -> str:
         against += f" {pair.reference!r}"
     more = f"; {len(origins) - 1} more further down" if len(origins) > 1 else ""
     op_type, value = guilty(first)
+    if first.inside:
+        ours, theirs = first.reference_ops[-1], first.candidate_nodes[-1]
+        op_type, value = theirs.type, theirs.outputs[0]
+        against = f", where the reference has {ours.type} {ours.outputs[0]!r}"
     told = f"The models diverge at {op_type} {value!r}{against}{within(first)}{more}."
     return f"{told} Besides: {text_of(speaking[0])}" if speaking else told
 
@@ -173,16 +177,13 @@ def refuses(origin: Origin) -> bool:
 
 
 def within(origin: Origin) -> str:
-    """Where in the blocks of an op the fault was found, and at what."""
-    if not origin.inside:
-        return ""
-    last = origin.candidate_nodes[-1]
+    """In which blocks the fault was found, the innermost first; nothing for one outside of blocks."""
     blocks = [
         f"the {each.block} of {each.op_type} {each.node!r}"
         + (f" (from iteration {each.iteration} on)" if each.iteration else "")
         for each in origin.inside
     ]
-    return f": at {last.type} {last.outputs[0]!r} in {', in '.join(reversed(blocks))}"
+    return "".join(f", in {block}" for block in reversed(blocks))
 
 
 def text_of(origin: Origin) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import paddle
 from paddle.nn import Conv2D
-from paddle.nn.functional import avg_pool2d, leaky_relu, relu, sigmoid
+from paddle.nn.functional import avg_pool2d, relu, sigmoid
 from paddle.static.nn import cond, while_loop
 
 SHAPE = (1, 3, 24, 32)
@@ -70,7 +70,7 @@ def if_two(net: Layers, x: Tensor) -> Tensor:
 def if_twice(net: Layers, x: Tensor) -> Tensor:
     """Two branches, one after the other."""
     y = net["a"](x)
-    y = cond(at_least(x, 0.1), lambda: leaky_relu(net["b"](y), 0.1), lambda: y - 1.0)
+    y = cond(at_least(x, 0.1), lambda: sigmoid(net["b"](y)), lambda: y - 1.0)
     y = relu(y)
     y = cond(at_least(x, 1e6), lambda: y * 3.0, lambda: net["c"](y) * 0.5)
     return net["head"](y)
