@@ -82,11 +82,13 @@ def _filled(case: Case, found: Difference, gaps: tuple[Gap, ...]) -> Hypothesis 
 
 
 def _ops(pieces: Iterator[Piece]) -> tuple[Op, ...]:
-    return tuple({piece.op.index: piece.op for piece in pieces if not _is_constant(piece)}.values())
+    return tuple({piece.op.index: piece.op for piece in pieces if not _computes_nothing(piece)}.values())
 
 
-def _is_constant(piece: Piece) -> bool:
-    return not any(isinstance(operand, str) for operand in piece.node.inputs)
+def _computes_nothing(piece: Piece) -> bool:
+    """Whether a piece computes nothing: it spells a constant, or hands its input on."""
+    named = any(isinstance(operand, str) for operand in piece.node.inputs)
+    return not named or piece.node.op_type == "Identity"
 
 
 # --- edits
