@@ -45,7 +45,8 @@ PER_ROW = frozenset({"QLinearConv", "ConvInteger"})
 
 def seen_through(graph: Graph) -> Graph:
     """The graph with its quantised tensors known, and DequantizeLinear of constants become parameters."""
-    found = {name: how for op in graph.ops for name, how in _said(graph, op)}
+    fed = frozenset(graph.inputs)  # bytes, whatever a reader takes them for
+    found = {name: how for op in graph.ops for name, how in _said(graph, op) if name not in fed}
     folded = {op.outputs[0]: op for op in graph.ops if _is_constant(graph, op, found)}
     if not found:
         return graph
