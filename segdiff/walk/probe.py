@@ -117,7 +117,7 @@ class Probe:
         return arithmetic(self.graph)
 
     def alike(self, segment: Segment) -> bool:
-        """Whether both sides quantise by the same operators: then bytes are the same bytes, not a step apart."""
+        """Whether both sides quantise by the same operators: then bytes are not a step apart."""
         if not last_bit.quantises(self.reference, segment.reference_ops):
             return False
         ours = sorted(self.reference.op(index).type for index in segment.reference_ops)
