@@ -7,21 +7,27 @@ applied.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from segdiff.core.errors import InputError
-from segdiff.inputs.headers import declared_size, looks_cut_off
 
 Pixels = NDArray[np.uint8]
 
 # 2^27 pixels (11,585 squared) are 0.4 GB as uint8 and 1.6 GB as the float32 the transforms work on.
 MAX_PIXELS = 1 << 27
 GREY, COLOUR = 1, 3
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM", "JPEG2000")
+"""Formats whose header Pillow reads for us, before a decoder allocates what it declares."""
+MAGIC = 16
+"""Bytes by which Pillow tells them."""
 
 
 def read_image(path: str | Path, channels: int = COLOUR) -> Pixels:
@@ -32,7 +38,7 @@ def read_image(path: str | Path, channels: int = COLOUR) -> Pixels:
     Source: ``Compose.__call__`` of PaddleSeg 2.8.0.
     """
     path = check_file(path, "image")
-    size = _declared(path)
+    size = declared_size(path)
     if size is not None:
         check_pixels(*size, f"The image {path}")
     flag = cv2.IMREAD_GRAYSCALE if channels == GREY else cv2.IMREAD_COLOR
@@ -120,11 +126,38 @@ def one_line(error: BaseException) -> str:
     return text.rstrip(". ")
 
 
-def _declared(path: Path) -> tuple[int, int] | None:
-    try:
-        return declared_size(path)
-    except OSError as error:
-        raise InputError(f"The image {path} cannot be read: {one_line(error)}.") from error
+def declared_size(path: Path) -> tuple[int, int] | None:
+    """The (height, width) that an image file declares, read without decoding it; None where it does not tell.
+
+    ``Image.open`` would refuse a size above a limit of Pillow's own without saying it, so the format's reader
+    is asked itself.
+    """
+    Image.preinit()
+    Image.init()
+    for name in FORMATS:
+        reader, accepts = Image.OPEN.get(name, (None, None))
+        try:
+            with path.open("rb") as file, warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a damaged header is the decoder's to tell
+                if reader is None or accepts is None or accepts(file.read(MAGIC)) is not True:
+                    continue
+                file.seek(0)
+                image = reader(file, str(path))
+                return image.height, image.width
+        except Exception:  # Pillow raises almost anything on a damaged file; the decoder will refuse it
+            return None
+    return None
+
+
+def looks_cut_off(path: Path) -> bool:
+    """Whether a JPEG or PNG file lacks its end marker: decoders fill the missing rows without a word.
+
+    Raises OSError where the file cannot be read.
+    """
+    data = path.read_bytes()
+    if data.startswith(b"\xff\xd8"):  # the end mark before the last scan is a thumbnail's
+        return data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+    return data.startswith(b"\x89PNG\r\n\x1a\n") and b"IEND" not in data
 
 
 def _picture_shape(array: NDArray[Any]) -> tuple[int, int, int]:

@@ -75,12 +75,14 @@ def is_ready(image: Image) -> bool:
         return True
     if isinstance(image, np.ndarray):
         return image.dtype != np.uint8
+    if not isinstance(image, str | PathLike):
+        return False  # prepare() says what is wrong with it
     suffix = Path(image).suffix.lower()
     if suffix == ".npy":
         try:
             return bool(np.load(image, mmap_mode="r").dtype != np.uint8)
-        except (OSError, ValueError):
-            return False  # whatever is wrong with it, prepare() says
+        except Exception:  # np.load raises almost anything on a damaged file; prepare() says it
+            return False
     return suffix == ".npz"
 
 

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segdiff.core.errors import InputError
-from segdiff.inputs.headers import declared_size
-from segdiff.inputs.image import check_file, check_pixels, one_line
+from segdiff.inputs.image import check_file, check_pixels, declared_size, one_line
 
 SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".gif"})
 """Formats without loss. A JPEG invents values between the classes, so it is no mask."""

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from segdiff.core.errors import InputError
-from segdiff.inputs.headers import declared_size
-from segdiff.inputs.image import MAX_PIXELS, as_bgr, check_image, cut_off_note, read_image
+from segdiff.inputs.image import MAX_PIXELS, as_bgr, check_image, cut_off_note, declared_size, read_image
 from tests.inputs.pictures import noise, save
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tiff"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tiff", ".webp", ".ppm"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_file_is_read_as_opencv_does(tmp_path: Path, suffix: str, channels: int) -> None:
     path = save(tmp_path / f"picture{suffix}", noise(37, 53))
@@ -66,8 +65,12 @@ def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
     chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
     path = tmp_path / "bomb.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+    data = struct.pack(">I", 4) + b"IDAT" + bytes(8)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + data)
     with pytest.raises(InputError, match="100000x100000 pixels"):
+        read_image(path)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+    with pytest.raises(InputError, match=r"cannot (be decoded|decode)"):
         read_image(path)
     large = np.broadcast_to(np.uint8(0), (MAX_PIXELS, 2, 3))
     with pytest.raises(InputError, match="more than the"):
