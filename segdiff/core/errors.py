@@ -24,7 +24,10 @@ class InputError(SegdiffError):
 
 
 class AlignmentError(SegdiffError):
-    """The two graphs share nothing that could be compared, so no verdict is possible."""
+    """The two graphs share nothing that could be compared, so no verdict is possible.
+
+    Nothing raises it today: such a pair ends in the verdict ``inconclusive``. The name stays, since it is public.
+    """
 
 
 class EngineError(SegdiffError):
