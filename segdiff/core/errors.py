@@ -26,7 +26,7 @@ class InputError(SegdiffError):
 class AlignmentError(SegdiffError):
     """The two graphs share nothing that could be compared, so no verdict is possible.
 
-    Nothing raises it today: such a pair ends in the verdict ``inconclusive``. The name stays, since it is public.
+    Nothing raises it today: such a pair ends in the verdict ``inconclusive``. The name is public and stays.
     """
 
 
