@@ -154,7 +154,8 @@ def blame(origins: tuple[Origin, ...]) -> str:
     op_type, value = guilty(first)
     if first.inside:
         ours, theirs = first.reference_ops[-1], first.candidate_nodes[-1]
-        op_type, value = theirs.type, theirs.outputs[0]
+        if value == pair.candidate:  # no node in the block stands out by its cause: the segment's end
+            op_type, value = theirs.type, theirs.outputs[0]
         against = f", where the reference has {ours.type} {ours.outputs[0]!r}"
     told = f"The models diverge at {op_type} {value!r}{against}{within(first)}{more}."
     return f"{told} Besides: {text_of(speaking[0])}" if speaking else told

@@ -219,8 +219,9 @@ def _candidate_tensors(bench: Bench, block: Block) -> dict[str, Tensor]:
     graph, blocks = bench.probe.graph, bench.probe.blocks
     words = [*block.captured, *block.carried]
     names = [*block.captured, *block.initial]
-    made = [name for name in names if name not in bench.feeds and name not in graph.parameters]
-    known = {**bench.feeds, **(bench.run(list(dict.fromkeys(made))) if made else {})}
+    known = {**bench.probe.feeds, **bench.feeds}
+    made = [name for name in names if name not in known and name not in graph.parameters]
+    known |= bench.run(list(dict.fromkeys(made))) if made else {}
     for name in names:
         if name in graph.parameters:
             known[name] = blocks.tensor(graph.parameters[name].load())

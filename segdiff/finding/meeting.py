@@ -79,14 +79,14 @@ class Meeting:
 
     def written(self, folder: Path, segment: Segment, ops: tuple[Op, Op]) -> Files:
         """Both blocks as files; inputs that are one another's have the candidate's name."""
-        partner = {mine: word for word, mine in self.pairs.items()}
+        partner = {mine: input_name(word) for word, mine in self.pairs.items()}
         self.named = {w: partner.get(w, f"reference.{number}") for number, w in enumerate(self.ours)}
         inputs = {w: _input(self.named[w], tensor) for w, tensor in self.ours.items()}
         self.wanted = self._wanted(segment, ops)
         for side in ("reference", "candidate"):
             (folder / side).mkdir()
         ours = self.blocks[0].write(folder / "reference", inputs, [mine for mine, _ in self.wanted])
-        inputs = {word: _input(word, tensor) for word, tensor in self.theirs.items()}
+        inputs = {word: _input(input_name(word), tensor) for word, tensor in self.theirs.items()}
         theirs = self.blocks[1].write(folder / "candidate", inputs, [other for _, other in self.wanted])
         return ours, theirs
 
@@ -121,7 +121,7 @@ class Meeting:
     def aligned(self, ours: Graph, theirs: Graph, hidden: frozenset[str]) -> Alignment:
         """The alignment of both blocks, without what cannot be shown and inputs that only look alike."""
         found = align(ours, theirs)
-        right = set(self.pairs)
+        right = {input_name(word) for word in self.pairs}
         pairs = {
             r: c
             for r, c in found.pairs.items()
@@ -142,7 +142,7 @@ class Meeting:
                 theirs[word] = self.ours[partner]
         count = engines.blocks.tensor(np.array(turn, np.int64))
         ours = {self.named[w]: count if w == mine.count else t for w, t in self.ours.items()}
-        return ours, {w: count if w == other.count else t for w, t in theirs.items()}
+        return ours, {input_name(w): count if w == other.count else t for w, t in theirs.items()}
 
     def turn(
         self,
@@ -172,6 +172,11 @@ class Meeting:
             got = engines.candidate.engine.run(feeds[1], list(left.values()))
             self.theirs |= {w: got[name] for w, name in left.items()}
         return True
+
+
+def input_name(word: str) -> str:
+    """The name of an input, on both sides: the candidate's, but for those that Paddle gives to outputs."""
+    return f"{word}.captured" if word.startswith("fetch_name_") else word
 
 
 def _input(name: str, tensor: Tensor) -> BlockInput:

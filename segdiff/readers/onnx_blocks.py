@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from segdiff.core.captures import read_from_outside, subgraphs
 from segdiff.core.errors import ModelError
 from segdiff.core.files import ModelFiles
-from segdiff.core.graph import Graph, Op
+from segdiff.core.graph import Graph, Op, Parameter
 from segdiff.readers.blocks import LOOPS, Block, BlockInput
 from segdiff.readers.onnx import load
 
@@ -26,17 +26,27 @@ def block(files: ModelFiles, graph: Graph, op: Op, taken: bool) -> Block:
         raise ModelError(f"{files.program}: {op.name} has no {word}")
     part = found[0]
     made = {name for node in part.node for name in node.output}
-    own = [item.name for item in part.input]
+    own, ends = [item.name for item in part.input], [item.name for item in part.output]
     given = dict(zip(op.slots, op.inputs, strict=True))
+    initial = {name: given.get(str(place + 2), "") for place, name in enumerate(own[2:])}
+    fixed = {
+        name: graph.parameters[start]
+        for place, (name, start) in enumerate(initial.items(), start=1)
+        if start in graph.parameters and ends[place : place + 1] == [name]
+    }  # weights that a loop carries and never changes are weights of its body
+    carried = tuple(name for name in initial if name not in fixed)
+    places = [place for place, name in enumerate(ends) if name not in fixed]
     return Block(
         word=word,
         captured=tuple(
             dict.fromkeys(name for name in read_from_outside(part) if name not in graph.parameters)
         ),
-        carried=tuple(own[2:]),
-        results=tuple(item.name if item.name in made else None for item in part.output),
-        write=lambda folder, inputs, wanted: _write(files.program, model, part, folder, inputs, wanted),
-        initial=tuple(given.get(str(place + 2), "") for place in range(len(own[2:]))),
+        carried=carried,
+        results=tuple(ends[place] if ends[place] in made else None for place in places),
+        write=lambda folder, inputs, wanted: _write(
+            files.program, model, part, fixed, folder, inputs, [ends[places[each]] for each in wanted]
+        ),
+        initial=tuple(initial[name] for name in carried),
         count=own[0] if own else None,
         condition=own[1] if len(own) > 1 else None,
         trips=given.get("0") if own else None,
@@ -47,9 +57,10 @@ def _write(
     source: Path,
     model: onnx.ModelProto,
     part: onnx.GraphProto,
+    fixed: Mapping[str, Parameter],
     folder: Path,
     inputs: Mapping[str, BlockInput],
-    wanted: Sequence[int],
+    wanted: Sequence[str],
 ) -> ModelFiles:
     names = {old: given.name for old, given in inputs.items()}
     nodes = [_renamed(node, names) for node in part.node]
@@ -63,8 +74,8 @@ def _write(
         [*known, *nodes],
         "block",
         [_info(given) for given in inputs.values()],
-        [helper.make_empty_tensor_value_info(part.output[place].name) for place in wanted],
-        [*weights, *part.initializer],
+        [helper.make_empty_tensor_value_info(name) for name in wanted],
+        [*weights, *part.initializer, *(numpy_helper.from_array(p.load(), n) for n, p in fixed.items())],
         sparse_initializer=list(part.sparse_initializer),
     )
     made = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)

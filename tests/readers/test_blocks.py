@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 from segdiff import readers
 from segdiff.core.errors import ModelError
 from segdiff.readers.block_cut import block_of
 from segdiff.readers.blocks import BlockInput
-from tests.models import if_network, save
+from tests.models import Net, if_network, save
 from tests.readers.models import (
     Program,
     attr,
@@ -147,3 +148,28 @@ def test_a_node_without_such_a_block_is_an_error(tmp_path):
     graph = readers.read(files)
     with pytest.raises(ModelError, match="has no then_branch"):
         block_of(files, graph, graph.ops[0], True)
+
+
+def test_a_weight_that_an_onnx_loop_carries_is_a_weight_of_its_body(tmp_path):
+    """paddle2onnx 1.x hands weights from iteration to iteration."""
+    net = Net((1, 4))
+    weight = net.constant(np.eye(4), name="w")
+    info, float32 = helper.make_tensor_value_info, TensorProto.FLOAT
+    nodes = [helper.make_node("MatMul", ["v", "k"], ["next"]), helper.make_node("Not", ["go"], ["on"])]
+    body = helper.make_graph(
+        nodes,
+        "body",
+        [info("i", TensorProto.INT64, []), info("go", TensorProto.BOOL, []),
+         info("k", float32, None), info("v", float32, None)],
+        [info("on", TensorProto.BOOL, []), info("k", float32, None), info("next", float32, None)],
+    )  # fmt: skip
+    three = net.constant(3, np.int64)
+    net.node("Loop", three, "", weight, net.node("Relu", "x"), outputs=["kept", "last"], body=body)
+    files = readers.find(save(net.model("last"), tmp_path / "model.onnx"))
+    graph = readers.read(files)
+    block = block_of(files, graph, next(op for op in graph.ops if op.type == "Loop"), True)
+    assert (block.carried, block.results, block.trips) == (("v",), ("on", "next"), three)
+    (tmp_path / "out").mkdir()
+    given = {"v": BlockInput("v", "float32", (1, 4)), "go": BlockInput("go", "bool", ())}
+    inner = readers.read(block.write(tmp_path / "out", given, [0, 1]))
+    assert (inner.outputs, set(inner.parameters)) == (("on", "next"), {"k"})
