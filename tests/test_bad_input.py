@@ -320,7 +320,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that is walked for some seconds."""
     net = Net((1, 8, 128, 128))
     x = "x"
-    for _ in range(400):
+    for _ in range(1600):
         x = net.node("Add", x, net.constant(0.5))
     return models.save(net.model(x), tmp_path_factory.mktemp("slow") / "slow.onnx")
 
