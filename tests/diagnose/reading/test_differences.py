@@ -68,7 +68,8 @@ def test_rounding_is_no_difference() -> None:
     factor = np.float32(0.37)
     one = (KERNEL * factor) / np.float32(3.0)
     assert same(one, KERNEL.astype(np.float64) * float(factor) / 3.0)
-    assert not same(KERNEL, KERNEL.astype(np.float16))
+    assert same(KERNEL, KERNEL.astype(np.float16))  # of that type's own rounding
+    assert not same(KERNEL, KERNEL.astype(np.float16).astype(np.float32))
 
 
 def test_the_words_say_where() -> None:
