@@ -16,6 +16,7 @@ from tests.readers.models import save_external, write_onnx, write_pdmodel, write
 
 CORPUS = Path(__file__).parent / "corpus"
 
+
 @dataclass(frozen=True)
 class Parser:
     """How to write a sound model, which file of it is the parser's, who reads it."""
