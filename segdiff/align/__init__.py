@@ -64,7 +64,17 @@ class Alignment:
 
 
 def align(reference: Graph, candidate: Graph) -> Alignment:
-    """Align two graphs. Raises ModelError where a parameter cannot be read."""
+    """Align two graphs. Raises ModelError where a parameter cannot be read.
+
+    >>> from segdiff.example import example_files
+    >>> from segdiff.readers import find, read
+    >>> with example_files() as files:
+    ...     alignment = align(read(find(files.reference)), read(find(files.candidate)))
+    >>> alignment.output_values
+    (('softmax_0.tmp_0', 'save_infer_model/scale_0.tmp_0'),)
+    >>> coverage(alignment)
+    (1.0, 1.0)
+    """
     ours, theirs = view_of(reference), view_of(candidate)
     used = tuple((name for names in v.parameters_of.values() for name in names) for v in (ours, theirs))
     matcher = match(ours, theirs, match_parameters(reference, candidate, (used[0], used[1])))

@@ -157,7 +157,13 @@ the result itself is tiny (measured: sigmoids near 1e-7 differ by 5e-8)."""
 
 
 def kind_of(op: Op) -> str:
-    """The neutral kind of an operator; one that no table knows keeps its own type."""
+    """The neutral kind of an operator; one that no table knows keeps its own type.
+
+    >>> kind_of(Op(0, "elementwise_add", "", ("x", "y"), ("X", "Y"), ("z",), {}))
+    'add'
+    >>> kind_of(Op(0, "pool2d", "", ("x",), ("X",), ("z",), {"pooling_type": "max"}))
+    'max_pool'
+    """
     if op.type in ("pool2d", "pool3d"):
         return "max_pool" if str(op.attributes.get("pooling_type", "")) == "max" else "avg_pool"
     if op.type == "Sum":
@@ -166,7 +172,12 @@ def kind_of(op: Op) -> str:
 
 
 def is_identity(op: Op) -> bool:
-    """Whether the op hands its first input on unchanged (at inference, and where the attributes say so)."""
+    """Whether the op hands its first input on unchanged (at inference, and where the attributes say so).
+
+    >>> scale = Op(0, "scale", "", ("x",), ("X",), ("z",), {"scale": 1.0, "bias": 0.0})
+    >>> is_identity(scale), is_identity(Op(0, "relu", "", ("x",), ("X",), ("z",), {}))
+    (True, False)
+    """
     kind = kind_of(op)
     if kind == "identity":
         return True

@@ -376,7 +376,11 @@ def _plausible(matcher: Matcher, label: Rule, r: str, c: str) -> bool:
 
 
 def may_be_equal(ours: Shape | None, theirs: Shape | None) -> bool:
-    """Whether two declared shapes can be the same but for axes of length one; unknown lengths fit any."""
+    """Whether two declared shapes can be the same but for axes of length one; unknown lengths fit any.
+
+    >>> may_be_equal((None, 3, 8), (1, 3, 8)), may_be_equal((1, 3, 8), (1, 4, 8)), may_be_equal(None, (2,))
+    (True, False, True)
+    """
     if ours is None or theirs is None:
         return True
     mine, other = [n for n in ours if n != 1], [n for n in theirs if n != 1]

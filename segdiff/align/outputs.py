@@ -40,7 +40,11 @@ def pair_outputs(ours: View, theirs: View, known: dict[str, str]) -> Places:
 
 
 def names_agree(reference: str, candidate: str) -> bool:
-    """Whether the names say the same: paddle2onnx 1.x keeps Paddle's, 2.x writes ``p2o.<name>``."""
+    """Whether the names say the same: paddle2onnx 1.x keeps Paddle's, 2.x writes ``p2o.<name>``.
+
+    >>> names_agree("conv2d_3.tmp_0", "p2o.conv2d_3.tmp_0"), names_agree("a", "b")
+    (True, False)
+    """
     return candidate in (reference, f"p2o.{reference}")
 
 

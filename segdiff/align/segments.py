@@ -42,7 +42,20 @@ class _Cone:
 
 
 def cut(reference: View, candidate: View, pairs: Mapping[str, str]) -> tuple[Segment, ...]:
-    """Cut both graphs at the paired values (reference -> candidate), in the candidate's program order."""
+    """Cut both graphs at the paired values (reference -> candidate), in the candidate's program order.
+
+    >>> from pathlib import Path
+    >>> from segdiff.align.view import view_of
+    >>> from segdiff.core.graph import Op
+    >>> def model(names):
+    ...     ops = [Op(i, "Relu", "", names[i : i + 1], ("0",), names[i + 1 : i + 2], {}) for i in range(3)]
+    ...     return view_of(Graph("onnx", Path("m"), tuple(ops), {}, {}, names[:1], names[3:]))
+    >>> ours, theirs = model(("x", "a", "b", "y")), model(("x", "s", "t", "z"))
+    >>> for segment in cut(ours, theirs, {"x": "x", "b": "t", "y": "z"}):
+    ...     print(segment.reference_ops, segment.ops, segment.inputs, segment.outputs)
+    (0, 1) (0, 1) (('x', 'x'),) (('b', 't'),)
+    (2,) (2,) (('b', 't'),) (('y', 'z'),)
+    """
     partner = {c: r for r, c in pairs.items()}
     cones = {c: _cone(candidate.graph, c, partner) for c in partner if c in candidate.producer}
     compute = frozenset(op.index for op in candidate.ops)
@@ -145,6 +158,10 @@ ONE_OP = 2
 
 
 def swallows(held: tuple[int, int], sizes: tuple[int, int]) -> bool:
-    """Whether so many ops are most of a model, and not just one operator written out."""
+    """Whether so many ops are most of a model, and not just one operator written out.
+
+    >>> swallows((30, 40), (35, 45)), swallows((3, 3), (35, 45))
+    (True, False)
+    """
     most = any(2 * ops > max(size, 2 * SMALL_MODEL) for ops, size in zip(held, sizes, strict=True))
     return most and min(held) > ONE_OP

@@ -64,7 +64,12 @@ class Edit:
 
 
 def merged(edits: Iterable[Edit]) -> tuple[Edit, ...]:
-    """Edits of the same node become one, the later winning; one that replaces the node wins over all."""
+    """Edits of the same node become one, the later winning; one that replaces the node wins over all.
+
+    >>> both = Edit("y", "Relu"), Edit("y", attributes={"alpha": 0.1})
+    >>> [(edit.op_type, edit.attributes) for edit in merged(both)]
+    [('Relu', {'alpha': 0.1})]
+    """
     found: dict[str, Edit] = {}
     for edit in edits:
         before = found.get(edit.output)
@@ -92,6 +97,13 @@ def apply(model: Any, edits: Iterable[Edit]) -> None:
 
     A node may lie inside the block of an If or a Loop: its new constants then stand there, too. Raises
     ModelError where no node writes an edit's ``output``.
+
+    >>> from onnx import parser
+    >>> text = '<ir_version: 8, opset_import: ["" : 17]> m (float[N] x) => (float[N] y) { y = LeakyRelu(x) }'
+    >>> model = parser.parse_model(text)
+    >>> apply(model, [Edit("y", attributes={"alpha": 0.25})])
+    >>> [(attribute.name, attribute.f) for attribute in model.graph.node[0].attribute]
+    [('alpha', 0.25)]
     """
     graphs, asked = list(all_graphs(model.graph)), tuple(edits)
     writer = {

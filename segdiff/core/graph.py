@@ -81,6 +81,14 @@ class Graph:
     ``outputs`` are the names the user feeds and receives, in the model's order; ``opset`` is that of ONNX's
     default domain, 0 in the other formats. ``quantised`` says how those values and parameters
     are quantised that are, or, of a parameter in float32, the integers that it was made of.
+
+    >>> relu = Op(0, "relu", "first", ("x",), ("X",), ("h",), {})
+    >>> scale = Op(1, "scale", "second", ("h",), ("X",), ("y",), {"scale": 2.0})
+    >>> graph = Graph("pdmodel", Path("model"), (relu, scale), {}, {}, ("x",), ("y",))
+    >>> graph.producer["h"].name, [op.name for op in graph.consumers["h"]]
+    ('first', ['second'])
+    >>> list(nx.topological_sort(graph.flow))
+    ['x', 0, 'h', 1, 'y']
     """
 
     format: str

@@ -79,6 +79,13 @@ def compare_arrays(reference: Array, candidate: Array) -> Comparison:
     One may have axes of length one that the other lacks (a ``()`` against a ``(1,)`` is the same tensor); any
     other difference of shape, a (1, 2, 3, 1) against a (1, 2, 1, 3) too, is a mismatch with infinite errors.
     Two empty tensors are equal.
+
+    >>> r = np.array([3.0, 4.0], np.float32)
+    >>> found = compare_arrays(r, r + np.array([0, 1], np.float32))
+    >>> found.metrics.max_abs, found.metrics.rel_l2
+    (1.0, 0.2)
+    >>> compare_arrays(r, r[:, None, None]).mismatch is None, compare_arrays(r, r[:1]).mismatch
+    (True, 'shape [2] against [1]')
     """
     if not same_form(reference.shape, candidate.shape):
         words = f"shape {list(reference.shape)} against {list(candidate.shape)}"
@@ -113,7 +120,11 @@ def _identical(reference: Array, candidate: Array) -> bool:
 
 
 def same_form(ours: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
-    """Whether two shapes are one but for axes of length one that only the longer has."""
+    """Whether two shapes are one but for axes of length one that only the longer has.
+
+    >>> same_form((2, 3), (1, 2, 3, 1)), same_form((1, 2, 3, 1), (1, 2, 1, 3))
+    (True, False)
+    """
     short, long = sorted((ours, theirs), key=len)
     left = list(short)
     for length in reversed(long):
@@ -125,7 +136,11 @@ def same_form(ours: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
 
 
 def squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape without its axes of length one."""
+    """The shape without its axes of length one.
+
+    >>> squeezed((1, 2, 1, 3))
+    (2, 3)
+    """
     return tuple(length for length in shape if length != 1)
 
 

@@ -97,6 +97,12 @@ def locate(
     Raises ModelError (a file cannot be read), InputError (the image cannot be used) or EngineError (a model
     does not even start to run). A failure in mid-run loses nothing that was measured until then: the report
     says what is not known and why, and where that leaves the question open the verdict is ``inconclusive``.
+
+    >>> from segdiff.example import example_files
+    >>> with example_files() as files:
+    ...     report = locate(*files)
+    >>> report.verdict, report.homes, report.first.cause.kind, report.first.cause.proven
+    ('diverges', ('network',), 'resize.coordinate_mode', True)
     """
     clock = Clock()
     files = find(reference), candidate_files(candidate)

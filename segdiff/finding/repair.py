@@ -41,6 +41,13 @@ def repair(
     where ``path`` is one of those, does not end in ``.onnx`` or cannot be written, RepairError where no cause
     is proven, the changed model fails ONNX's checker, or no change brings the outputs nearer, EngineError
     where it does not run; then nothing is written.
+
+    >>> from segdiff.example import example_files
+    >>> from segdiff.finding.locate import locate
+    >>> with example_files() as files, tempfile.TemporaryDirectory() as folder:
+    ...     repaired = repair(locate(*files), Path(folder) / "fixed.onnx")
+    >>> repaired.agrees, [cause.kind for cause in repaired.changes]
+    (True, ['resize.coordinate_mode'])
     """
     evidence, target = _evidence(report), Path(path)
     proven = {id(o): o.cause for o in report.origins if o.cause and o.cause.proven and o.cause.edits}

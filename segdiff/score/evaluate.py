@@ -103,6 +103,12 @@ def evaluate(
 
     Raises ModelError, InputError or EngineError where the run as a whole is impossible. An image that cannot
     be used is skipped and reported.
+
+    >>> from segdiff.example import example_files
+    >>> with example_files("healthy.onnx") as (reference, candidate, image):
+    ...     report = evaluate(reference, candidate, image)
+    >>> report.verdict, report.images, report.agreement.changed
+    ('agrees', 1, 0)
     """
     clock = Clock()
     entries = read_dataset(dataset, labels=labels, root=root, separator=separator)

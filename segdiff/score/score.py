@@ -72,6 +72,18 @@ def score(
 
     Raises InputError where a folder or an option cannot be used, or no image is left. An image that cannot be
     used is skipped and reported.
+
+    >>> import tempfile
+    >>> import cv2
+    >>> import numpy as np
+    >>> label = np.repeat([0, 1], 32).astype(np.uint8).reshape(8, 8)
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     for side, mask in (("labels", label), ("paddle", label), ("onnx", 1 - label)):
+    ...         (Path(name) / side).mkdir()
+    ...         written = cv2.imwrite(f"{name}/{side}/street.png", mask)
+    ...     report = score(f"{name}/labels", f"{name}/paddle", f"{name}/onnx", candidate_protocol="dataset")
+    >>> [(side.name, *{scores.miou for scores in side.scores.values()}) for side in report.sides]
+    [('reference', 1.0), ('candidate', 0.0)]
     """
     start = time.perf_counter()
     terms = Terms(

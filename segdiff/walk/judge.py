@@ -108,6 +108,18 @@ def judge(
     many float32 roundings it may differ by because it adds in another order (``segdiff.walk.rounding``);
     ``unit`` is one rounding of the coarsest type that it is stored in. ``unmoved`` measures which share of
     the error lies where no disturbance moves anything.
+
+    >>> from segdiff.core.metrics import compare_arrays
+    >>> r = np.linspace(-1, 1, 1000, dtype=np.float32)
+    >>> def disturbed() -> Comparison:  # what the last bits of the inputs do to this segment's output
+    ...     return compare_arrays(r, r * np.float32(1 + 1e-6))
+    >>> judge(compare_arrays(r, r * np.float32(1 + 5e-6)), Thresholds(), disturbed, bounded=False).kind
+    'rounding'
+    >>> found = judge(compare_arrays(r, r * np.float32(1.01)), Thresholds(), disturbed, bounded=False)
+    >>> found.kind, found.fault
+    ('fault', True)
+    >>> judge(compare_arrays(r, r[:10]), Thresholds(), disturbed, bounded=False).kind
+    'mismatch'
     """
     if comparison.mismatch:
         return Judgement("mismatch", detail=comparison.mismatch)
@@ -150,5 +162,9 @@ def factor_of(unit: float) -> float:
 
 
 def ratio(error: float, allowed: float) -> float:
-    """How many times as large; nothing is allowed where the reference is all zero, and nothing moves it."""
+    """How many times as large; nothing is allowed where the reference is all zero, and nothing moves it.
+
+    >>> ratio(3.0, 1.5), ratio(1.0, 0.0), ratio(0.0, 0.0)
+    (2.0, inf, 0.0)
+    """
     return error / allowed if allowed else np.inf * error if error else 0.0

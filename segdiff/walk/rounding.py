@@ -40,6 +40,12 @@ def roundings(
     """Float32 roundings by which a segment's result may differ, relative to its size.
 
     ``inputs`` and ``output`` are the shapes of the tensors on the run.
+
+    >>> from pathlib import Path
+    >>> pool = Op(0, "GlobalAveragePool", "", ("x",), ("0",), ("y",), {})
+    >>> graph = Graph("onnx", Path("m"), (pool,), {}, {}, ("x",), ("y",))
+    >>> roundings(graph, [0], [(1, 8, 64, 64)], (1, 8, 1, 1))  # a sum of 4,096 that may be nearly equal
+    2048.0
     """
     shapes = list(inputs)
     allowed = 0.0
@@ -59,7 +65,14 @@ def roundings(
 
 
 def summed(graph: Graph, op: Op, shapes: list[tuple[int, ...]]) -> int:
-    """How many exponentials a softmax adds up: along its axis, before opset 13 all axes from there on."""
+    """How many exponentials a softmax adds up: along its axis, before opset 13 all axes from there on.
+
+    >>> from pathlib import Path
+    >>> softmax = Op(0, "Softmax", "", ("x",), ("0",), ("y",), {"axis": 1})
+    >>> graph = Graph("onnx", Path("m"), (softmax,), {}, {}, ("x",), ("y",), opset=17)
+    >>> summed(graph, softmax, [(1, 19, 64, 64)])
+    19
+    """
     shape = max(shapes, key=math.prod, default=())
     flat = op.type in ("Softmax", "LogSoftmax") and 0 < graph.opset < 13
     axis = op.attributes.get("axis", 1 if flat else -1)

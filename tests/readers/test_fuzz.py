@@ -10,7 +10,7 @@ from tests.readers.fuzz.parsers import PARSERS, attempt, sound
 
 CORPUS = Path(__file__).parent / "fuzz" / "corpus"
 
-LARGEST = 300_000
+LARGEST = 200_000
 """Bytes of the whole corpus: it is kept small."""
 
 

@@ -44,6 +44,7 @@ from segdiff.score.files import read_raw
 from segdiff.score.folder import open_masks
 from segdiff.score.journal import Journal
 from tests.models import IMAGE, if_network, image, segmenter
+from tests.readers.fuzz.parsers import light
 from tests.readers.models import save_external, write_pdmodel, write_pir
 
 SECONDS = 30.0
@@ -315,6 +316,7 @@ KINDS: Mapping[str, Kind] = {
         program("model.onnx"),
         locate("model.onnx", "model.onnx", "x.npy"),
     ),
+    "onnx-light": Kind(lambda folder: network(folder, segmenter()), "model.onnx", light),
     "onnx-if": Kind(
         lambda folder: network(folder, if_network()),
         "model.onnx",

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 from segdiff import readers
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Graph
+from segdiff.readers import onnx_light
 from segdiff.readers.onnx import load_light
 from tests.readers.models import save_external, write_onnx, write_pdmodel, write_pir
 
@@ -39,8 +41,10 @@ def graph(name: str) -> Callable[[Path], Graph]:
 
 
 def light(folder: Path) -> object:
-    """The reader of an ONNX file that leaves its weights where they are."""
-    return load_light(folder / "model.onnx")
+    """The reader of an ONNX file that leaves its weights where they are, also of a file this small."""
+    with patch.object(onnx_light, "LARGE", 16):
+        load_light(folder / "model.onnx")
+        return graph("model.onnx")(folder)
 
 
 PARSERS: Mapping[str, Parser] = {
