@@ -15,6 +15,8 @@ from segdiff.core.answer import Cause, OpInfo, Origin, OutputInfo, PairInfo, Rea
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Graph, Op
 from segdiff.core.metrics import Comparison, compare_arrays
+from segdiff.core.precision import unit_of
+from segdiff.finding.relations import agree
 from segdiff.finding.rows import other_order
 from segdiff.finding.tails import cut_tails
 from segdiff.walk import Run, Step
@@ -263,8 +265,9 @@ def misformed(run: Run, end: End, remarks: list[str]) -> Iterator[Origin]:
     forms = f"the reference gives {described(end.ours)}, the candidate {described(end.theirs)}"
     name, same_shape = repr(end.names[1]), end.ours.shape == end.theirs.shape
     cause = None
-    if not walked(run, end) and (found.mismatch or found.metrics.rel_l2 > SAME):
-        words = f"Output {name} is another: {forms}; no operator lies between it and an input."
+    unit = max(unit_of(array.dtype.name) for array in (end.ours, end.theirs))
+    if not walked(run, end) and not agree(found, unit):
+        words = f"Output {name} is another ({found.mismatch or found.metrics}): {forms}; nothing computes it."
         cause = Cause("output.value", words, False, None, found.metrics)
     elif found.mismatch:
         return

@@ -15,10 +15,11 @@ import numpy as np
 
 from segdiff.core.graph import Array
 from segdiff.core.metrics import Comparison, compare_arrays, same_form
+from segdiff.core.precision import EPSILON
+from segdiff.walk.verify.pairing import SAME_UNITS, same_value
 
-SAME_REL_L2, SAME_MAX_REL, SAME_CHANGED = 1e-4, 1e-3, 1e-3
-"""Below these two tensors are one: far above rounding, far below what unrelated tensors reach; of whole
-numbers, the share that may be another (a tie)."""
+SAME_CHANGED = 1e-3
+"""Of whole numbers, the share that may be another (a tie)."""
 
 LEAST_KINDS = 2
 """Values that a tensor must have at least: a constant is anything's argmax."""
@@ -28,27 +29,32 @@ MOST_AXES = 5
 
 @dataclass(frozen=True)
 class Relation:
-    """``kind`` of the finding, ``words`` for "the candidate's output is … the reference's"."""
+    """``kind`` of the finding; ``words`` say what one is of the other, ``backward`` the reference's of the
+    candidate's."""
 
     kind: str
     words: str
     residual: Comparison
+    backward: bool
 
 
-def same(ours: Array, theirs: Array) -> bool:
-    """Whether two tensors hold the same numbers in the same form, not by chance."""
+def same(ours: Array, theirs: Array, unit: float = EPSILON) -> bool:
+    """Whether two tensors hold the same numbers in the same form, not by chance.
+
+    ``unit`` is one rounding of the arithmetic that made them (``segdiff.core.precision``).
+    """
     if not same_form(ours.shape, theirs.shape) or ours.size == 0:
         return False
-    return agree(compare_arrays(ours, theirs)) and telling(ours)
+    return agree(compare_arrays(ours, theirs), unit) and telling(ours)
 
 
-def agree(found: Comparison) -> bool:
+def agree(found: Comparison, unit: float = EPSILON) -> bool:
     """Whether an error is one between equal tensors."""
     if found.mismatch:
         return False
     if found.discrete:
-        return found.changed <= SAME_CHANGED
-    return found.metrics.rel_l2 <= SAME_REL_L2 and found.metrics.max_rel <= SAME_MAX_REL
+        return found.changed <= max(SAME_CHANGED, SAME_UNITS * unit if unit > EPSILON else 0.0)
+    return same_value(found.metrics, unit)
 
 
 def telling(array: Array) -> bool:
@@ -56,16 +62,16 @@ def telling(array: Array) -> bool:
     return array.size >= LEAST_KINDS and bool(np.any(array.reshape(-1)[1:] != array.reshape(-1)[0]))
 
 
-def relation(reference: Array, candidate: Array) -> Relation | None:
+def relation(reference: Array, candidate: Array, unit: float = EPSILON) -> Relation | None:
     """How the candidate's output comes from the reference's, or the other way round."""
-    for one, other, words in ((reference, candidate, "{} of"), (candidate, reference, "what gives, by {},")):
+    for one, other, backward in ((reference, candidate, False), (candidate, reference, True)):
         if not telling(other):
             continue
         for kind, name, function in functions(one, other):
             with np.errstate(all="ignore"):
                 made = np.asarray(function(one))
-            if same_form(made.shape, other.shape) and agree(found := compare_arrays(made, other)):
-                return Relation(kind, words.format(name), found)
+            if same_form(made.shape, other.shape) and agree(found := compare_arrays(made, other), unit):
+                return Relation(kind, name, found, backward)
     return None
 
 

@@ -39,6 +39,11 @@ class _Inside:
     got: Mapping[str, Array]
 
     @property
+    def unit(self) -> float:
+        """One rounding of the segment's arithmetic."""
+        return self.run.probe.unit(self.step.segment)
+
+    @property
     def error(self) -> Comparison:
         """The isolated error of the output."""
         return compare_arrays(self.truth[self.pair[0]], self.got[self.pair[1]])
@@ -157,11 +162,11 @@ def tail_of(inside: _Inside) -> Tail | None:
     r, c = inside.pair
     ours, theirs = inside.run.alignment.reference, inside.run.alignment.candidate
     for v in reversed([name for name in inside.got if name != c and before(theirs, name, c)]):
-        ops = between(theirs, v, c) if same(inside.truth[r], inside.got[v]) else ()
+        ops = between(theirs, v, c) if same(inside.truth[r], inside.got[v], inside.unit) else ()
         if ops:
             return Tail(inside, v, ops, extra=True)
     for u in reversed([name for name in inside.truth if name != r and before(ours, name, r)]):
-        ops = between(ours, u, r) if same(inside.truth[u], inside.got[c]) else ()
+        ops = between(ours, u, r) if same(inside.truth[u], inside.got[c], inside.unit) else ()
         if ops:
             return Tail(inside, u, ops, extra=False)
     return None
@@ -170,11 +175,14 @@ def tail_of(inside: _Inside) -> Tail | None:
 def related(inside: _Inside) -> Causes:
     """The cause where one output is a function of the other, of another form."""
     r, c = inside.pair
-    found = relation(inside.truth[r], inside.got[c]) if inside.other_form else None
+    found = relation(inside.truth[r], inside.got[c], inside.unit) if inside.other_form else None
     if found is None:
         return {}
     name = inside.run.alignment.output_name(c)
-    text = f"The candidate's output {name!r} is {found.words} the reference's: {inside.forms}."
+    told = f"The candidate's output {name!r} is {found.words} of the reference's"
+    if found.backward:
+        told = f"The reference's output is {found.words} of the candidate's {name!r}"
+    text = f"{told}: {inside.forms}."
     cause = Cause(found.kind, text, True, found.residual.metrics, inside.error.metrics)
     return {inside.step.segment: cause}
 

@@ -273,6 +273,11 @@ def cases() -> Iterator[Case]:
     yield Case("rows: grouped", detector(sort=True), detector(), kinds=("rows.order",))
     for word, other in (("iou", detector(iou=0.8, count=True)), ("score", detector(score=0.5, count=True))):
         yield Case(f"rows: another number, {word}", detector(count=True), other, node="NonMaxSuppression")
+    half = models.halved(one)
+    yield Case("half: argmax added", one, models.halved(masks(one)), kinds=tail, node="ArgMax")
+    yield Case("half: argmax lost", masks(one), half, kinds=tail)
+    yield Case("half: exchanged", two, reordered(models.halved(two), [1, 0]), kinds=order)
+    yield Case("half: healthy", two, models.halved(two, keep_io=False), "agrees")
     yield Case("value: the shape", counted(two, 1), counted(two, 8), node="Add")
     yield Case("value: the shape, large", counted(two, 1), counted(two, 51), node="Add")
     yield Case(
