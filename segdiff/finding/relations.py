@@ -16,7 +16,8 @@ import numpy as np
 from segdiff.core.graph import Array
 from segdiff.core.metrics import Comparison, compare_arrays, same_form
 from segdiff.core.precision import EPSILON
-from segdiff.walk.verify.pairing import SAME_UNITS, same_value
+from segdiff.walk.sketch import SAME_UNITS
+from segdiff.walk.verify.pairing import same_value
 
 SAME_CHANGED = 1e-3
 """Of whole numbers, the share that may be another (a tie)."""
