@@ -440,3 +440,16 @@ def test_an_accusation_needs_a_config(config: str | None, turn: str, verdict: st
     if config is None:
         assert "nothing beside the models says which is right" in report.sentence
         assert "PaddleSeg's defaults were assumed" in (report.assumed or "")
+
+
+def test_evaluate_goes_the_way_back(picture: Path) -> None:
+    """The mask returns to the picture's size through the operators of the config."""
+    folder = picture.parent
+    model = small(folder / "export")
+    written(folder / "export", *CASES["paddlex segmentation"][:2])
+    (folder / "labels").mkdir()
+    label = np.random.default_rng(0).integers(0, 2, (HIGH, WIDE)).astype(np.uint8)
+    cv2.imwrite(str(folder / "labels" / "street.png"), label)
+    report = segdiff.evaluate(model, model, picture, labels=folder / "labels", timeout=60)
+    assert (report.verdict, report.images, report.labelled) == ("agrees", 1, 1)
+    assert not any("assumed" in remark for remark in report.remarks)
