@@ -16,7 +16,8 @@ from segdiff.core.inside import InsideOf
 from segdiff.core.kept import KeptTensors
 from segdiff.core.late import door
 from segdiff.core.metrics import Comparison, Metrics
-from segdiff.core.thresholds import CROSSING
+from segdiff.core.precision import EPSILON
+from segdiff.core.thresholds import crossing
 
 Verdict = Literal["agrees", "diverges", "inconclusive"]
 State = Literal["clean", "origin", "inherited", "unknown"]
@@ -280,7 +281,7 @@ class RepairedOutput:
 class Repaired:
     """A repaired file at ``path``, what was changed in it, and the origins for which there was no proof.
 
-    ``remarks`` say what else happened to the file.
+    ``remarks`` say what else happened to the file; ``unit`` is one rounding of the coarsest type in use.
     """
 
     path: Path
@@ -288,12 +289,13 @@ class Repaired:
     left: tuple[str, ...]
     outputs: tuple[RepairedOutput, ...]
     remarks: tuple[str, ...] = ()
+    unit: float = EPSILON
 
     @property
     def agrees(self) -> bool:
         """Whether every origin was repaired and no output shows a difference any more."""
-        seen = [output.after for output in self.outputs]
-        return not self.left and not any(after.mismatch or CROSSING.crossed(after) for after in seen)
+        seen, bounds = [output.after for output in self.outputs], crossing(self.unit)
+        return not self.left and not any(after.mismatch or bounds.crossed(after) for after in seen)
 
     @property
     def exit_code(self) -> int:

@@ -45,6 +45,11 @@ def unit_of(dtype: str | None) -> float:
     return UNITS.get(dtype or "", EPSILON)
 
 
+def unit_named(arithmetic: str) -> float:
+    """The unit of an :func:`arithmetic`."""
+    return STEP if arithmetic == "int8" else unit_of(arithmetic)
+
+
 def types_of(graph: Graph, ops: Iterable[int]) -> set[str]:
     """The element types of the values and parameters of some ops, as far as the file tells."""
     found: set[str | None] = set()

@@ -34,5 +34,15 @@ class Thresholds:
         )
 
 
+VISIBLE_UNITS = 200.0
+"""The same of a file that computes more coarsely than float32, in units of its type: 10% in float16."""
+
+
+def crossing(unit: float) -> Thresholds:
+    """From which cumulative error on a user sees a difference, in a model that rounds by that unit."""
+    coarse = VISIBLE_UNITS * unit
+    return Thresholds(rel_l2=coarse) if coarse > (CROSSING.rel_l2 or 0.0) else CROSSING
+
+
 CROSSING = Thresholds(cosine=0.999, rel_l2=1e-2)
 """Cumulative error from which a user sees a difference, where no threshold is set: 1% of the tensor."""

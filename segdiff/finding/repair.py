@@ -18,6 +18,7 @@ from segdiff.core.graph import Array
 from segdiff.core.kept import KeptTensors
 from segdiff.core.metrics import compare_arrays
 from segdiff.core.outputs import refuse_input, refuse_other_suffix, refuse_unwritable_file
+from segdiff.core.precision import EPSILON, unit_named
 from segdiff.engines import Blocks, Engine
 from segdiff.engines.registry import engine_for, threads_of
 from segdiff.finding.weigh import WORSE, damage_of
@@ -77,7 +78,9 @@ def repair(
     )
     left = tuple(o.pair.candidate for o in report.origins if id(o) not in kept and not o.runtime)
     changes = tuple(proven[key] for key in kept)
-    return Repaired(target, changes, left, outputs, remarks + taken_back + _beside(report))
+    sides = (report.precision.reference, report.precision.candidate) if report.precision else ()
+    unit = max(map(unit_named, sides), default=EPSILON)
+    return Repaired(target, changes, left, outputs, remarks + taken_back + _beside(report), unit)
 
 
 @dataclass(frozen=True)

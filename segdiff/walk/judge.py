@@ -130,7 +130,7 @@ def judge(
     least = max(unit, EPSILON * roundings / factor)
     if max(metrics.rel_l2, metrics.max_rel) <= factor * least:
         return Judgement("equal")
-    if bounded and metrics.max_abs <= factor * unit:
+    if bounded and metrics.max_abs <= NOISE_FACTOR * EPSILON:
         return Judgement("bounded")
     noise = disturb()
     if noise is None or noise.mismatch:
@@ -159,6 +159,18 @@ def _unsure(comparison: Comparison, noise: Comparison) -> str:
 def factor_of(unit: float) -> float:
     """How many times its own rounding a segment of that unit may err."""
     return NOISE_FACTOR if unit <= EPSILON else STEP_FACTOR if unit == STEP else STORED_FACTOR
+
+
+def floor_of(unit: float) -> float:
+    """The error below which nothing more is asked."""
+    return factor_of(unit) * unit
+
+
+def size_of(comparison: Comparison) -> float:
+    """An error as the floor has it: in norm and at its largest, relative; infinite for a mismatch."""
+    if comparison.mismatch:
+        return float("inf")
+    return max(comparison.metrics.rel_l2, comparison.metrics.max_rel)
 
 
 def ratio(error: float, allowed: float) -> float:

@@ -22,7 +22,7 @@ from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array
 from segdiff.core.metrics import compare_arrays
 from segdiff.engines import Tensor
-from segdiff.walk.judge import Judgement
+from segdiff.walk.judge import Judgement, floor_of, size_of
 from segdiff.walk.probe import Probe
 from segdiff.walk.sketch import sketch_of
 from segdiff.walk.steps import Form, PairResult, Step, Walk
@@ -44,6 +44,10 @@ def walk_through(
     return _Walker(probe, forms=dict(probe.forms)).walk(reference, segments, feeds, progress)
 
 
+CONTRADICTION = "it errs on the reference's inputs, but not on its own, though these are the same"
+"""Of an isolated error where inputs and output agree in the run from the image."""
+
+
 @dataclass
 class _Walker:
     """The state of one walk: tensors alive on both sides, and how often each will still be needed."""
@@ -53,6 +57,7 @@ class _Walker:
     reference_live: dict[str, Tensor] = field(default_factory=dict)
     own_live: dict[str, Tensor] = field(default_factory=dict)
     exact: set[str] = field(default_factory=set)
+    alike: set[str] = field(default_factory=set)
     needs: Counter[str] = field(default_factory=Counter)
     own_needs: Counter[str] = field(default_factory=Counter)
     ends: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
@@ -78,6 +83,7 @@ class _Walker:
         self.own_live.update(own)
         self.forms.update({c: (tensor.array.dtype, tensor.array.shape) for c, tensor in own.items()})
         self.exact.update(own)
+        self.alike.update(own)
         steps: dict[int, Step] = {}
         problem = None
         try:
@@ -159,6 +165,11 @@ class _Walker:
         """The pair with what its isolated error is. Raises EngineError where that cannot be measured."""
         truth = self.reference_live[pair.reference].array
         judgement = self._judgement(segment, pair, truth, isolated)
+        floor = floor_of(self.probe.unit(segment)) if pair.cumulative else 0.0
+        if pair.cumulative and size_of(pair.cumulative) <= floor:
+            self.alike.add(pair.candidate)
+        if judgement.fault and {pair.candidate, *(c for _, c in segment.inputs)} <= self.alike:
+            judgement = Judgement("unsure", judgement.noise, detail=CONTRADICTION)
         if not judgement.fault:
             return replace(pair, judgement=judgement)
         sketches = sketch_of(truth), sketch_of(isolated)

@@ -220,3 +220,10 @@ def test_whole_numbers_have_no_last_bit_to_lose(locate: Locate) -> None:
         lambda net, x: net.node("Sub", x, net.node("ReduceMean", x, axes=[1, 2, 3], keepdims=1)),
     )
     assert locate(model, halved(model)).verdict == "agrees"
+
+
+def test_a_mended_half_precision_file_agrees_within_its_rounding(locate: Locate, tmp_path: Path) -> None:
+    """Whether a repair has worked is asked in the unit of the file's own arithmetic."""
+    fixed = locate(squares(), halved(squares())).repair(tmp_path / "fixed.onnx")
+    assert fixed.agrees and fixed.exit_code == 0
+    assert fixed.unit == 2.0**-11
