@@ -183,11 +183,14 @@ def never_negative(graph: Graph, op: Op) -> bool:
 
 
 def passing(graph: Graph, name: str) -> bool:
-    """Whether a value is integers that are turned back into floats by whatever reads it."""
-    readers = graph.consumers.get(name, ())
-    return (
-        bool(readers) and all(op.type == "DequantizeLinear" for op in readers) and name not in graph.outputs
-    )
+    """Whether a value is bytes that only repeat floats: made of them, or turned back by whatever reads it."""
+    if name not in graph.quantised:
+        return False
+    maker = graph.producer.get(name)
+    if maker is not None and maker.type == "QuantizeLinear":
+        return name not in graph.outputs
+    types = {op.type for op in graph.consumers.get(name, ())}
+    return types == {"DequantizeLinear"} and name not in graph.outputs
 
 
 def adds_parameter(view: View, op: Op) -> bool:
