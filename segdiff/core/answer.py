@@ -16,7 +16,7 @@ from segdiff.core.inside import InsideOf
 from segdiff.core.kept import KeptTensors
 from segdiff.core.late import door
 from segdiff.core.metrics import Comparison, Metrics
-from segdiff.core.precision import EPSILON
+from segdiff.core.precision import EPSILON, Precision
 from segdiff.core.thresholds import crossing
 
 Verdict = Literal["agrees", "diverges", "inconclusive"]
@@ -172,23 +172,6 @@ class OutputInfo:
     mask_changed: float | None
     forms: tuple[TensorForm | None, TensorForm | None] = (None, None)
     places: tuple[int | None, int | None] = (None, None)
-
-
-@dataclass(frozen=True)
-class Precision:
-    """What the arithmetic of two files costs, where one of them computes more coarsely than in float32.
-
-    ``reference`` and ``candidate`` are the coarsest types that each side computes in; ``within`` of the
-    ``segments`` err by no more than such types round. ``final_error`` is the largest ``rel_l2`` of an output
-    of the candidate as the file runs here, and ``mask_changed`` as in OutputInfo; None where not known.
-    """
-
-    reference: str
-    candidate: str
-    segments: int
-    within: int
-    final_error: float | None = None
-    mask_changed: float | None = None
 
 
 @dataclass(frozen=True)

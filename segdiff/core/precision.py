@@ -7,6 +7,7 @@ coarsely as the coarsest type that it, or its parameters, are stored in.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,24 @@ INTEGER_OPS = frozenset({"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulI
 
 PATTERN = 65521
 """Length of the random pattern of a disturbance: a prime, so that no axis repeats it in step."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What the arithmetic of two files costs, where one of them computes more coarsely than in float32.
+
+    ``reference`` and ``candidate`` are the coarsest types that each side computes in; ``within`` of the
+    ``segments`` err by no more than such types round. ``final_error`` is the largest ``rel_l2`` of an output
+    of the candidate as the file runs here, and ``mask_changed`` the share of pixels
+    whose class changes then; None where not known.
+    """
+
+    reference: str
+    candidate: str
+    segments: int
+    within: int
+    final_error: float | None = None
+    mask_changed: float | None = None
 
 
 def unit_of(dtype: str | None) -> float:

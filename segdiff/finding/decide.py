@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from segdiff.align import coverage
 from segdiff.align.segments import swallows
-from segdiff.core.answer import AsFed, Origin, PairInfo, Precision, Verdict
+from segdiff.core.answer import AsFed, Origin, PairInfo, Verdict
+from segdiff.core.precision import Precision
 from segdiff.deployed.leg import AsDeployed
 from segdiff.finding.findings import Findings
 from segdiff.walk import Run

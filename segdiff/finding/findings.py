@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from segdiff.align import Alignment, Segment
-from segdiff.core.answer import AsFed, Cause, Origin, OutputInfo, Precision
+from segdiff.core.answer import AsFed, Cause, Origin, OutputInfo
 from segdiff.core.graph import Graph
+from segdiff.core.precision import Precision
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed.leg import NOT_DEPLOYED, AsDeployed
 from segdiff.finding.checkpoint import OtherCheckpoint

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-from segdiff.core.answer import Precision
 from segdiff.core.errors import EngineError
 from segdiff.core.metrics import compare_arrays
-from segdiff.core.precision import arithmetic
+from segdiff.core.precision import Precision, arithmetic
 from segdiff.engines import Deployed
 from segdiff.walk import Run
 from segdiff.walk.walker import mask_changed

@@ -17,12 +17,12 @@ from segdiff.core.answer import (
     OpInfo,
     Origin,
     PairInfo,
-    Precision,
     Reason,
     Report,
     State,
 )
 from segdiff.core.metrics import Comparison
+from segdiff.core.precision import Precision
 from segdiff.core.thresholds import CROSSING, Thresholds
 from segdiff.finding.decide import compared, cost_of, decide, with_input, with_optimisers
 from segdiff.finding.findings import Findings
