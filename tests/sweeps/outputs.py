@@ -1,7 +1,6 @@
 """What does segdiff say when the outputs of a model are changed, each in every way?
 
-``python -m tests.sweeps.outputs [PATTERN ...]``; a pattern fits names of changes. ``--paddle`` compares with
-Paddle programs (PIR, and a ``.pdmodel`` where the zoo's environments are at hand) in place of ONNX files.
+``python -m tests.sweeps.outputs [PATTERN ...]``; a pattern fits names of changes.
 """
 
 from __future__ import annotations
