@@ -258,10 +258,11 @@ def constants_as_nodes(model: ModelProto) -> ModelProto:
 
 
 def save(model: ModelProto, path: Path, external: bool = False) -> Path:
-    """Write the model, its weights beside it if so wished."""
+    """Write the model, its weights beside it if so wished: all but what onnxruntime wants in the file, as
+    the shape of a Reshape."""
     if external:
         onnx.save(
-            copied(model), path, save_as_external_data=True, location=f"{path.stem}.data", size_threshold=0
+            copied(model), path, save_as_external_data=True, location=f"{path.stem}.data", size_threshold=64
         )
     else:
         onnx.save(model, path)

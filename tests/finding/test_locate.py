@@ -330,13 +330,15 @@ def odd(model: ModelProto) -> tuple[ModelProto, str]:
 def test_an_unsupported_operator_in_the_candidate_leaves_the_rest_judged(locate: Locate) -> None:
     theirs, name = odd(segmenter())
     report = locate(segmenter(), theirs)
-    assert (report.verdict, report.exit_code, report.first) == ("inconclusive", 2, None)
+    assert (report.verdict, report.exit_code) == ("diverges", 1), "nobody can use this file"
+    assert [o.cause.kind for o in report.origins if o.cause] == ["runtime.refused"]
+    assert blamed(report) == [[name]]
     states = {pair.candidate: pair.state for pair in report.pairs}
     assert states.pop(name) == "unknown"
     assert set(states.values()) == {"clean"}
     assert len(states) > 30
     assert "NoSuchOperator" in next(pair.reason for pair in report.pairs if pair.state == "unknown")
-    assert "could not be judged" in report.sentence
+    assert "NoSuchOperator" in report.sentence
     assert "\n" not in report.sentence
 
 
@@ -344,7 +346,7 @@ def test_a_fault_beside_an_unsupported_operator_is_still_found(locate: Locate) -
     theirs, name = odd(with_attribute(segmenter(), "HardSigmoid", alpha=0.3))
     report = locate(segmenter(), theirs)
     assert report.verdict == "diverges"
-    assert blamed(report) == [[find_node(theirs, "HardSigmoid").output[0]]]
+    assert blamed(report) == [[name], [find_node(theirs, "HardSigmoid").output[0]]]
     assert {pair.state for pair in report.pairs if pair.candidate == name} == {"unknown"}
 
 
