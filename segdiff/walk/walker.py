@@ -168,7 +168,8 @@ class _Walker:
         floor = floor_of(self.probe.unit(segment)) if pair.cumulative else 0.0
         if pair.cumulative and size_of(pair.cumulative) <= floor:
             self.alike.add(pair.candidate)
-        if judgement.fault and {pair.candidate, *(c for _, c in segment.inputs)} <= self.alike:
+        measured = judgement.fault and not self.probe.thresholds.given  # else the user decides
+        if measured and {pair.candidate, *(c for _, c in segment.inputs)} <= self.alike:
             judgement = Judgement("unsure", judgement.noise, detail=CONTRADICTION)
         if not judgement.fault:
             return replace(pair, judgement=judgement)
