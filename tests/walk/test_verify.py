@@ -327,3 +327,25 @@ def test_origins_of_one_size_are_looked_at_alone(tmp_path: Path, monkeypatch: py
     report = segdiff.locate(*files, models.image(), deployed=False)
     assert len(report.origins) == 8 and all(origin.confirmed for origin in report.origins)
     assert seen == [1]
+
+
+def scores(folded: bool) -> ModelProto:
+    """A column that is turned into a row before it is multiplied; ``folded`` reshapes to the row at once, as
+    a simplifier does with transposes of axes of length one."""
+    net = Net()
+    column = net.node("ReduceMean", net.conv("x", (3, 4)), axes=[3], keepdims=1)
+    rows = models.IMAGE[2]
+    if folded:
+        row = net.node("Reshape", column, net.constant([1, 4, 1, rows], np.int64))
+    else:
+        plain = net.node("Reshape", column, net.constant([1, 4, rows, 1], np.int64))
+        row = net.node("Transpose", plain, perm=[0, 1, 3, 2])
+    weight = net.weight(rows, 6)
+    return net.model(net.node("Softmax", net.node("MatMul", row, weight), axis=-1))
+
+
+def test_a_transpose_of_unit_axes_that_became_a_reshape_is_no_fault(tmp_path: Path) -> None:
+    files = [models.save(scores(folded), tmp_path / f"{folded}.onnx") for folded in (False, True)]
+    for pair in (files, files[::-1]):
+        report = segdiff.locate(*pair, models.image(), timeout=60, deployed=False)
+        assert report.verdict == "agrees", report.sentence
