@@ -121,10 +121,15 @@ class _Workbench:
         return damage_of((truth, got[name]) for name, truth in self.evidence.outputs.items()).error
 
     def before(self) -> float:
-        """The error of the candidate as it is; infinite where it does not run."""
+        """The error of the candidate as it is; infinite where it does not run.
+
+        Raises EngineError where the engine died: then nothing is known that a change could be held against.
+        """
         try:
             return self.error(self.evidence.files[1].program)
-        except EngineError:
+        except EngineError as error:
+            if error.died:
+                raise
             return math.inf
 
     def tried(self, causes: Sequence[Cause]) -> float:

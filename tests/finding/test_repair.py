@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -251,3 +253,22 @@ def test_a_candidate_must_be_onnx(tmp_path: Path) -> None:
     ours = save(segmenter(), tmp_path / "ours.onnx")
     with pytest.raises(InputError, match="comes after the reference"):
         segdiff.locate(ours, program, image())
+
+
+def test_an_engine_that_died_is_no_file_that_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the error of the candidate as it is, no change could be held against anything."""
+    found = located(tmp_path, resized(mode="linear"), resized(mode="nearest"))
+    workbench = importlib.import_module("segdiff.finding.repair")._Workbench
+    honest = workbench.run
+
+    def run(self: Any, model: Path) -> Any:
+        if model.name == "theirs.onnx":
+            raise segdiff.EngineError("was killed by SIGKILL", died=True)
+        return honest(self, model)
+
+    monkeypatch.setattr(workbench, "run", run)
+    with pytest.raises(segdiff.EngineError, match="SIGKILL"):
+        found.repair(tmp_path / "fixed.onnx")
+    assert not (tmp_path / "fixed.onnx").exists()
