@@ -8,6 +8,7 @@ a file has brought it down). Everything else is what ``locate`` does, in the sam
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -19,6 +20,7 @@ from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Engine
 from segdiff.engines.protocol import Load
 from segdiff.engines.session import Candidate, Engines, default_memory, input_specs
+from segdiff.finding.kept import keep
 from segdiff.finding.locate import explained, observable, proven, weighed
 from segdiff.finding.outputs import endings
 from segdiff.finding.verdict import Findings, conclude
@@ -90,7 +92,8 @@ class Bench:
             weights=weights,
             reasons=tuple(reasons),
         )
-        return conclude(found)
+        kept = keep((self.files, engines.candidate.engine.files), run) if run.walk.diverges else None
+        return replace(conclude(found), evidence=kept)
 
     def shared_names(self, file: Path) -> tuple[dict[str, str], dict[str, str]]:
         """The names that both sides have, reference -> candidate: those of equal tensors, and the others."""
