@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+from segdiff.align.decisive import decisive
 from segdiff.align.view import View
 from segdiff.core.graph import Graph
 
@@ -22,7 +23,7 @@ class Segment:
     ``outputs`` are the pairs it ends in, (reference, candidate); ``inputs`` the pairs the candidate's side
     starts from, shapes included; ``nodes`` all the candidate's nodes needed to run it, and ``ops`` those of
     them that compute; ``reference_ops`` the reference's compute ops. Ops are given by their index.
-    ``same_ends`` says that both sides start from the same pairs.
+    ``same_ends`` says that both sides start from the same pairs, or would but for those that decide nothing.
     """
 
     outputs: tuple[tuple[str, str], ...]
@@ -119,13 +120,17 @@ def _segment(
     data = {partner.get(candidate.source(n), "") for i in nodes & compute for n in candidate.reads[i]} - {""}
     made = {partner[end] for end in group}
     within = frozenset(group)
+    same = our_starts - made == data - made
+    if not same:
+        theirs = decisive(candidate, reference, partner, group)
+        same = decisive(reference, candidate, pairs, made) == {partner[name] for name in theirs}
     return Segment(
         outputs=tuple((partner[end], end) for end in group),
         inputs=tuple((partner.get(name, ""), name) for name in starts if name not in within),
         nodes=tuple(sorted(nodes)),
         ops=tuple(sorted(nodes & compute)),
         reference_ops=ours,
-        same_ends=our_starts - made == data - made,
+        same_ends=same,
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from segdiff.align import Alignment, Segment, align, coverage, cut
 from segdiff.align.view import view_of
-from segdiff.core.graph import Graph
+from segdiff.core.graph import Graph, Value
 from tests.models import folded, graph_of, hand_made, scrambled, segmenter
 
 
@@ -111,6 +113,24 @@ def test_ends_that_differ_are_told() -> None:
     )
     found = segments(same("x", "a", "b", "c", "d", "e"), diamond(), theirs)
     assert [segment.same_ends for segment in found] == [True, True, False, True, True]
+
+
+@pytest.mark.parametrize(("keys", "whole"), [(1, True), (3, False)])
+def test_a_branch_that_only_leads_to_a_softmax_over_one_element_is_no_end(keys: int, whole: bool) -> None:
+    ours = hand_made(
+        [
+            ("Relu", ["x"], ["q"]),
+            ("Softmax", ["q"], ["s"]),
+            ("Tanh", ["x"], ["v"]),
+            ("MatMul", ["s", "v"], ["y"]),
+        ],
+        outputs=["y"],
+    )
+    ours = replace(ours, values={"q": Value("q", (1, 2, 1, keys))})
+    theirs = hand_made([("Tanh", ["x"], ["v"]), ("Mul", ["v", "v"], ["y"])], outputs=["y"])
+    pairs = same("x", "v", "y")
+    for found in (segments(pairs, ours, theirs), segments(pairs, theirs, ours)):
+        assert [segment.same_ends for segment in found] == [True, whole]
 
 
 def test_an_input_that_has_no_partner_is_an_input_all_the_same() -> None:

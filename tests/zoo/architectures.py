@@ -160,6 +160,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     # Transformers.
     "SegFormer_B0": Architecture("SegFormer", "MixVisionTransformer_B0", {"embedding_dim": 256}),
+    "SegFormer_B1": Architecture("SegFormer", "MixVisionTransformer_B1", {"embedding_dim": 256}),
+    "SegFormer_B2": Architecture("SegFormer", "MixVisionTransformer_B2", {"embedding_dim": 768}),
     "SegNeXt": Architecture(
         "SegNeXt",
         "MSCAN_T",

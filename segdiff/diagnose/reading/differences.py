@@ -154,6 +154,10 @@ def _scaled(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> tu
     return None
 
 
+HALF = 0.5 * (1 + 1e-4)
+"""Of a step: as far as rounding moves a weight. A quotient in float32 may fall to a half's other side."""
+
+
 def _integers(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> tuple[str, str] | None:
     """Through symmetric 8 bit integers, with one scale for all, or one a channel."""
     reduced: list[tuple[int, ...] | None] = [None]
@@ -162,7 +166,7 @@ def _integers(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> 
     for others in reduced:
         step = np.abs(wide).max(axis=others, keepdims=others is not None) / 127
         step = np.where(step > 0, step, 1.0)
-        if same(have, np.round(wide / step) * step):
+        if same(have, np.round(have / step) * step) and np.all(np.abs(have - wide) <= HALF * step):
             return "parameter.int8", "rounded through 8 bit integers"
     return None
 

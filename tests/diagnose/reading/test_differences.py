@@ -64,6 +64,12 @@ def test_integers_with_a_scale_for_each_channel() -> None:
     assert difference(by_step(wide, step), wide, (0, 1))[0] == "parameter.int8"
 
 
+def test_a_weight_half_way_between_two_integers_may_go_to_either() -> None:
+    wide = np.linspace(-127, 127, 1017, dtype=np.float32)  # every fourth one lies half way
+    assert difference(np.floor(wide + np.float32(0.5)), wide, ())[0] == "parameter.int8"
+    assert difference(np.floor(wide), wide, ())[0] == "parameter.value"
+
+
 def test_rounding_is_no_difference() -> None:
     factor = np.float32(0.37)
     one = (KERNEL * factor) / np.float32(3.0)
