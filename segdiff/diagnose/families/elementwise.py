@@ -38,6 +38,9 @@ MISTAKEN = {
 }
 """What may really be meant."""
 
+OPPOSITE = ("Add", "Sub")
+"""One with a constant is the other with its sign turned."""
+
 ORDERED = ("Sub", "Div", "Pow")
 POWERS = ("pow", "square", "sqrt", "rsqrt", "layer_norm", "norm", "gelu", "reciprocal")
 """Kinds of the reference that a Pow can stand for."""
@@ -58,10 +61,21 @@ def arithmetic(case: Case, op: Op) -> Iterator[Hypothesis]:
         yield Hypothesis("elementwise.operator", text, (Edit(op.outputs[0], wanted),), expected=True)
     yield from _exchanged(case, op, partner, first, second)
     yield from _broadcast(case, op, partner)
+    turned = list(_turned(case, op)) if wanted == op.type else []
+    yield from turned
     for other in MISTAKEN.get(op.type, ()):
-        if other != wanted:
+        if other != wanted and not (turned and other in OPPOSITE):
             text = f"the candidate has {op.type} and agrees with {other}"
             yield Hypothesis("elementwise.operator", text, (Edit(op.outputs[0], other),))
+
+
+def _turned(case: Case, op: Op) -> Iterator[Hypothesis]:
+    """A constant with the other sign, where the operator is the reference's: no other one was meant."""
+    for position in (0, 1) if op.type == "Add" else (1,) if op.type == "Sub" else ():
+        constant = case.operand_constant(op, position)
+        if constant is not None and np.issubdtype(constant.dtype, np.floating):
+            text = f"{op.type} agrees with the sign of its constant turned"
+            yield Hypothesis("parameter.sign", text, (Edit(op.outputs[0], inputs={position: -constant}),))
 
 
 def _both_spell(case: Case) -> bool:

@@ -95,3 +95,14 @@ def test_a_wrong_operator(tmp_path) -> None:
     assert (case.kind(), case.proven()[0].expected) == ("elementwise.operator", True)
     case = paddle.asked([("tanh", {})], np.tanh(X), chain(("Add", value)), FEED, tmp_path)
     assert case.kind() == "tanh.replaced"
+
+
+@pytest.mark.parametrize(
+    ("paddle_op", "onnx_op", "truth"), [("add", "Add", X + 2.5), ("sub", "Sub", X - 2.5)]
+)
+def test_the_operator_is_right_and_the_sign_of_a_computed_constant_is_not(
+    tmp_path, paddle_op, onnx_op, truth
+) -> None:
+    value = np.full((1,), -2.5, np.float32)  # the reference computes its own: there is none to compare with
+    case = paddle.asked([(f"elementwise_{paddle_op}", {})], truth, chain((onnx_op, value)), FEED, tmp_path)
+    assert case.kind() == "parameter.sign"
