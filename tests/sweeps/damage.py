@@ -2,7 +2,8 @@
 
 Files of every format that the readers take are wounded and read, in child processes: a reader that raises
 anything but a SegdiffError of one line, that dies or takes longer than ``SECONDS`` is a finding. The same
-wounds then go through the whole command: exit code 0, 1 or 2, one line on stderr, no traceback. Every case
+wounds then go through the whole command: exit code 0, 1 or 2, at most one line on stderr, of the form
+``segdiff: why`` and at exit code 2 always, no traceback, within ``SECONDS``, nothing left running. Every case
 has a number; ``--case KIND NUMBER`` writes its files into a folder and reads them in this process.
 """
 
@@ -19,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import zipfile
@@ -26,23 +28,26 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import onnx
+import yaml
 from PIL import Image
 
 import segdiff
 from segdiff import readers
 from segdiff.core.errors import SegdiffError
-from segdiff.inputs import InputSpec, prepare, read_deploy_yaml, read_image
+from segdiff.inputs import InputSpec, prepare, read_candidate_input, read_deploy_yaml, read_image
 from segdiff.readers.onnx import load_light
 from segdiff.score.dataset import read_dataset
 from segdiff.score.files import read_raw
 from segdiff.score.folder import open_masks
 from segdiff.score.journal import Journal
+from segdiff.score.names import class_names
 from tests.models import IMAGE, if_network, image, segmenter
 from tests.readers.fuzz.parsers import light
 from tests.readers.models import save_external, write_pdmodel, write_pir
@@ -200,6 +205,104 @@ def masks(suffix: str, mode: str) -> Callable[[Path], None]:
     return write
 
 
+def external(folder: Path) -> None:
+    """An ONNX file that runs, whose weights lie in a file beside it."""
+    model = segmenter()
+    onnx.save_model(
+        model,
+        folder / "model.onnx",
+        save_as_external_data=True,
+        location="w.bin",
+        size_threshold=64,
+    )
+    onnx.save(segmenter(), folder / "sound.onnx")
+    np.save(folder / "x.npy", image(IMAGE))
+
+
+PIR_PAIR = """
+import sys
+from pathlib import Path
+import paddle
+from paddle import nn
+import segdiff
+folder = Path(sys.argv[1])
+paddle.seed(1)
+net = nn.Sequential(
+    nn.Conv2D(3, 8, 3, padding=1), nn.BatchNorm2D(8), nn.ReLU(), nn.Conv2D(8, 4, 3, stride=2, padding=1),
+    nn.Upsample(size=(24, 32), mode="bilinear"), nn.Softmax(1),
+)
+net.eval()
+spec = [paddle.static.InputSpec([1, 3, 24, 32], "float32", "x")]
+paddle.jit.save(paddle.jit.to_static(net, input_spec=spec), str(folder / "model"))
+segdiff.convert(folder, folder / "model.onnx")
+"""
+
+
+def pir_pair(folder: Path) -> None:
+    """A network as Paddle 3 writes it, its conversion, and an input."""
+    subprocess.run(
+        [sys.executable, "-c", PIR_PAIR, folder],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    np.save(folder / "x.npy", image((1, 3, 24, 32)))
+
+
+def suite(name: str, content: object) -> Callable[[Path], None]:
+    """A writer of the bundled pair whose config is that of another suite."""
+
+    def write(folder: Path) -> None:
+        example(folder)
+        (folder / "deploy/deploy.yaml").unlink()
+        (folder / "deploy" / name).write_text(yaml.safe_dump(content, sort_keys=False))
+
+    return write
+
+
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+NORMALIZE = {"NormalizeImage": {**IMAGENET, "scale": "1./255.", "order": "hwc"}}
+DETECTION = {
+    "mode": "paddle",
+    "arch": "PicoDet",
+    "Preprocess": [
+        {"type": "Resize", "target_size": [96, 128], "keep_ratio": False, "interp": 2},
+        {"type": "NormalizeImage", "is_scale": True, "norm_type": "mean_std", **IMAGENET},
+        {"type": "Permute"},
+    ],
+    "label_list": ["a", "b"],
+}
+CLASSIFICATION = {
+    "PreProcess": {
+        "transform_ops": [
+            {"ResizeImage": {"resize_short": 128}},
+            {"CropImage": {"size": 96}},
+            NORMALIZE,
+            {"ToCHWImage": None},
+        ]
+    },
+    "PostProcess": {"name": "Topk"},
+}
+TEXT = {
+    "Global": {"model_name": "PP-OCRv4_mobile_det"},
+    "PreProcess": {
+        "transform_ops": [
+            {"DecodeImage": {"img_mode": "BGR", "channel_first": False}},
+            {"DetResizeForTest": {"resize_long": 128}},
+            NORMALIZE,
+            {"ToCHWImage": None},
+            {"KeepKeys": {"keep_keys": ["image", "shape"]}},
+        ]
+    },
+    "PostProcess": {"name": "DBPostProcess"},
+}
+SUITES = {
+    "paddledetection": ("infer_cfg.yml", DETECTION),
+    "paddleclas": ("inference.yml", CLASSIFICATION),
+    "paddleocr": ("inference.yml", TEXT),
+}
+
+
 def listed(folder: Path) -> None:
     """A file list with pictures and labels."""
     for name in ("a", "b"):
@@ -209,6 +312,12 @@ def listed(folder: Path) -> None:
 
 
 RUN = {"models": ["a", "b"], "images": 6}
+
+
+def named(folder: Path) -> None:
+    """A file of class names, and masks."""
+    masks(".png", "L")(folder)
+    (folder / "names.txt").write_text("road\nBürgersteig\n人行道\n", encoding="utf-8")
 
 
 def journal(folder: Path) -> None:
@@ -284,6 +393,18 @@ def scored(folder: Path) -> list[str]:
     return ["score", *(word for option, name in options.items() for word in (option, str(folder / name)))]
 
 
+def fed(folder: Path) -> list[str]:
+    """The words of ``segdiff locate`` with a tensor that the candidate is really fed."""
+    words = locate("model.onnx", "model.onnx", "sound.npy")(folder)
+    return [*words, "--candidate-input", str(folder / "x.npy")]
+
+
+def fed_tensor(folder: Path) -> None:
+    """A model, its input, and what it is really fed."""
+    network(folder, segmenter())
+    shutil.copy(folder / "x.npy", folder / "sound.npy")
+
+
 def evaluated(folder: Path) -> list[str]:
     """The words of ``segdiff evaluate`` on the bundled pair."""
     return ["evaluate", str(EXAMPLE / "deploy"), str(EXAMPLE / "healthy.onnx"), str(folder / "val.txt")]
@@ -326,6 +447,21 @@ KINDS: Mapping[str, Kind] = {
     "onnx-constants": Kind(constants, "model.onnx", program("model.onnx")),
     "onnx-external": Kind(save_external, "model.onnx", program("model.onnx")),
     "onnx-weights": Kind(save_external, "w.bin", program("model.onnx")),
+    "running-external": Kind(
+        external, "model.onnx", program("model.onnx"), locate("sound.onnx", "model.onnx", "x.npy")
+    ),
+    "running-weights": Kind(
+        external, "w.bin", program("model.onnx"), locate("sound.onnx", "model.onnx", "x.npy")
+    ),
+    "running-pir": Kind(
+        pir_pair, "model.json", program("model.json"), locate("model.json", "model.onnx", "x.npy")
+    ),
+    "running-pir-params": Kind(
+        pir_pair, "model.pdiparams", program("model.json"), locate("model.json", "model.onnx", "x.npy")
+    ),
+    "converted-onnx": Kind(
+        pir_pair, "model.onnx", program("model.onnx"), locate("model.json", "model.onnx", "x.npy")
+    ),
     "yaml": Kind(
         example,
         "deploy/deploy.yaml",
@@ -333,16 +469,36 @@ KINDS: Mapping[str, Kind] = {
         bundled(),
     ),
     "yaml-of-folder": Kind(example, "deploy/deploy.yaml", lambda folder: readers.find(folder / "deploy")),
+    **{
+        f"yaml-{name}": Kind(
+            suite(file, content),
+            f"deploy/{file}",
+            lambda folder, file=file: prepare(
+                folder / "street.png",
+                (InputSpec("x", (1, 3, 96, 128), "float32"),),
+                read_deploy_yaml(folder / "deploy" / file),
+            ),
+            bundled(),
+        )
+        for name, (file, content) in SUITES.items()
+    },
     "npy": Kind(
         lambda folder: network(folder, segmenter()),
         "x.npy",
         lambda folder: prepare(folder / "x.npy", SPEC),
         locate("model.onnx", "model.onnx", "x.npy"),
     ),
+    "npy-fed": Kind(
+        fed_tensor,
+        "x.npy",
+        lambda folder: read_candidate_input(folder / "x.npy", folder / "sound.npy"),
+        fed,
+    ),
     "npz": Kind(
-        lambda folder: np.savez(folder / "x.npz", x=image(IMAGE)),
+        lambda folder: (network(folder, segmenter()), np.savez(folder / "x.npz", x=image(IMAGE))),
         "x.npz",
         lambda folder: prepare(folder / "x.npz", SPEC),
+        locate("model.onnx", "model.onnx", "x.npz"),
     ),
     "npz-packed": Kind(
         lambda folder: np.savez_compressed(folder / "x.npz", x=image(IMAGE)),
@@ -369,6 +525,12 @@ KINDS: Mapping[str, Kind] = {
         f"mask{suffix}-{mode}": Kind(masks(suffix, mode), f"ours/one{suffix}", mask_folders, scored)
         for suffix, mode in MASKS
     },
+    "names": Kind(
+        named,
+        "names.txt",
+        lambda folder: class_names(folder / "names.txt", 1000),
+        lambda folder: [*scored(folder), "--names", str(folder / "names.txt")],
+    ),
     "list": Kind(listed, "val.txt", lambda folder: read_dataset(folder / "val.txt"), evaluated),
     "journal": Kind(journal, "results.jsonl", resumed),
 }
@@ -399,9 +561,9 @@ def attempt(kind: str, folder: Path) -> str:
 
 def child(kind: str, start: int, count: int) -> None:
     """Read the cases one after the other, telling each before and after."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     with tempfile.TemporaryDirectory() as folder:
         KINDS[kind].write(Path(folder))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         victim = Path(folder) / KINDS[kind].victim
         data = victim.read_bytes()
         print("ready", flush=True)
@@ -451,43 +613,90 @@ def lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
 # --- through the command
 
 
-def command(kind: str, number: int) -> str:
+LINE = re.compile(r"segdiff: \S[^\n]*\n")
+"""What stderr may hold: one line, as README's table of exit codes promises it."""
+
+
+class Sound:
+    """The sound files of each kind, written once and copied for every case."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lock = threading.Lock()
+
+    def copied(self, kind: str, target: Path) -> None:
+        """A copy of all of a kind's files."""
+        with self.lock:
+            if not (self.folder / kind).exists():
+                (self.folder / kind).mkdir()
+                KINDS[kind].write(self.folder / kind)
+        shutil.copytree(self.folder / kind, target, dirs_exist_ok=True)
+
+
+def command(kind: str, number: int, sound: Sound) -> str:
     """The outcome of one case through ``python -m segdiff``."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        KINDS[kind].write(folder)
+        sound.copied(kind, folder)
         victim = folder / KINDS[kind].victim
         victim.write_bytes(wounded(kind, number, victim.read_bytes())[1])
         words = KINDS[kind].words
         assert words is not None
         start = time.monotonic()
-        try:
-            done = subprocess.run(
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as told:
+            process = subprocess.Popen(
                 [sys.executable, "-m", "segdiff", *words(folder)],
-                capture_output=True,
-                timeout=10 * SECONDS,
+                stdout=out,
+                stderr=told,
                 cwd=folder,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), MARK: name},
             )
-        except subprocess.TimeoutExpired:
-            return f"hang: longer than {10 * SECONDS:g} s"
-        seconds = time.monotonic() - start
-    said = done.stderr.decode(errors="replace")
-    if "Traceback" in said or "unexpected " in said:
+            try:
+                code = process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                return f"slow: longer than {SECONDS:g} s, load {os.getloadavg()[0]:.1f}"
+            seconds = time.monotonic() - start
+            out.seek(0)
+            told.seek(0)
+            answer, said = out.read().decode(errors="replace"), told.read().decode(errors="replace")
+        return judged(code, answer, said) or left_running(name) or f"exit {code}|{seconds:.1f}"
+
+
+def judged(code: int, answer: str, said: str) -> str | None:
+    """What is wrong with how a command ended, and with what it said; None where nothing is."""
+    if "Traceback" in said + answer or "unexpected " in said:
         return f"traceback: {said[-300:]!r}"
-    if done.returncode not in (0, 1, 2):
-        return f"exit code {done.returncode}: {said[-300:]!r}"
-    if done.returncode == 2 and not done.stdout and len(said.splitlines()) != 1:
+    if code not in (0, 1, 2):
+        return f"exit code {code}: {said[-300:]!r}"
+    if not said and code == 2:
+        return "lines: exit code 2 and not a word on stderr"
+    if said and not LINE.fullmatch(said):
         return f"lines: {said[-500:]!r}"
-    if seconds > SECONDS:
-        return f"slow: {seconds:.0f} s, exit code {done.returncode}"
-    return f"exit {done.returncode}"
+    return None
+
+
+MARK = "SEGDIFF_DAMAGE_CASE"
+"""A variable by which the processes of a case are known."""
+
+
+def left_running(name: str) -> str | None:
+    """A process of the case that has outlived its command."""
+    mark = f"{MARK}={name}".encode()
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if mark in entry.read_bytes().split(b"\0"):
+                time.sleep(0.5)  # the kernel may be ending it just now
+                if entry.exists() and mark in entry.read_bytes():
+                    return f"left running: {entry.parent.name}"
+    return None
 
 
 # --- all of them
 
 
-GOOD = re.compile(r"read|refused|exit [012]")
+GOOD = re.compile(r"read|refused|exit [012]\|[\d.]+")
 
 
 def shares(kinds: list[str], total: int) -> Iterator[tuple[str, int]]:
@@ -499,16 +708,20 @@ def shares(kinds: list[str], total: int) -> Iterator[tuple[str, int]]:
 def report(outcomes: Iterable[tuple[str, int, str]]) -> int:
     """Print a table and what went wrong; the number of findings."""
     counts: dict[str, Counter[str]] = {}
-    wrong = 0
+    wrong, longest = 0, 0.0
     for kind, number, outcome in outcomes:
-        short = outcome.split(":")[0]
+        short, _, seconds = outcome.split(":")[0].partition("|")
+        longest = max(longest, float(seconds or 0))
         counts.setdefault(kind, Counter())[short] += 1
         if not GOOD.fullmatch(outcome):
             wrong += 1
             print(f"{kind} {number}: {outcome}", flush=True)
     for kind, counter in counts.items():
         print(f"{kind:20} " + "  ".join(f"{word} {count}" for word, count in sorted(counter.items())))
-    print(f"{sum(map(Counter.total, counts.values()))} files, {wrong} findings", flush=True)
+    total = sum(map(Counter.total, counts.values()))
+    print(
+        f"{total} files, {wrong} findings" + (f", the longest {longest:.1f} s" if longest else ""), flush=True
+    )
     return wrong
 
 
@@ -528,7 +741,8 @@ def main(argv: list[str] | None = None) -> int:
     if given.case:
         return again(given.case[0], int(given.case[1]))
     kinds = given.kinds or list(KINDS)
-    with ThreadPoolExecutor(given.jobs) as pool:
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(given.jobs) as pool:
+        sound = Sound(Path(folder))
 
         def read(share: tuple[str, int]) -> list[tuple[str, int, str]]:
             return [(share[0], number, outcome) for number, outcome in told(share[0], 0, share[1])]
@@ -541,7 +755,7 @@ def main(argv: list[str] | None = None) -> int:
         ]
         found += report(
             (*case, outcome)
-            for case, outcome in zip(cases, pool.map(lambda case: command(*case), cases), strict=True)
+            for case, outcome in zip(cases, pool.map(lambda case: command(*case, sound), cases), strict=True)
         )
     return int(found > 0)
 
