@@ -35,14 +35,15 @@ class EngineError(SegdiffError):
 
     ``last_value`` is the last value the engine delivered before it failed, or None; ``died`` says that its
     process is gone, so that the same question may fare better in another one; ``silent`` that it was stopped
-    because it gave no answer in time.
+    because it gave no answer in time; ``killed`` that its end was not its own doing: it was killed from
+    outside, or got no memory.
     """
 
     def __init__(
         self, message: str, *, last_value: str | None = None, died: bool = False, silent: bool = False
     ) -> None:
         super().__init__(message)
-        self.last_value, self.died, self.silent = last_value, died, silent
+        self.last_value, self.died, self.silent, self.killed = last_value, died, silent, False
 
 
 class RepairError(SegdiffError):

@@ -108,7 +108,7 @@ def sides(run: Run) -> Iterator[Side]:
     their_ends = {c: tensors[1] for c, tensors in written.items()}
     our_ends = {partner[c]: tensors[0] for c, tensors in written.items()}
     our_errors = {partner[c]: error for c, error in errors.items() if c in partner}
-    candidate, reference = run.probe.candidate.engine, run.reference.engine
+    candidate, reference = run.probe.candidate.living(), run.reference.engine.living()
     yield Side("candidate", candidate, theirs, run.probe.feeds, known_of(theirs, their_ends, errors))
     if reference.files.program != candidate.files.program:
         known = known_of(ours, our_ends, our_errors)

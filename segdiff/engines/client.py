@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -64,6 +65,9 @@ GRACE = 5.0
 
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC})
 """What the system says where no tensor more can be shared."""
+
+FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM})
+"""Exit codes of a worker that somebody else has ended: the system, short of memory, or a person."""
 
 _serial = count()
 
@@ -242,7 +246,7 @@ class Engine:
             try:
                 self.loaded = self._receive()
             except EngineError as error:
-                self._over(error)
+                self._over(error, killed=error.killed)
                 raise
 
     @property
@@ -308,7 +312,7 @@ class Engine:
                 self.unneeded.append(message.payload.block)
         if isinstance(message, Failed):
             error = self._error(f"failed: {message.message}")
-            raise self._over(error) if message.starved else error
+            raise self._over(error, killed=True) if message.starved else error
         return message
 
     def _next(self) -> Any:
@@ -338,12 +342,12 @@ class Engine:
             return self._over(self._error(f"sent more than {no_room(why)}"))
         code = self.child.wait(GRACE)
         told = "hung up and was stopped" if code is None else how_it_ended(code)
-        return self._over(self._error(told + self.child.last_words()))
+        return self._over(self._error(told + self.child.last_words()), killed=code in FROM_OUTSIDE)
 
-    def _over(self, error: EngineError) -> EngineError:
+    def _over(self, error: EngineError, *, killed: bool = False) -> EngineError:
         """This engine's last word: whoever asks again gets it at once."""
         self.child.stop()
-        self.failure, error.died = str(error), True
+        self.failure, error.died, error.killed = str(error), True, killed
         return error
 
     def _check(self) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from segdiff.align import Alignment
 from segdiff.core.answer import Computed, Environment
-from segdiff.core.edit import Edit
-from segdiff.core.errors import EngineError, InputError
+from segdiff.core.errors import InputError
 from segdiff.core.graph import Graph, Shape
 from segdiff.core.quantised import Quantisation
 from segdiff.core.version import VERSION
 from segdiff.engines import Blocks, Engine, Tensor
 from segdiff.engines.registry import engine_for, threads_of
+from segdiff.engines.revived import Candidate, Reference
 from segdiff.inputs import InputSpec, Prepared, config_beside
 from segdiff.readers import ModelFiles
 from segdiff.readers.dtypes import numpy_dtype
@@ -28,64 +28,34 @@ SHARE_OF_MEMORY = 32
 
 
 @dataclass
-class Candidate:
-    """The candidate's engine; it is started again when what was asked of it has brought it down."""
-
-    start: Callable[[], Engine]
-    engine: Engine
-    restarts_left: int = 5
-    quantised: Mapping[str, Quantisation] = field(default_factory=dict)
-
-    def run(
-        self,
-        feeds: Mapping[str, Tensor],
-        wanted: Iterable[str],
-        ops: tuple[int, ...] | None = None,
-        edits: tuple[Edit, ...] = (),
-    ) -> dict[str, Tensor]:
-        """Run some nodes, or all of them. Raises EngineError; the next call works again if that is possible.
-
-        A change that is tried may bring the framework down: that is an answer, and such a restart is free.
-        """
-        try:
-            return self.engine.run(feeds, wanted, ops, edits)
-        except EngineError as error:
-            if error.died:
-                self.restarts_left -= not edits or error.silent
-                self.revive()
-            raise
-
-    def revive(self) -> None:
-        """Start the engine again where its process is gone, as often as is left."""
-        if not self.engine.is_alive and self.restarts_left > 0:
-            self.engine.close()
-            self.engine = self.start()
-            self.engine.quantised = self.quantised
-
-
-@dataclass
 class Engines:
     """Both models in their worker processes."""
 
     blocks: Blocks
-    reference: Engine
+    reference: Reference
     candidate: Candidate
+
+    @property
+    def restarted(self) -> tuple[str, ...]:
+        """What has brought an engine down that another one has taken the place of."""
+        return (*self.reference.restarted, *self.candidate.restarted)
 
     def show_numbers(self, graphs: tuple[Graph, Graph]) -> None:
         """From now on quantised values come and go as the numbers that they stand for."""
         self.reference.quantised, self.candidate.quantised = map(quantised_values, graphs)
-        self.candidate.engine.quantised = self.candidate.quantised
+        for side in (self.reference, self.candidate):
+            side.engine.quantised = side.quantised
 
     def wait_until_ready(self) -> None:
         """Wait for both models to be loaded."""
-        self.reference.wait_until_ready()
+        self.reference.engine.wait_until_ready()
         self.candidate.engine.wait_until_ready()
 
     def environment(self) -> Environment:
         """What computes both sides, once both are ready."""
         found = [
             Computed(engine.name, engine.loaded.python, dict(engine.loaded.versions))
-            for engine in (self.reference, self.candidate.engine)
+            for engine in (self.reference.engine, self.candidate.engine)
             if engine.loaded
         ]
         return Environment(VERSION, platform.python_version(), platform.platform(), *found)
@@ -145,8 +115,8 @@ def started(
 
     with ExitStack() as stack:
         stack.callback(blocks.close)
-        reference = start(0)
-        stack.callback(reference.close)
+        reference = Reference(lambda: start(0), start(0))
+        stack.callback(lambda: reference.engine.close())
         candidate = Candidate(lambda: start(1), start(1))
         stack.callback(lambda: candidate.engine.close())
         yield Engines(blocks, reference, candidate)

@@ -154,8 +154,10 @@ def locate(
         if deployed:
             optimised = as_deployed(run, lambda done: told("deployed", done, 2))
             clock.lap("deployed")
+        precision = precision_of(run)
         others = bool(run.origins or ends.origins)
         refused = refusal(run, optimised.refused, asked=deployed, others=others)
+        reasons += [f"{told}; another one has gone on." for told in engines.restarted]
         findings = Findings(
             run=run,
             random=random,
@@ -168,7 +170,7 @@ def locate(
             optimised=optimised,
             refused=refused,
             reasons=tuple(reasons),
-            precision=precision_of(run),
+            precision=precision,
             checkpoint=checkpoint,
         )
         report = conclude(findings)

@@ -35,7 +35,7 @@ def precision_of(run: Run) -> Precision | None:
 def _with_final(run: Run, found: Precision) -> Precision:
     graph, view = run.probe.graph, run.alignment.candidate
     names = {view.source(name): name for name in graph.outputs}
-    got = run.probe.candidate.engine.run_deployed(run.probe.feeds, graph.outputs, Deployed("none"))
+    got = run.probe.candidate.living().run_deployed(run.probe.feeds, graph.outputs, Deployed("none"))
     truth = dict(run.reference([r for r, _ in run.outputs]))
     pairs = [(truth[r].array, got[names[c]].array) for r, c in run.outputs if r in truth and c in names]
     errors = [compare_arrays(ours, theirs).metrics.rel_l2 for ours, theirs in pairs]

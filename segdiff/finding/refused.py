@@ -64,7 +64,7 @@ def refusal(run: Run, error: str | None, *, asked: bool, others: bool) -> Origin
 def said_by(run: Run, how: Deployed) -> str | None:
     """What the runtime says where it does not take the file."""
     try:
-        run.probe.candidate.engine.run_deployed(run.probe.feeds, run.probe.graph.outputs, how)
+        run.probe.candidate.living().run_deployed(run.probe.feeds, run.probe.graph.outputs, how)
     except EngineError as error:
         return str(error) if run.probe.candidate.engine.is_alive else None
     return None

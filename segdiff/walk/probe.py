@@ -19,7 +19,7 @@ from segdiff.core.metrics import Comparison, Metrics, compare_arrays
 from segdiff.core.precision import EPSILON, STEP, arithmetic, disturbed, held, rounded, types_of, unit_of
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Tensor
-from segdiff.engines.session import Candidate
+from segdiff.engines.revived import Candidate
 from segdiff.readers.dtypes import numpy_dtype
 from segdiff.walk import last_bit
 from segdiff.walk.judge import NOISE_FACTOR, Judgement, judge

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from segdiff.engines import Engine, Tensor
+from segdiff.engines import Tensor
+from segdiff.engines.revived import Reference
 
 
 @dataclass
@@ -15,7 +16,7 @@ class ReferenceTensors:
     ``feeds`` are the reference's inputs.
     """
 
-    engine: Engine
+    engine: Reference
     feeds: Mapping[str, Tensor]
     budget: int
     held: dict[str, Tensor] = field(default_factory=dict)

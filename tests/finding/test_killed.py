@@ -77,15 +77,11 @@ AFTER_THE_WALK = ["settle", "explain", "weigh", "keep", "deployed"]
 @pytest.mark.parametrize(
     ("phase", "side", "how", "said"),
     [
-        ("walk", "reference", "kill", "SIGKILL"),
         ("walk", "candidate", "kill", "SIGKILL"),
         ("walk", "reference", "stop", "no answer for 8 s"),
-        ("settle", "reference", "kill", "SIGKILL"),
-        ("explain", "reference", "kill", "SIGKILL"),
-        ("explain", "candidate", "kill", ""),  # another one is started, and nothing is lost
+        ("explain", "candidate", "kill", "SIGKILL"),
         ("weigh", "candidate", "kill", "SIGKILL"),
         ("weigh", "candidate", "starve", ""),
-        ("keep", "reference", "kill", "SIGKILL"),
         ("deployed", "candidate", "kill", "SIGKILL"),
         ("deployed", "reference", "stop", "no answer for 8 s"),
     ],
@@ -96,6 +92,19 @@ def test_what_was_measured_is_reported_with_the_reason(
     report = located(files, phase, side, how, tmp_path)
     check(report, phase)
     assert said in words_of(report)
+
+
+@pytest.mark.parametrize("phase", ["align", "walk", "settle", "explain", "weigh", "keep", "deployed"])
+def test_a_reference_that_is_killed_costs_nothing(
+    phase: str, files: tuple[Path, Path], report: segdiff.Report, tmp_path: Path
+) -> None:
+    found = located(files, phase, "reference", "kill", tmp_path)
+    check(found, "deployed")
+    assert found.verdict == "diverges" and found.first and report.first
+    assert [o.cause for o in found.origins] == [o.cause for o in report.origins]
+    assert found.first.effect == report.first.effect and found.together == report.together
+    told = [remark for remark in found.remarks if "SIGKILL" in remark]
+    assert len(told) == 1 and told[0].endswith("another one has gone on.")
 
 
 def check(report: segdiff.Report, phase: str) -> None:

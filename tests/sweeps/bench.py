@@ -19,7 +19,8 @@ from segdiff.core.metrics import compare_arrays
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Engine
 from segdiff.engines.protocol import Load
-from segdiff.engines.session import Candidate, Engines, default_memory, input_specs
+from segdiff.engines.revived import Candidate, Reference
+from segdiff.engines.session import Engines, default_memory, input_specs
 from segdiff.finding.kept import keep
 from segdiff.finding.locate import explained, observable, proven, weighed
 from segdiff.finding.outputs import endings
@@ -129,7 +130,8 @@ class Bench:
         else:
             self._reload(engine, files)
         self.candidate = engine
-        return Engines(self.blocks, self.reference, Candidate(lambda: self._start(files), engine))
+        reference = Reference(lambda: self._start(self.files), self.reference)
+        return Engines(self.blocks, reference, Candidate(lambda: self._start(files), engine))
 
     def _reload(self, engine: Engine, files: ModelFiles) -> None:
         """Hand a living worker another model."""
