@@ -65,7 +65,11 @@ def as_deployed(run: Run, progress: Callable[[int], None]) -> AsDeployed:
         found = []
         for number, each in enumerate(running):
             progress(number)
-            found.append(each.result())
+            result = each.result()
+            if isinstance(result, Failed) and result.killed:
+                # By this thread, not one of the pool's: an engine ends with the thread that has started it.
+                result = probed(list(sides(run))[number], run.probe.thresholds)
+            found.append(result)
     finally:
         pool.shutdown(wait=False)  # who interrupts this stops the engines, and with them the threads
     failed = [each for each in found if isinstance(each, Failed)]
@@ -79,11 +83,12 @@ def as_deployed(run: Run, progress: Callable[[int], None]) -> AsDeployed:
 
 @dataclass(frozen=True)
 class Failed:
-    """A side that does not run as deployed, and whether its process is still there."""
+    """A side that does not run as deployed, whether its process is still there, or was ended from outside."""
 
     side: str
     error: str
     alive: bool
+    killed: bool
 
 
 def probed(side: Side, thresholds: Thresholds) -> Origin | Failed | str | None:
@@ -95,7 +100,7 @@ def probed(side: Side, thresholds: Thresholds) -> Origin | Failed | str | None:
     try:
         found = probe(side.engine, side.view.graph, side.feeds, thresholds, side.known)
     except EngineError as error:
-        return Failed(side.name, str(error), side.engine.is_alive)
+        return Failed(side.name, str(error), side.engine.is_alive, error.killed)
     return origin_of(side, found) if found else None
 
 
