@@ -167,7 +167,11 @@ def with_attribute(model: ModelProto, op_type: str, place: int = 0, **attributes
 def halved(model: ModelProto, *, keep_io: bool = True) -> ModelProto:
     """A copy in float16, as the converters make it: weights rounded, Casts at both ends or none."""
     copy = copied(model)
+    del copy.graph.value_info[:]
     nodes = list(copy.graph.node)
+    for node in nodes:
+        if node.op_type == "Cast" and node.attribute[0].i == TensorProto.FLOAT:
+            node.attribute[0].i = TensorProto.FLOAT16
     kept = {name for node in nodes if node.op_type == "Resize" for name in node.input[1:]}
     held = [node for node in nodes if node.op_type == "Constant" and node.output[0] not in kept]
     tensors = [tensor for tensor in copy.graph.initializer if tensor.name not in kept]
@@ -184,6 +188,28 @@ def halved(model: ModelProto, *, keep_io: bool = True) -> ModelProto:
                     cast_end(copy, item.name, into)
                 else:
                     item.type.tensor_type.elem_type = TensorProto.FLOAT16
+    return copy
+
+
+def with_pairs(model: ModelProto, scale: float = 0.05) -> ModelProto:
+    """A copy with a QuantizeLinear and a DequantizeLinear (``NAME.back``) behind every node but one."""
+    copy = copied(model)
+    nodes = list(copy.graph.node)
+    tensors = {"step": np.float32(scale), "zero": np.uint8(128)}
+    copy.graph.initializer.extend(numpy_helper.from_array(np.asarray(a), n) for n, a in tensors.items())
+    written = []
+    for node in nodes:
+        made = {name for each in nodes for name in each.output}
+        node.input[:] = [f"{name}.back" if name in made else name for name in node.input]
+        written.append(node)
+        out = node.output[0]
+        if node is not nodes[-1]:
+            written += [
+                helper.make_node("QuantizeLinear", [out, "step", "zero"], [f"{out}.bytes"]),
+                helper.make_node("DequantizeLinear", [f"{out}.bytes", "step", "zero"], [f"{out}.back"]),
+            ]
+    del copy.graph.node[:]
+    copy.graph.node.extend(written)
     return copy
 
 

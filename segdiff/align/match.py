@@ -18,14 +18,13 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
-
 from segdiff.align.cones import RULES, Cells, Rule, readers
 from segdiff.align.kinds import COMMUTATIVE, kind_of
 from segdiff.align.outputs import Places, pair_outputs
 from segdiff.align.parameters import ParameterPair
+from segdiff.align.quantised import CLIPPING, nature, never_negative, passing, readers_behind, settled
 from segdiff.align.view import View
-from segdiff.core.graph import Graph, Op, Shape
+from segdiff.core.graph import Op, Shape
 
 CERTAIN = frozenset({"parameters", "model input", "model output"})
 """Arguments that hold whatever the shapes say: a fault may change a shape, but not what the weights are."""
@@ -123,8 +122,8 @@ class Matcher:
             return None
         if len(self.candidate.parameters_of[theirs.index]) > 1 or "activation" in theirs.attributes:
             return None
-        behind = [op for name in ours.outputs for op in self.reference.readers.get(name, ())]
-        after = [op for name in theirs.outputs for op in self.candidate.readers.get(name, ())]
+        behind = readers_behind(self.reference, ours)
+        after = readers_behind(self.candidate, theirs)
         if len(behind) != 1 or any(adds_parameter(self.candidate, op) for op in after):
             return None
         return behind[0].outputs[0] if adds_parameter(self.reference, behind[0]) else None
@@ -162,37 +161,6 @@ class Matcher:
         return paired <= set(other)
 
 
-def nature(graph: Graph, name: str) -> str | None:
-    """``f`` of floats (also where they are kept as bytes), ``i`` of everything else; None where unknown."""
-    dtype = graph.value(name).dtype
-    if dtype is None or name in graph.quantised:
-        return "f" if name in graph.quantised else None
-    return "f" if "float" in dtype else "i"
-
-
-CLIPPING = frozenset({"relu", "relu6", "clip"})
-"""Activations that bytes of no negative numbers do by themselves."""
-
-
-def never_negative(graph: Graph, op: Op) -> bool:
-    """Whether an op's result is kept as bytes whose smallest stands for zero."""
-    how = graph.quantised.get(op.outputs[0]) if len(op.outputs) == 1 else None
-    if how is None or op.outputs[0] in graph.parameters:
-        return False
-    return bool((how.zero_point == np.iinfo(how.dtype).min).all())
-
-
-def passing(graph: Graph, name: str) -> bool:
-    """Whether a value is bytes that only repeat floats: made of them, or turned back by whatever reads it."""
-    if name not in graph.quantised:
-        return False
-    maker = graph.producer.get(name)
-    if maker is not None and maker.type == "QuantizeLinear":
-        return name not in graph.outputs
-    types = {op.type for op in graph.consumers.get(name, ())}
-    return types == {"DequantizeLinear"} and name not in graph.outputs
-
-
 def adds_parameter(view: View, op: Op) -> bool:
     """Whether an op adds a parameter to one value: a bias."""
     return kind_of(op) == "add" and len(view.reads[op.index]) == 1 and bool(view.parameters_of[op.index])
@@ -213,7 +181,11 @@ def match(reference: View, candidate: View, parameters: Iterable[ParameterPair])
         spread(matcher)
         cells.part(matcher.forward, matcher.backward)
         if not (any(by_cone(matcher, cells, rule) for rule in RULES) or by_position(matcher)):
-            return matcher
+            break
+    for r, c in settled(candidate, matcher.backward):
+        matcher.forward[r] = c
+    matcher.backward = {c: r for r, c in matcher.forward.items()}
+    return matcher
 
 
 def certain(reference: View, candidate: View, parameters: dict[str, ParameterPair]) -> dict[str, str]:
