@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -17,14 +18,17 @@ class Answer(Protocol):
         """The answer as text."""
 
 
-def deliver(answer: Answer, arguments: Arguments) -> bool:
-    """Write and print an answer as ``--json`` and ``--all`` say; whether all of it went where it should."""
-    target, delivered = arguments.json, True
+def deliver(answer: Answer, arguments: Arguments, to_json: Callable[[], str] | None = None) -> bool:
+    """Write and print an answer as ``--json`` and ``--all`` say; whether all of it went where it should.
+
+    ``to_json`` gives its text, where that is not the answer's own.
+    """
+    target, delivered, to_json = arguments.json, True, to_json or answer.to_json
     if target == "-":
-        return print_text(answer.to_json() + "\n")
+        return print_text(to_json() + "\n")
     if target is not None:
         try:
-            write_atomically(Path(target), answer.to_json() + "\n")
+            write_atomically(Path(target), to_json() + "\n")
         except (OSError, ValueError, TypeError) as error:
             reason = getattr(error, "strerror", None) or one_line(error)
             complain(f"cannot write the JSON report to {target}: {reason}")

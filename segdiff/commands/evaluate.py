@@ -9,7 +9,7 @@ from pathlib import Path
 from segdiff.commands.base import Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import quiet_stderr
 from segdiff.commands.guard import Reads, file_output, guard
-from segdiff.commands.locate import script_of
+from segdiff.commands.locate import python_options, script_of
 from segdiff.commands.score import (
     ENCODINGS,
     chosen,
@@ -55,6 +55,7 @@ def evaluate_arguments(parser: Parser) -> None:
         "--timeout", type=seconds, default=300.0, metavar="S", help="seconds an engine may be silent (300)"
     )
     group.add_argument("--threads", type=whole, metavar="N", help="threads of each engine (all cores)")
+    python_options(group)
     group = output_arguments(parser)
     group.add_argument(
         "--out",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -31,14 +32,19 @@ def locate_arguments(parser: Parser) -> None:
     group.add_argument("--opset", type=whole, metavar="N", help="ONNX opset of the conversion")
     group.add_argument("--keep", metavar="FILE", help="keep the converted model here")
     locate_options(parser)
+    output_options(parser, "list every pair of values")
+    common_arguments(parser)
+
+
+def output_options(parser: Parser, everything: str) -> None:
+    """The options on what is shown and written; ``everything`` says what ``--all`` lists."""
     group = parser.add_argument_group("output")
     group.add_argument(
         "--json", metavar="FILE", help="write the report as JSON too; - writes it to stdout, and nothing else"
     )
-    group.add_argument("--all", action="store_true", help="list every pair of values")
+    group.add_argument("--all", action="store_true", help=everything)
     group.add_argument("--repro", metavar="DIR", help="write the first origin down for a bug report")
     force_argument(group)
-    common_arguments(parser)
 
 
 def locate_options(parser: Parser) -> None:
@@ -75,6 +81,11 @@ def locate_options(parser: Parser) -> None:
         metavar="N",
         help="threads of each engine (one for Paddle, all cores for onnxruntime)",
     )
+    python_options(group)
+
+
+def python_options(group: argparse._ArgumentGroup) -> None:
+    """The options that name the environment of a side."""
     for side in ("reference", "candidate"):
         group.add_argument(
             f"--{side}-python",

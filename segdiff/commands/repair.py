@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING, Any
+
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
-from segdiff.commands.console import complain, one_line, print_answer
-from segdiff.commands.guard import file_output, force_argument, guard
-from segdiff.commands.locate import locate_options, located, reads
+from segdiff.commands.console import complain, one_line
+from segdiff.commands.delivery import deliver
+from segdiff.commands.guard import file_output, guard
+from segdiff.commands.locate import locate_options, located, output_options, reads
+
+if TYPE_CHECKING:
+    from segdiff.core.answer import Report
 
 
 def repair_arguments(parser: Parser) -> None:
@@ -14,9 +21,8 @@ def repair_arguments(parser: Parser) -> None:
     parser.add_argument("candidate", metavar="CANDIDATE", help="the .onnx file that is to be repaired")
     parser.add_argument("image", metavar="IMAGE", help="a picture, or ready tensors as .npy or .npz")
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="where the repaired model goes")
-    parser.add_argument("--repro", metavar="DIR", help="write the first origin down for a bug report, too")
-    force_argument(parser)
     locate_options(parser)
+    output_options(parser, "list every value that is left as it is")
     common_arguments(parser)
 
 
@@ -26,6 +32,7 @@ def run_repair(arguments: Arguments, parser: Parser) -> int:
     guard(
         (
             file_output("--output", arguments.output, "model"),
+            file_output("--json", arguments.json, "report"),
             file_output("--repro", arguments.repro, "repro"),
         ),
         reads(arguments),
@@ -33,17 +40,31 @@ def run_repair(arguments: Arguments, parser: Parser) -> int:
     )
     arguments.convert, arguments.opset, arguments.keep = False, None, None
     report = located(arguments)
-    if report.verdict == "inconclusive":
-        complain(f"could not tell: {one_line(report.sentence)}")
-        return COULD_NOT_TELL
-    if report.verdict == "agrees":
-        print_answer(report)
-        complain(f"there is nothing to repair, so {arguments.output} was not written")
-        return 0
+    if report.verdict != "diverges":
+        return nothing_repaired(report, arguments)
     if arguments.repro and "network" in report.homes:
         report.repro(arguments.repro)
-    repaired = report.repair(arguments.output, timeout=arguments.timeout, threads=arguments.threads)
-    return repaired.exit_code if print_answer(repaired) else COULD_NOT_TELL
+    options = {name: getattr(arguments, name) for name in ("timeout", "threads", "candidate_python")}
+    repaired = report.repair(arguments.output, **options)
+    delivered = deliver(repaired, arguments, lambda: as_json(repaired.to_dict(), report))
+    return repaired.exit_code if delivered else COULD_NOT_TELL
+
+
+def nothing_repaired(report: Report, arguments: Arguments) -> int:
+    """Deliver a report in which nothing was found that could be repaired; the exit code."""
+    from segdiff.report.json import not_repaired_to_dict
+
+    delivered = deliver(report, arguments, lambda: as_json(not_repaired_to_dict(report), report))
+    if report.verdict == "inconclusive":
+        complain(f"could not tell: {one_line(report.sentence)}")
+    else:
+        complain(f"there is nothing to repair, so {arguments.output} was not written")
+    return report.exit_code if delivered else COULD_NOT_TELL
+
+
+def as_json(repair: dict[str, Any], report: Report) -> str:
+    """A repair as text, with the report that it rests on."""
+    return json.dumps({**repair, "located": report.to_dict()}, indent=1, allow_nan=False)
 
 
 USAGE = "segdiff repair REFERENCE CANDIDATE IMAGE -o FILE [options]"

@@ -239,10 +239,7 @@ class Computed:
 
 @dataclass(frozen=True)
 class Environment:
-    """Where a report was made: the versions decide what a model gives, and what an optimiser does to it.
-
-    ``platform`` is the machine's, as Python's ``platform.platform()`` tells it.
-    """
+    """Where a report was made: versions decide what a model gives. ``platform`` is the machine's."""
 
     segdiff: str
     python: str
@@ -284,6 +281,15 @@ class Repaired:
     def exit_code(self) -> int:
         """0 when the models agree now, 1 when they still differ."""
         return 0 if self.agrees else 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """The repair as JSON has it (docs/json.md); plain types only."""
+        found: dict[str, Any] = door("repaired.to_dict")(self)
+        return found
+
+    def to_json(self) -> str:
+        """``to_dict()`` as text."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
     def __rich__(self) -> Any:
         return door("terminal")(self)
@@ -356,9 +362,17 @@ class Report:
         """0 agrees, 1 diverges, 2 could not tell."""
         return EXIT_CODES[self.verdict]
 
-    def repair(self, path: str | Path, *, timeout: float = 300.0, threads: int | None = None) -> Repaired:
+    def repair(
+        self,
+        path: str | Path,
+        *,
+        timeout: float = 300.0,
+        threads: int | None = None,
+        candidate_python: str | None = None,
+    ) -> Repaired:
         """Write a copy of the candidate with every proven cause mended, and run it; see segdiff.repair."""
-        repaired: Repaired = door("report.repair")(self, path, timeout=timeout, threads=threads)
+        own = {"timeout": timeout, "threads": threads, "candidate_python": candidate_python}
+        repaired: Repaired = door("report.repair")(self, path, **own)
         return repaired
 
     def repro(self, folder: str | Path, *, origin: int = 0) -> Path:

@@ -31,12 +31,18 @@ NOTHING = 1e-6
 
 
 def repair(
-    report: Report, path: str | Path, *, timeout: float = 300.0, threads: int | None = None
+    report: Report,
+    path: str | Path,
+    *,
+    timeout: float = 300.0,
+    threads: int | None = None,
+    candidate_python: str | None = None,
 ) -> Repaired:
     """Write the candidate with every proven cause mended to ``path``, and run it from the report's image.
 
     timeout   seconds that the repaired model's engine may be silent before it is stopped
     threads   of that engine; by default every core
+    candidate_python   the Python of another environment to run it with, as in :func:`segdiff.locate`
 
     An older file at ``path`` is replaced, but never one that the report's run has read. Raises InputError
     where ``path`` is one of those, does not end in ``.onnx`` or cannot be written, RepairError where no cause
@@ -60,7 +66,7 @@ def repair(
     source = evidence.files[1].program
     _check_target(report, evidence, target)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".segdiff-") as folder:
-        workbench = _Workbench(report, evidence, Path(folder), timeout, threads)
+        workbench = _Workbench(report, evidence, Path(folder), timeout, threads, candidate_python)
         kept = _nearer(workbench, proven)
         if not kept:
             raise RepairError(
@@ -92,6 +98,7 @@ class _Workbench:
     folder: Path
     timeout: float
     threads: int | None
+    python: str | None
 
     def write(self, causes: Sequence[Cause]) -> tuple[Path, tuple[str, ...]]:
         """A draft with these changes, and remarks on it. Raises RepairError."""
@@ -108,7 +115,7 @@ class _Workbench:
         files, blocks = find(model), Blocks()
         threads = threads_of(engine_for(files.format), self.threads)
         try:
-            with Engine(files, blocks, timeout=self.timeout, threads=threads) as engine:
+            with Engine(files, blocks, timeout=self.timeout, threads=threads, python=self.python) as engine:
                 tensors = {name: blocks.tensor(array) for name, array in self.evidence.feeds.items()}
                 stream = engine.stream(tensors, self.evidence.outputs)
                 return {name: tensor.array.copy() for name, tensor in stream}

@@ -5,9 +5,21 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from segdiff.core.answer import Effect, InputFinding, ModelInfo, Origin, OutputInfo, PairInfo, Report
+from segdiff.core.answer import (
+    Cause,
+    Effect,
+    InputFinding,
+    ModelInfo,
+    Origin,
+    OutputInfo,
+    PairInfo,
+    Repaired,
+    Report,
+)
+from segdiff.core.edit import Edit, Node
 from segdiff.core.metrics import Comparison
 from segdiff.core.plain import plain
+from segdiff.report.repaired import sentence_of
 from segdiff.report.words import reason
 
 SIDES = ("reference", "candidate")
@@ -36,6 +48,79 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "remarks": list(report.remarks),
         "timing_s": dict(report.timing_s),
         "peak_memory_mb": report.peak_memory_mb,
+    }
+
+
+def repaired_to_dict(repaired: Repaired) -> dict[str, Any]:
+    """A repair as dicts, lists, text and numbers."""
+    return {
+        "schema": 1,
+        "verdict": "agrees" if repaired.agrees else "diverges",
+        "sentence": sentence_of(repaired),
+        "path": str(repaired.path),
+        "changes": [_change(cause) for cause in repaired.changes],
+        "left": list(repaired.left),
+        "outputs": [_before_and_after(o.before, o.after, o.mask_changed) for o in repaired.outputs],
+        "remarks": list(repaired.remarks),
+    }
+
+
+def not_repaired_to_dict(report: Report) -> dict[str, Any]:
+    """The same where nothing was written, because nothing was found that could be repaired."""
+    return {
+        "schema": 1,
+        "verdict": report.verdict,
+        "sentence": report.sentence,
+        "path": None,
+        "changes": [],
+        "left": [],
+        "outputs": [_before_and_after(each, each.cumulative, each.mask_changed) for each in report.outputs],
+        "remarks": [],
+    }
+
+
+def _change(cause: Cause) -> dict[str, Any]:
+    return {**_cause(cause), "edits": [_edit(edit) for edit in cause.edits]}
+
+
+def _edit(edit: Edit) -> dict[str, Any]:
+    """What becomes of the node that writes ``value``."""
+    return {
+        "value": edit.output,
+        "inside": edit.inside or None,
+        "op_type": edit.op_type,
+        "attributes": plain(edit.attributes),
+        "inputs": plain(edit.inputs),
+        "nodes": [_node(node) for node in edit.nodes],
+        "before": [_node(node) for node in edit.before],
+    }
+
+
+def _node(node: Node) -> dict[str, Any]:
+    return {
+        "op_type": node.op_type,
+        "inputs": plain(node.inputs),
+        "outputs": list(node.outputs),
+        "attributes": plain(node.attributes),
+    }
+
+
+def _before_and_after(before: OutputInfo, after: Comparison | None, mask: float | None) -> dict[str, Any]:
+    return {
+        "reference": before.reference,
+        "candidate": before.candidate,
+        "before": _metrics(before.cumulative),
+        "after": _metrics(after),
+        "mask_changed": {"before": before.mask_changed, "after": mask},
+    }
+
+
+def _cause(cause: Cause | InputFinding) -> dict[str, Any]:
+    return {
+        "kind": cause.kind,
+        "text": cause.text,
+        "proven": cause.proven,
+        "residual": cause.residual.to_dict() if cause.residual else None,
     }
 
 
@@ -102,13 +187,7 @@ def _origin(origin: Origin) -> dict[str, Any]:
         "cumulative": _metrics(origin.pair.cumulative),
         "confirmed": origin.confirmed,
         "reason": reason(origin.pair.why),
-        "cause": cause
-        and {
-            "kind": cause.kind,
-            "text": cause.text,
-            "proven": cause.proven,
-            "residual": cause.residual.to_dict() if cause.residual else None,
-        },
+        "cause": cause and _cause(cause),
         "effect": _effect(effect),
         "inside": [
             {"node": each.node, "op_type": each.op_type, "block": each.block, "iteration": each.iteration}
@@ -127,19 +206,10 @@ def _input(report: Report) -> dict[str, Any]:
         "assumed": assumed,
         "findings": [*report.input_findings, *(finding.text for finding in found.findings)],
         "metrics": found.metrics.to_dict(),
-        "causes": [_input_cause(finding) for finding in found.findings if found.accused],
-        "differences": [_input_cause(finding) for finding in found.findings if not found.accused],
+        "causes": [_cause(finding) for finding in found.findings if found.accused],
+        "differences": [_cause(finding) for finding in found.findings if not found.accused],
         "outputs": [_output(output) for output in report.as_fed.outputs],
         "problem": report.as_fed.problem,
-    }
-
-
-def _input_cause(finding: InputFinding) -> dict[str, Any]:
-    return {
-        "kind": finding.kind,
-        "text": finding.text,
-        "proven": finding.proven,
-        "residual": finding.residual.to_dict() if finding.residual else None,
     }
 
 

@@ -75,6 +75,8 @@ def evaluate(
     locate_worst: bool = False,
     timeout: float = 300.0,
     threads: int | None = None,
+    reference_python: str | None = None,
+    candidate_python: str | None = None,
     progress: Progress | None = None,
 ) -> ScoreReport:
     """Run both models over a data set: scores of each side, agreement, raw outputs, the worst images.
@@ -100,6 +102,7 @@ def evaluate(
     locate_worst  ask :func:`segdiff.locate` about the worst image
     timeout, threads   seconds that an engine may stay silent, and that your script may take for an image;
                   threads of each engine (all cores)
+    reference_python, candidate_python   the Python of another environment, as :func:`segdiff.locate` takes it
 
     Raises ModelError, InputError or EngineError where the run as a whole is impossible. An image that cannot
     be used is skipped and reported.
@@ -111,6 +114,7 @@ def evaluate(
     ('agrees', 1, 0)
     """
     clock = Clock()
+    pythons = reference_python, candidate_python
     entries = read_dataset(dataset, labels=labels, root=root, separator=separator)
     _check_fed(candidate_input, entries)
     files = find(reference), find(candidate)
@@ -126,7 +130,7 @@ def evaluate(
     frames = tuple(dict.fromkeys(protocol.frame for protocol in (*shown, *terms.protocols())))
     with ExitStack() as stack:
         peak = stack.enter_context(PeakMemory())
-        pair = stack.enter_context(started(files, timeout, threads))
+        pair = stack.enter_context(started(files, timeout, threads, pythons))
         label_kind = _label_kind(entries, label_encoding)
         fed_by = None
         if candidate_input is not None:
@@ -146,6 +150,7 @@ def evaluate(
                 doubt and doubt.told,
                 _told(candidate_input),
                 [f.key for f in frames],
+                *([pythons] if any(pythons) else []),
             ]
             journal = stack.enter_context(Journal(journal_of(out), _identity(files, entries, options)))
         summary = evaluation.all(entries, worst, journal, progress or _nobody)
@@ -171,7 +176,16 @@ def evaluate(
         labels=reading,
         remarks=(*([reading.sentence()] if reading else []), *remarks),
         files=written,
-        located=_located(files, ranked, candidate_input, timeout, threads, progress)
+        located=_located(
+            files,
+            ranked,
+            candidate_input=candidate_input,
+            timeout=timeout,
+            threads=threads,
+            reference_python=reference_python,
+            candidate_python=candidate_python,
+            progress=progress,
+        )
         if locate_worst
         else None,
         timing_s=clock.laps,
@@ -212,23 +226,27 @@ def journal_of(out: str | Path) -> Path:
 
 @contextmanager
 def started(
-    files: tuple[ModelFiles, ModelFiles], timeout: float, threads: int | None
+    files: tuple[ModelFiles, ModelFiles],
+    timeout: float,
+    threads: int | None,
+    pythons: tuple[str | None, str | None] = (None, None),
 ) -> Iterator[BothModels]:
     """Both models in their engines, loaded; stopped at the end, whatever happens."""
     blocks = Blocks()
+    cores = threads or os.cpu_count() or 1
 
-    def start(which: ModelFiles) -> Engine:
-        return Engine(which, blocks, timeout=timeout, threads=threads or os.cpu_count() or 1)
+    def start(which: ModelFiles, python: str | None) -> Engine:
+        return Engine(which, blocks, timeout=timeout, threads=cores, python=python)
 
     engines: list[Engine] = []
     models: list[Model] = []
     try:
-        engines += [start(each) for each in files]
+        engines += [start(*each) for each in zip(files, pythons, strict=True)]
         graphs = read(files[0]), read(files[1])
         check_inputs(*graphs)
         models += [
-            Model(graph, partial(start, each), engine)
-            for graph, each, engine in zip(graphs, files, engines, strict=True)
+            Model(graph, partial(start, each, python), engine)
+            for graph, each, python, engine in zip(graphs, files, pythons, engines, strict=True)
         ]
         for engine in engines:
             engine.wait_until_ready()
@@ -317,25 +335,11 @@ def _ranked(entries: Sequence[Entry], summary: Summary) -> list[Entry]:
     return [by_name[result.name] for result in summary.worst]
 
 
-def _located(
-    files: tuple[ModelFiles, ModelFiles],
-    ranked: Sequence[Entry],
-    candidate_input: CandidateInput | None,
-    timeout: float,
-    threads: int | None,
-    progress: Progress | None,
-) -> Report | None:
+def _located(files: tuple[ModelFiles, ModelFiles], ranked: Sequence[Entry], **options: Any) -> Report | None:
+    """The report of the worst image, if there is one."""
     if not ranked:
         return None
-    return locate(
-        files[0].program,
-        files[1].program,
-        ranked[0].image,
-        candidate_input=candidate_input,
-        timeout=timeout,
-        threads=threads,
-        progress=progress,
-    )
+    return locate(files[0].program, files[1].program, ranked[0].image, **options)
 
 
 def _keep(report: ScoreReport, out: Path) -> None:

@@ -59,7 +59,9 @@ READ = (
 
 @pytest.mark.parametrize("force", ["", " --force"])
 @pytest.mark.parametrize("target", READ)
-@pytest.mark.parametrize("command", [f"{LOCATE} --json", f"{REPAIR} -o", f"{CONVERT} --keep"])
+@pytest.mark.parametrize(
+    "command", [f"{LOCATE} --json", f"{REPAIR} -o", f"{REPAIR} -o new.onnx --json", f"{CONVERT} --keep"]
+)
 def test_no_output_is_an_input(
     command: str, target: str, force: str, models: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,7 +20,7 @@ from rich.console import Console
 
 import segdiff
 from segdiff.commands.cli import main
-from segdiff.core.errors import InputError
+from segdiff.core.errors import EngineError, InputError
 from segdiff.inputs import InputSpec, read_deploy_yaml
 from segdiff.readers import find
 from segdiff.score.areas import areas, scores
@@ -488,3 +488,9 @@ def test_scores_are_what_paddleseg_prints(healthy: segdiff.ScoreReport, streets:
     for name in ("miou", "accuracy", "kappa"):
         assert getattr(ours, name) == pytest.approx(theirs[name], abs=1e-4)
     assert ours.class_iou == pytest.approx(theirs["class_iou"], abs=1e-4)
+
+
+@pytest.mark.parametrize("side", ["reference", "candidate"])
+def test_either_side_runs_with_another_python(side: str, streets: Path) -> None:
+    with pytest.raises(EngineError, match=r"/no/python cannot be started: No such file or directory"):
+        segdiff.evaluate(DEPLOY, HEALTHY, streets, **{f"{side}_python": "/no/python"})  # type: ignore[arg-type]
