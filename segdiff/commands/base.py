@@ -42,6 +42,13 @@ class Command:
     run: Callable[[Arguments, Parser], int]
 
 
+def full_argument(group: argparse._ArgumentGroup) -> None:
+    """``--full``, of the commands whose answer has a short form."""
+    group.add_argument(
+        "--full", action="store_true", help="the full report: both operators, errors, pairs, input, versions"
+    )
+
+
 def common_arguments(parser: Parser) -> None:
     """The options that every command has."""
     parser.add_argument("--debug", action="store_true", help="show tracebacks and what libraries print")

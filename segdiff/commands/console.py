@@ -12,9 +12,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import StringIO
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from segdiff.core.printable import clean
+
+if TYPE_CHECKING:
+    from segdiff.report.document import Detail
 
 PIPE_WIDTH = 80
 """Columns where stdout is no terminal."""
@@ -22,7 +25,9 @@ PIPE_WIDTH = 80
 MESSAGE = 4000
 """Characters of an error message; its remedy stands at the end and must not be lost."""
 
-_ASCII = {"✓": "+", "✗": "x", "↓": "v", "→": ">", "…": "~", "≠": "!", "█": "#", "─": "-"}
+_ASCII = {"✓": "+", "✗": "x", "↓": "v", "→": ">", "…": "~", "≠": "!", "█": "#", "─": "-"} | dict(
+    zip("▁▂▃▄▅▆▇·", "_.:-=+*?", strict=True)
+)
 """Stand-ins on a terminal that is not UTF-8."""
 
 
@@ -53,11 +58,11 @@ def complain(message: str) -> None:
         sys.stderr.flush()
 
 
-def print_answer(answer: Any, *, everything: bool = False) -> bool:
-    """Print an answer on stdout, every row of it if asked; see :func:`print_text` for the result."""
+def print_answer(answer: Any, detail: Detail = "full") -> bool:
+    """Print an answer on stdout, in short or in full; see :func:`print_text` for the result."""
     from segdiff.report.forms import shown
 
-    return print_renderable(shown(answer, "terminal", everything=everything))
+    return print_renderable(shown(answer, "terminal", detail))
 
 
 def print_renderable(renderable: Any) -> bool:
@@ -68,7 +73,7 @@ def print_renderable(renderable: Any) -> bool:
         return True
     sheet = _Sheet(sys.stdout)
     console = Console(file=sheet, width=None if sheet.isatty() else PIPE_WIDTH)
-    console.print(renderable)
+    console.print(renderable, crop=False)
     text = sheet.getvalue()
     if not console.is_terminal:
         text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from segdiff.commands.base import Arguments
 from segdiff.commands.console import complain, one_line, print_answer, print_text
 from segdiff.core.outputs import write_atomically
+
+if TYPE_CHECKING:
+    from segdiff.report.document import Detail
 
 
 class Answer(Protocol):
@@ -19,7 +22,7 @@ class Answer(Protocol):
 
 
 def deliver(answer: Answer, arguments: Arguments, to_json: Callable[[], str] | None = None) -> bool:
-    """Write and print an answer as ``--json`` and ``--all`` say; whether all of it went where it should.
+    """Write and print an answer as the options on output say; whether all of it went where it should.
 
     ``to_json`` gives its text, where that is not the answer's own.
     """
@@ -33,4 +36,11 @@ def deliver(answer: Answer, arguments: Arguments, to_json: Callable[[], str] | N
             reason = getattr(error, "strerror", None) or one_line(error)
             complain(f"cannot write the JSON report to {target}: {reason}")
             delivered = False
-    return print_answer(answer, everything=arguments.all) and delivered
+    return print_answer(answer, detail_of(arguments)) and delivered
+
+
+def detail_of(arguments: Arguments) -> Detail:
+    """How much of an answer ``--full`` and ``--all`` ask for."""
+    if arguments.all:
+        return "all"
+    return "full" if arguments.full else "short"

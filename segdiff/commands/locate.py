@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
+from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments, full_argument
 from segdiff.commands.console import complain, one_line, quiet_stderr
 from segdiff.commands.delivery import deliver
 from segdiff.commands.guard import Reads, file_output, force_argument, guard
@@ -32,7 +32,7 @@ def locate_arguments(parser: Parser) -> None:
     group.add_argument("--opset", type=whole, metavar="N", help="ONNX opset of the conversion")
     group.add_argument("--keep", metavar="FILE", help="keep the converted model here")
     locate_options(parser)
-    output_options(parser, "list every pair of values")
+    output_options(parser, "the full report, with every pair of values")
     common_arguments(parser)
 
 
@@ -42,6 +42,7 @@ def output_options(parser: Parser, everything: str) -> None:
     group.add_argument(
         "--json", metavar="FILE", help="write the report as JSON too; - writes it to stdout, and nothing else"
     )
+    full_argument(group)
     group.add_argument("--all", action="store_true", help=everything)
     group.add_argument("--repro", metavar="DIR", help="write the first origin down for a bug report")
     force_argument(group)

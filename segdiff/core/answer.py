@@ -395,5 +395,9 @@ class Report:
     def _repr_html_(self) -> str:
         return str(door("html")(self))
 
+    def __str__(self) -> str:
+        """The report in short: where, why, how much, how sure, what to do."""
+        return str(door("text")(self))
+
     def __repr__(self) -> str:
         return f"<segdiff.Report {self.verdict}: {self.sentence}>"

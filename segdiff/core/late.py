@@ -11,6 +11,7 @@ from typing import Any
 
 _DOORS = {
     "terminal": "segdiff.report.forms:terminal",
+    "text": "segdiff.report.forms:text",
     "html": "segdiff.report.forms:html",
     "words.reason": "segdiff.report.words:reason",
     "report.to_dict": "segdiff.report.json:report_to_dict",

@@ -15,6 +15,9 @@ from segdiff.core.printable import clean
 Tone = Literal["plain", "dim", "strong", "good", "bad", "warning", "unknown"]
 """What a text means; each form has its own way to show that, and none relies on colour alone."""
 
+Detail = Literal["short", "full", "all"]
+"""What a person needs; all that was found out; the same with no row left out."""
+
 Line = tuple[str, str]
 """A label and what it says."""
 
@@ -88,15 +91,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows of cells without titles."""
+    """Rows of cells without titles; from column ``remark`` on they are remarks, that may go."""
 
     rows: tuple[tuple[Cell, ...], ...]
+    remark: int | None = None
 
 
 @dataclass(frozen=True)
 class Operator:
     """An operator with its name and attributes; ``differs`` marks an attribute that the other side has
-    otherwise, None one that the other side does not have."""
+    otherwise or that the cause speaks of, None one that the other side does not have."""
 
     type: str
     name: str
@@ -122,7 +126,28 @@ class Sides:
     right: Side
 
 
-Block = Headline | Heading | Lines | Note | Table | Grid | Sides
+@dataclass(frozen=True)
+class Profile:
+    """A curve of errors on a log scale from 1e-8 to 1; None where one was not measured.
+
+    ``marked`` is the index of the value that a form should make stand out, None for none; ``words`` say what
+    is drawn.
+    """
+
+    label: str
+    values: tuple[float | None, ...]
+    marked: int | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Action:
+    """A command to paste: on a line of its own, never broken."""
+
+    command: str
+
+
+Block = Headline | Heading | Lines | Note | Table | Grid | Sides | Profile | Action
 Document = tuple[Block, ...]
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from segdiff.core.answer import SPEAKING, Cause, Effect, Environment, Origin, PairInfo, Report
 from segdiff.core.metrics import Comparison
 from segdiff.core.printable import clean
+from segdiff.report.document import Tone
 from segdiff.report.text import number, rel_l2, shape_text, share
 from segdiff.report.words import reason
 
@@ -20,6 +22,7 @@ AROUND = 5
 
 MARKS: Mapping[str, str] = {"clean": "✓", "origin": "✗", "inherited": "↓", "unknown": "?"}
 VERDICT_MARKS: Mapping[str, str] = {"agrees": "✓", "diverges": "✗", "inconclusive": "?"}
+VERDICT_TONES: Mapping[str, Tone] = {"agrees": "good", "diverges": "bad", "inconclusive": "warning"}
 MEANINGS: Mapping[str, str] = {
     "clean": "agrees",
     "origin": "errs on equal inputs",
@@ -172,8 +175,8 @@ def value_lines(pair: PairInfo) -> Iterator[Line]:
         yield "paired by", clean(", ".join(pair.evidence))
 
 
-def cause_lines(report: Report, origin: Origin) -> Iterator[Line]:
-    """Cause, what is left of the error once it is removed, its effect, and how to repair it."""
+def cause_lines(origin: Origin) -> Iterator[Line]:
+    """Cause, what is left of the error once it is removed, and its effect."""
     if origin.cause:
         text = "as said above" if origin.speaks else clean(origin.cause.text)
         yield "cause", f"{text} [{clean(origin.cause.kind)}]"
@@ -181,9 +184,12 @@ def cause_lines(report: Report, origin: Origin) -> Iterator[Line]:
             yield "", _proof(origin.cause)
     if origin.effect:
         yield "effect", effect_text(origin.effect)
+
+
+def can_be_repaired(origin: Origin) -> bool:
+    """Whether ``repair`` has a proven change of the file to make."""
     cause = origin.cause
-    if cause and cause.proven and not origin.runtime and (cause.edits or not origin.speaks):
-        yield "repair", repair_command(report)
+    return bool(cause and cause.proven and not origin.runtime and (cause.edits or not origin.speaks))
 
 
 def _proof(cause: Cause) -> str:
@@ -200,6 +206,13 @@ def _proof(cause: Cause) -> str:
     return f"{words} (rel_l2 {before}{number(cause.residual.rel_l2)} after the change)"
 
 
+def proof_in_short(cause: Cause) -> str:
+    """Whether a cause is more than a guess, in a word or two."""
+    if cause.kind == "unknown":
+        return ""
+    return ": proven" if cause.proven else ": a guess, not proven"
+
+
 def effect_text(effect: Effect) -> str:
     """What an origin costs, in words."""
     words = f"repairing it alone takes away {_part(effect.final_error_removed)} of the final error"
@@ -208,14 +221,39 @@ def effect_text(effect: Effect) -> str:
     return f"{words} and restores {_part(effect.mask_pixels_restored)} of the changed mask pixels"
 
 
+def effect_in_short(effect: Effect) -> str:
+    """What an origin costs, in fewer words."""
+    words = f"repairing it: {_part(effect.final_error_removed)} of the error goes"
+    if effect.mask_pixels_restored is None:
+        return words
+    return f"{words}, {_part(effect.mask_pixels_restored)} of the mask is back"
+
+
 def _part(fraction: float) -> str:
     return share(fraction) if fraction >= 0 else f"nothing (it grows by {share(-fraction)})"
 
 
 def repair_command(report: Report) -> str:
     """The command that repairs the candidate."""
-    words = [clean(report.reference.path), clean(report.candidate.path), clean(report.image or "IMAGE")]
-    return f"segdiff repair {' '.join(map(shlex.quote, words))} -o fixed.onnx"
+    return f"segdiff repair {_files(report)} -o fixed.onnx"
+
+
+def locate_command(report: Report) -> str:
+    """The command that asks again."""
+    return f"segdiff locate {_files(report)}"
+
+
+def _files(report: Report) -> str:
+    words = (_from_here(path) for path in (report.reference.path, report.candidate.path, report.image))
+    return " ".join(map(shlex.quote, words))
+
+
+def _from_here(path: str | Path | None) -> str:
+    """A path as one would type it: from the working folder where it lies below that."""
+    if path is None:
+        return "IMAGE"
+    here = Path.cwd()
+    return clean(Path(path).relative_to(here) if Path(path).is_relative_to(here) else path)
 
 
 def by_weight(origins: tuple[Origin, ...]) -> tuple[Origin, ...]:

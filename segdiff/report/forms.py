@@ -5,39 +5,46 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from segdiff.report.document import Document
+from segdiff.report.document import Detail, Document
 
 DOCUMENTS = {
     "Report": "segdiff.report.located:document",
     "ScoreReport": "segdiff.report.scored:document",
     "Repaired": "segdiff.report.repaired:document",
 }
-"""By the answer's class: ``document(answer, everything=False)``; ``everything`` leaves no row out."""
+"""By the answer's class: ``document(answer, detail="full")``."""
 
 FORMS = {
     "terminal": "segdiff.report.terminal:render",
+    "rich": "segdiff.report.terminal:render_within",
+    "text": "segdiff.report.terminal:plain",
     "html": "segdiff.report.html:render",
 }
 """By the form's name: a function of a document."""
 
 
-def shown(answer: Any, form: str, *, everything: bool = False) -> Any:
-    """An answer in a form: a rich renderable for ``terminal``, text for the others.
+def shown(answer: Any, form: str, detail: Detail = "full") -> Any:
+    """An answer in a form: a rich renderable for ``terminal`` and ``rich``, text for the others.
 
     Raises KeyError for an answer or a form that has no row.
     """
-    return found(FORMS[form])(document_of(answer, everything=everything))
+    return found(FORMS[form])(document_of(answer, detail))
 
 
-def document_of(answer: Any, *, everything: bool = False) -> Document:
-    """The document of an answer."""
-    made: Document = found(DOCUMENTS[type(answer).__name__])(answer, everything=everything)
+def document_of(answer: Any, detail: Detail = "full") -> Document:
+    """The document of an answer, with so much detail."""
+    made: Document = found(DOCUMENTS[type(answer).__name__])(answer, detail)
     return made
 
 
 def terminal(answer: Any) -> Any:
-    """An answer for a terminal (``__rich__``)."""
-    return shown(answer, "terminal")
+    """An answer in short, for a console of the user's own (``__rich__``)."""
+    return shown(answer, "rich", "short")
+
+
+def text(answer: Any) -> str:
+    """An answer in short, as text (``__str__``)."""
+    return str(shown(answer, "text", "short"))
 
 
 def html(answer: Any) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from markupsafe import Markup
 
 from segdiff.report import document as doc
-from segdiff.report.text import filled
+from segdiff.report.text import filled, sparkline
 
 COLOURS: dict[doc.Tone, str] = {
     "good": "#1a7f37",
@@ -30,6 +30,9 @@ STYLE = (
 )
 BAR_WIDTH = 6.0
 """em of a bar that is full: an error of 1."""
+
+PROFILE = 60
+"""Most characters of a curve."""
 
 NOTHING = Markup("")
 
@@ -54,6 +57,11 @@ def _drawn(block: doc.Block) -> Markup:
         return _sides(block)
     if isinstance(block, doc.Grid):
         return _rows(map(_cells, block.rows))
+    if isinstance(block, doc.Profile):
+        line, _ = sparkline(block.values, PROFILE, block.marked)
+        return _rows([Markup("<th>{}</th><td>{} {}</td>").format(block.label, line, block.words)])
+    if isinstance(block, doc.Action):
+        return Markup("<pre>{}</pre>").format(block.command)
     return _table(block)
 
 

@@ -12,6 +12,7 @@ from segdiff.report.document import (
     Block,
     Cell,
     Column,
+    Detail,
     Document,
     Grid,
     Heading,
@@ -30,6 +31,7 @@ from segdiff.report.facts import (
     MARKS,
     MEANINGS,
     VERDICT_MARKS,
+    VERDICT_TONES,
     assumed_lines,
     by_weight,
     cause_lines,
@@ -45,11 +47,12 @@ from segdiff.report.facts import (
     surroundings,
     value_lines,
 )
+from segdiff.report.named_settings import named_settings
+from segdiff.report.short import action, short
 from segdiff.report.text import attribute, cosine, number, rel_l2, share, shorten
 
 OPS_SHOWN, ATTRIBUTES_SHOWN, ORIGINS_SHOWN, OUTPUTS_SHOWN = 6, 24, 10, 12
 
-VERDICT_TONES: dict[str, Tone] = {"agrees": "good", "diverges": "bad", "inconclusive": "warning"}
 STATE_TONES: dict[State, Tone] = {
     "clean": "good",
     "origin": "bad",
@@ -61,9 +64,11 @@ NAME = 140
 """Cells of a name that is given in full: four lines of a column or so."""
 
 
-def document(report: Report, *, everything: bool = False) -> Document:
-    """The report; ``everything`` lists every pair and origin."""
-    return tuple(_blocks(report, everything))
+def document(report: Report, detail: Detail = "full") -> Document:
+    """The report: what a person needs of it (``report.short``), in full, or with every pair and origin."""
+    if detail == "short":
+        return short(report)
+    return tuple(_blocks(report, detail == "all"))
 
 
 def _blocks(report: Report, everything: bool) -> Iterator[Block]:
@@ -81,6 +86,7 @@ def _blocks(report: Report, everything: bool) -> Iterator[Block]:
     yield from _pairs(report, everything)
     yield from _outputs(report)
     yield from lines(closing_lines(report))
+    yield from action(report)
 
 
 def _model(model: ModelInfo) -> str:
@@ -89,13 +95,13 @@ def _model(model: ModelInfo) -> str:
 
 def _first(report: Report, first: Origin) -> Iterator[Block]:
     yield Heading(first_heading(first))
-    ours, theirs = first.reference_ops, first.candidate_nodes
     left, right = columns(first)
     yield Sides(
-        _side(left, ours, theirs, first.pair.reference), _side(right, theirs, ours, first.pair.candidate)
+        Side(left, *_told(first.reference_ops, first.candidate_nodes, first), _value(first.pair.reference)),
+        Side(right, *_told(first.candidate_nodes, first.reference_ops, first), _value(first.pair.candidate)),
     )
     if first.pair.why.kind == "refused":
-        yield from lines(cause_lines(report, first))
+        yield from lines(cause_lines(first))
         return
     yield Grid(
         (
@@ -104,25 +110,35 @@ def _first(report: Report, first: Origin) -> Iterator[Block]:
                 (Cell(label, "dim"), *map(Cell, _numbers(error)), Cell(meaning, "dim"))
                 for label, error, meaning in error_rows(first)
             ),
-        )
+        ),
+        remark=4,
     )
     yield from lines([*value_lines(first.pair), *surroundings(report, first)])
-    yield from lines(cause_lines(report, first))
+    yield from lines(cause_lines(first))
 
 
-def _side(title: str, ops: tuple[OpInfo, ...], others: tuple[OpInfo, ...], value: str) -> Side:
-    """The last operators of one side: the end of a segment makes the value."""
-    told = tuple(_operator(op, others) for op in ops[-OPS_SHOWN:])
-    return Side(title, told, max(0, len(ops) - OPS_SHOWN), shorten(clean(value), NAME) or "-")
+def _told(
+    ops: tuple[OpInfo, ...], others: tuple[OpInfo, ...], origin: Origin
+) -> tuple[tuple[Operator, ...], int]:
+    """The last operators of one side, and how many more there are: the end of a segment makes the value."""
+    told = tuple(_operator(op, others, named_settings(origin.cause, op)) for op in ops[-OPS_SHOWN:])
+    return told, max(0, len(ops) - OPS_SHOWN)
 
 
-def _operator(op: OpInfo, others: tuple[OpInfo, ...]) -> Operator:
+def _value(name: str) -> str:
+    return shorten(clean(name), NAME) or "-"
+
+
+def _operator(op: OpInfo, others: tuple[OpInfo, ...], named: frozenset[str]) -> Operator:
+    """An operator with its attributes; marked are those that the other side has otherwise, and those that the
+    cause speaks of."""
     repeated = op.name.startswith(f"{op.type}.") or any(op.name in output for output in op.outputs)
     rows = []
     for key, value in islice(sorted(op.attributes.items()), ATTRIBUTES_SHOWN):
         told = shorten(attribute(value), NAME)
         theirs = {attribute(other.attributes[key]) for other in others if key in other.attributes}
-        rows.append((clean(key), told, told not in theirs if theirs else None))
+        differs = key in named or told not in theirs
+        rows.append((clean(key), told, differs if theirs or key in named else None))
     left = max(0, len(op.attributes) - ATTRIBUTES_SHOWN)
     name = "" if repeated else clean(op.name)
     return Operator(shorten(clean(op.type), NAME), name, tuple(rows), left)

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from segdiff.core.answer import Repaired
 from segdiff.core.metrics import Comparison
 from segdiff.core.printable import clean
-from segdiff.report.document import Block, Cell, Column, Document, Headline, Note, Table, lines
+from segdiff.report.document import Block, Cell, Column, Detail, Document, Headline, Note, Table, lines
 from segdiff.report.text import cosine, number, share
 
 LEFT_SHOWN = 10
 
 
-def document(repaired: Repaired, *, everything: bool = False) -> Document:
-    """The repair; ``everything`` lists every value that was left as it is."""
-    return tuple(_blocks(repaired, len(repaired.left) if everything else LEFT_SHOWN))
+def document(repaired: Repaired, detail: Detail = "full") -> Document:
+    """The repair; ``all`` lists every value that was left as it is."""
+    return tuple(_blocks(repaired, len(repaired.left) if detail == "all" else LEFT_SHOWN))
 
 
 def _blocks(repaired: Repaired, most: int) -> Iterator[Block]:

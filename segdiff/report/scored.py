@@ -9,6 +9,7 @@ from segdiff.report.document import (
     Block,
     Cell,
     Column,
+    Detail,
     Document,
     Heading,
     Headline,
@@ -18,8 +19,7 @@ from segdiff.report.document import (
     lines,
     more,
 )
-from segdiff.report.facts import VERDICT_MARKS
-from segdiff.report.located import VERDICT_TONES
+from segdiff.report.facts import VERDICT_MARKS, VERDICT_TONES
 from segdiff.report.located import document as located_document
 from segdiff.report.score_facts import (
     attribution_rows,
@@ -42,11 +42,11 @@ CLASS, VALUES, WIDEST = 18, 54, 11
 """Cells of a class's name, of all its values together (six columns are 9 wide), and of one of them."""
 
 
-def document(report: ScoreReport, *, everything: bool = False) -> Document:
-    """The report, and that of ``locate`` after it where there is one; ``everything`` lists every class and
+def document(report: ScoreReport, detail: Detail = "full") -> Document:
+    """The report, and that of ``locate`` after it where there is one; ``all`` lists every class and
     skipped image."""
-    located = located_document(report.located) if report.located else ()
-    return (*_blocks(report, everything), *located)
+    located = located_document(report.located, detail) if report.located else ()
+    return (*_blocks(report, detail == "all"), *located)
 
 
 def _blocks(report: ScoreReport, everything: bool) -> Iterator[Block]:

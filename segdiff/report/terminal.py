@@ -1,95 +1,123 @@
-"""What does an answer look like in a terminal? At most 80 columns, and readable without colour.
+"""What does an answer look like in a terminal? Readable from 40 columns to 160, and without colour.
 
 No text of a model is ever parsed as rich markup: every cell is a :class:`rich.text.Text` of cleaned text.
+Where room is short, bars and remarks go first, then names are cut in their middles; numbers and marks never.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
 
-from rich import box
 from rich.cells import cell_len, chop_cells
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.constrain import Constrain
-from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from segdiff.report import document as doc
-from segdiff.report.text import bar, shorten
+from segdiff.report.terminal_table import cell_text, drawn_table, styled
+from segdiff.report.text import shorten, sparkline
 
-WIDTH = 80
+WIDEST = 160
+"""Columns beyond which lines are too long to read."""
+
+PLAIN = 80
+"""Columns of an answer that is asked for as text."""
+
+NARROW = 64
+"""Columns below which remarks beside numbers go and two things no longer stand side by side."""
+
 LABEL = 13
 """Cells of the labels on the left."""
 
-COLUMN = 37
-"""Cells of either framework's column."""
-
-STYLES: dict[doc.Tone, str] = {
-    "plain": "",
-    "dim": "dim",
-    "strong": "bold",
-    "good": "green",
-    "bad": "red",
-    "warning": "yellow",
-    "unknown": "magenta",
-}
+PROFILE = 30
+"""Most cells of a curve; it has a third of the columns."""
 
 
 def render(document: doc.Document) -> RenderableType:
-    """A document as a rich renderable of at most 80 columns."""
-    return Constrain(Group(*_spaced(document)), WIDTH)
+    """A document as a rich renderable; a command to paste is one line, however long."""
+    return Sheet(document)
 
 
-def _spaced(document: doc.Document) -> Iterator[RenderableType]:
+def render_within(document: doc.Document) -> RenderableType:
+    """The same for a console that cuts what is too long: commands are wrapped there."""
+    return Sheet(tuple(doc.Note(b.command, "strong") if isinstance(b, doc.Action) else b for b in document))
+
+
+def plain(document: doc.Document) -> str:
+    """A document as text without any colour."""
+    console = Console(file=StringIO(), width=PLAIN, color_system=None)
+    with console.capture() as captured:
+        console.print(render(document), crop=False)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A document that is laid out once the width is known."""
+
+    document: doc.Document
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = min(options.max_width, WIDEST)
+        for renderable in _spaced(self.document, width):
+            yield from console.render(renderable, options.update(width=width))
+
+
+def _spaced(document: doc.Document, width: int) -> Iterator[RenderableType]:
     """The blocks, an empty line between those that are of different things."""
     before: doc.Block | None = None
     for block in document:
         if before is not None and _apart(before, block):
             yield Text()
-        yield _drawn(block)
+        yield _drawn(block, width)
         before = block
 
 
 def _apart(before: doc.Block, block: doc.Block) -> bool:
     if isinstance(before, doc.Heading):
         return isinstance(block, doc.Sides)
+    listed = doc.Lines | doc.Profile
+    if isinstance(block, listed | doc.Action) and isinstance(before, listed):
+        return False
     together = isinstance(block, doc.Note) and (
         isinstance(before, doc.Table | doc.Grid) or (isinstance(before, doc.Note) and block.tone == "dim")
     )
     return not together
 
 
-def _drawn(block: doc.Block) -> RenderableType:
+def _drawn(block: doc.Block, width: int) -> RenderableType:
     if isinstance(block, doc.Headline):
         return _headline(block)
     if isinstance(block, doc.Heading):
         return Text(block.text, "bold")
     if isinstance(block, doc.Lines):
-        return _lines(block)
+        return _lines(block, width)
     if isinstance(block, doc.Note):
-        return Padding(Text(block.text, STYLES[block.tone]), (0, 2))
+        return Padding(Text(block.text, styled(block.tone)), (0, 2))
     if isinstance(block, doc.Sides):
-        return _side_by_side(block)
+        return _side_by_side(block, width) if width >= NARROW else _stacked(block, width)
     if isinstance(block, doc.Grid):
-        return _grid(block)
-    return _table(block)
+        return _grid(block, width)
+    if isinstance(block, doc.Profile):
+        return _profile(block, width)
+    if isinstance(block, doc.Action):
+        return Text(block.command, "bold", no_wrap=True, overflow="ignore")
+    return Padding(drawn_table(block, width - 2), (0, 0, 0, 2))
 
 
 def _headline(block: doc.Headline) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
-    style = f"bold {STYLES[block.tone]}"
+    style = f"bold {styled(block.tone)}".strip()
     grid.add_row(Text(block.mark, style), Text(block.sentence, style))
     return grid
 
 
-def _lines(block: doc.Lines) -> RenderableType:
+def _lines(block: doc.Lines, width: int) -> RenderableType:
     """Labels on the left, wrapped text on the right; a label that repeats is shown once."""
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=LABEL)
-    grid.add_column(overflow="fold")
+    grid = _labelled(block.rows, width)
     last = None
     for label, words in block.rows:
         grid.add_row(Text("" if label == last else label, "dim"), Text(words))
@@ -97,120 +125,87 @@ def _lines(block: doc.Lines) -> RenderableType:
     return Padding(grid, (0, 0, 0, 2))
 
 
-def _grid(block: doc.Grid) -> RenderableType:
-    table = Table.grid(padding=(0, 2), expand=False)
+def _labelled(rows: tuple[doc.Line, ...], width: int) -> Table:
+    """A grid of labels and texts; in a narrow terminal labels take no more than they need."""
+    longest = max((cell_len(label) for label, _ in rows), default=0)
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(width=LABEL if width >= NARROW else min(LABEL, max(longest, 8)))
+    grid.add_column(overflow="fold")
+    return grid
+
+
+def _profile(block: doc.Profile, width: int) -> RenderableType:
+    """The curve behind its label, the marked cell in another style, and the words."""
+    line, at = sparkline(block.values, max(8, min(PROFILE, width // 3)), block.marked)
+    curve = Text(line)
+    if at is not None:
+        curve.stylize(styled("bad"), at, at + 1)
+    grid = _labelled(((block.label, ""),), width)
+    grid.add_row(Text(block.label, "dim"), Text.assemble(curve, " ", (block.words, "dim")))
+    return Padding(grid, (0, 0, 0, 2))
+
+
+def _grid(block: doc.Grid, width: int) -> RenderableType:
+    """Rows without titles; what is only a remark goes where there is no room for it."""
+    narrow = width < NARROW
+    rows = [row[: block.remark] if narrow and block.remark else row for row in block.rows]
+    table = Table.grid(padding=(0, 1 if narrow else 2), expand=False)
     if len(block.rows[0]) > 3:
-        table.add_column(width=LABEL - 1)
-    for row in block.rows:
-        table.add_row(*map(_cell, row))
+        table.add_column(width=None if narrow else LABEL - 1)
+    for row in rows:
+        table.add_row(*map(cell_text, row))
     return Padding(table, (0, 0, 0, 2))
-
-
-def _table(block: doc.Table) -> RenderableType:
-    padding = (0, 1, 0, 0) if block.airy else (0, 0, 0, 0)
-    table = Table(box=box.SIMPLE_HEAD, padding=padding, show_edge=False, header_style="dim")
-    tall = any(" " in column.title and column.right for column in block.columns)
-    for column in block.columns:
-        table.add_column(
-            column.title,
-            width=column.width,
-            justify="right" if column.right else "left",
-            vertical="bottom" if tall else "top",
-        )
-    for row in block.rows:
-        table.add_row(*map(_cell, row))
-    if block.total:
-        table.add_section()
-        table.add_row(*map(_cell, block.total))
-    return Padding(table, (0, 0, 0, 2))
-
-
-def _cell(cell: doc.Cell) -> RenderableType:
-    style = STYLES[cell.tone]
-    if cell.bar is not None:
-        return Text(f"{cell.text:<7} ", no_wrap=True).append(bar(cell.bar), style)
-    if cell.lead:
-        return OpAndValue(cell.lead, cell.text, style)
-    return Middle(cell.text, style) if cell.one_line else Text(cell.text, style)
 
 
 # --- both sides of an origin
 
 
-def _side_by_side(block: doc.Sides) -> RenderableType:
-    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False, header_style="dim")
-    table.add_column(block.left.title, width=COLUMN, overflow="fold")
-    table.add_column("", width=1, no_wrap=True)
-    table.add_column(block.right.title, width=COLUMN, overflow="fold")
-    table.add_row(_operators(block.left), "", _operators(block.right))
-    table.add_row(_value(block.left), "", _value(block.right))
+def _side_by_side(block: doc.Sides, width: int) -> RenderableType:
+    column = (width - 6) // 2
+    table = Table.grid(padding=(0, 1))
+    for _ in (block.left, block.right):
+        table.add_column(width=column, overflow="fold")
+    table.add_row(*(Text(side.title, "dim") for side in (block.left, block.right)))
+    table.add_row(*(Text("─" * column, "dim") for _ in (block.left, block.right)))
+    table.add_row(_operators(block.left, column), _operators(block.right, column))
+    table.add_row(_value(block.left), _value(block.right))
     return Padding(table, (0, 0, 0, 2))
 
 
+def _stacked(block: doc.Sides, width: int) -> RenderableType:
+    """One side under the other."""
+    parts: list[RenderableType] = []
+    for side in (block.left, block.right):
+        parts += [Text(side.title, "dim"), Text("─" * (width - 2), "dim")]
+        parts += [_operators(side, width - 2), _value(side)]
+    return Padding(Group(*parts), (0, 0, 0, 2))
+
+
 def _value(side: doc.Side) -> Text:
-    return Text.assemble(("→ ", "dim"), side.value)
+    return Text.assemble(("→ ", "dim"), side.value, overflow="fold")
 
 
-def _operators(side: doc.Side) -> Text:
+def _operators(side: doc.Side, column: int) -> Text:
     lines = [Text(f"… {side.before} more before", "dim")] if side.before else []
     for operator in side.operators:
         lines.append(Text(operator.type, "bold"))
-        lines.extend(_attributes(operator))
+        lines.extend(_attributes(operator, column))
     return Text("\n").join(lines) if lines else Text("no operator", "dim")
 
 
-def _attributes(operator: doc.Operator) -> Iterator[Text]:
+def _attributes(operator: doc.Operator, column: int) -> Iterator[Text]:
     """A line each; dim where the other side has the same, ``≠`` where it has another."""
     if operator.name:
-        yield Text(shorten(f"  ({operator.name})", COLUMN), "dim")
+        yield Text(shorten(f"  ({operator.name})", column), "dim")
     for key, value, differs in operator.attributes:
         mark, style = ("≠ ", "bold") if differs else ("  ", "" if differs is None else "dim")
-        yield Text(_hanging(f"{mark}{shorten(key, COLUMN - 4)} =", value), style)
+        yield Text(_hanging(f"{mark}{shorten(key, column - 4)} =", value, column), style)
     if operator.more:
         yield Text(f"  … {operator.more} more", "dim")
 
 
-def _hanging(key: str, value: str) -> str:
+def _hanging(key: str, value: str, column: int) -> str:
     """Key and value on one line if they fit, otherwise the value on lines of its own, set in."""
-    if cell_len(key) + 1 + cell_len(value) <= COLUMN:
+    if cell_len(key) + 1 + cell_len(value) <= column:
         return f"{key} {value}"
-    return "\n".join([key, *(f"      {line}" for line in chop_cells(value, COLUMN - 6))])
-
-
-# --- cells that know their width
-
-
-@dataclass(frozen=True)
-class Middle:
-    """One line of text that is cut in its middle where the column is too narrow."""
-
-    text: str
-    style: str = ""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(shorten(self.text, options.max_width), self.style, no_wrap=True)
-
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        length = max(1, Text(self.text).cell_len)
-        return Measurement(min(8, length), length).with_maximum(options.max_width)
-
-
-@dataclass(frozen=True)
-class OpAndValue:
-    """An operator and its value in one cell; only the value where its name tells the operator anyway."""
-
-    op: str
-    value: str
-    style: str = ""
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width = options.max_width
-        if self.op in self.value:
-            yield Text(shorten(self.value, width), self.style, no_wrap=True)
-            return
-        op = shorten(self.op, width * 3 // 5)
-        value = shorten(self.value, width - cell_len(op) - 1)
-        yield Text.assemble((op, self.style), " ", (value, self.style or "dim"), no_wrap=True)
-
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        return Measurement(min(12, options.max_width), options.max_width)
+    return "\n".join([key, *(f"      {line}" for line in chop_cells(value, column - 6))])

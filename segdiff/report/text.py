@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from segdiff.core.printable import clean
 
 BLOCKS = " ▏▎▍▌▋▊▉"
 """Eighths of a full cell."""
+
+HEIGHTS = "▁▂▃▄▅▆▇█"
+"""Of the cells of a curve."""
 
 WEAKEST, DECADES = 1e-8, 8
 """Bars run from 1e-8 to 1 on a log scale: one cell a decade at eight cells."""
@@ -73,6 +77,41 @@ def bar(value: float, cells: int = DECADES) -> str:
     eighths = round(filled(value) * cells * 8)
     full, rest = divmod(eighths, 8)
     return ("█" * full + BLOCKS[rest]).rstrip()
+
+
+def sparkline(values: Sequence[float | None], most: int, marked: int | None) -> tuple[str, int | None]:
+    """Errors as blocks of eight heights on the log scale of the bars, at most so many cells, and the cell of
+    the marked one.
+
+    A cell has the largest of its values; one without any is a dot; the marked value has a cell of its own, as
+    it is.
+
+    >>> sparkline([1e-8, 1e-7, 0.1, 1.0], 8, 2)
+    ('▁▂▇█', 2)
+    """
+    bounds = _cells(len(values), most, marked)
+    levels = [max((v for v in values[a:b] if v is not None), default=None) for a, b in bounds]
+    line = "".join("·" if level is None else HEIGHTS[_height(level)] for level in levels)
+    at = next((i for i, (a, b) in enumerate(bounds) if marked is not None and a <= marked < b), None)
+    return line, at
+
+
+def _height(value: float) -> int:
+    """0 to 7; an error that is no number is the highest."""
+    return 7 if math.isnan(value) else min(7, int(filled(value) * 8))
+
+
+def _cells(count: int, most: int, marked: int | None) -> list[tuple[int, int]]:
+    """Which values each cell holds, the marked one alone."""
+    if count <= most or marked is None:
+        cells = min(count, most)
+        edges = [round(i * count / cells) for i in range(cells + 1)] if cells else [0]
+        return list(pairwise(edges))
+    before, after = marked, count - marked - 1
+    left = max(before > 0, min(round((most - 1) * before / (count - 1)), most - 1 - (after > 0)))
+    head = _cells(before, left, None)
+    tail = [(a + marked + 1, b + marked + 1) for a, b in _cells(after, most - 1 - left, None)]
+    return [*head, (marked, marked + 1), *tail]
 
 
 def rel_l2(comparison: Comparison | None) -> str:

@@ -47,7 +47,21 @@ def parsed(report: Report) -> Checker:
 @pytest.mark.parametrize("make", ALL)
 def test_only_the_tags_we_write(make: Callable[[], Report]) -> None:
     page = parsed(make())
-    assert page.tags <= {"div", "style", "p", "h4", "table", "tr", "td", "th", "b", "br", "code", "span"}
+    assert page.tags <= {
+        "div",
+        "style",
+        "p",
+        "h4",
+        "table",
+        "tr",
+        "td",
+        "th",
+        "b",
+        "br",
+        "code",
+        "span",
+        "pre",
+    }
     assert page.attributes <= {"class", "style", "title"}
 
 

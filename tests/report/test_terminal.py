@@ -34,7 +34,7 @@ def shown(report: Report, width: int = 80, *, all_pairs: bool = False, colour: b
         color_system="truecolor" if colour else None,
     )
     with console.capture() as captured:
-        console.print(forms.shown(report, "terminal", everything=all_pairs))
+        console.print(forms.shown(report, "terminal", "all" if all_pairs else "full"), crop=False)
     return captured.get()
 
 
@@ -46,11 +46,11 @@ def words(report: Report, **options: bool) -> str:
 @pytest.mark.parametrize("make", ALL)
 @pytest.mark.parametrize("width", [30, 60, 80, 200])
 @pytest.mark.parametrize("all_pairs", [False, True])
-def test_no_line_is_wider_than_the_terminal_or_80(
-    make: Callable[[], Report], width: int, all_pairs: bool
-) -> None:
-    text = shown(make(), width, all_pairs=all_pairs)
-    assert max(map(cell_len, text.splitlines())) <= min(80, width)
+def test_no_line_is_wider_than_the_terminal(make: Callable[[], Report], width: int, all_pairs: bool) -> None:
+    lines = shown(make(), width, all_pairs=all_pairs).splitlines()
+    if lines[-1].startswith("segdiff "):
+        lines.pop()  # a command to paste is never broken
+    assert max(map(cell_len, lines)) <= min(160, width)
 
 
 def test_the_first_line_is_the_verdict() -> None:

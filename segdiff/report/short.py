@@ -1,0 +1,188 @@
+"""What does a person need of a report? Where, why, how much, how sure, what to do: a dozen lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from segdiff.core.answer import Origin, OutputInfo, PairInfo, Report
+from segdiff.core.printable import clean
+from segdiff.report.document import Action, Block, Document, Headline, Lines, Profile, lines
+from segdiff.report.facts import (
+    VERDICT_MARKS,
+    VERDICT_TONES,
+    assumed_lines,
+    by_weight,
+    can_be_repaired,
+    effect_in_short,
+    input_lines,
+    locate_command,
+    place,
+    proof_in_short,
+    repair_command,
+)
+from segdiff.report.text import number, rel_l2, share, shorten
+
+NAME = 48
+"""Cells of a name in a line that holds other things, too."""
+
+SENTENCE = 320
+"""Cells of a text that is told in short: four lines."""
+
+NODES = 3
+"""Nodes of a segment that are named, its last ones."""
+
+OTHERS = 2
+"""Further origins and remarks that are told by name."""
+
+
+def short(report: Report) -> Document:
+    """The document of a report in short; the full one has the rest."""
+    return tuple(_blocks(report))
+
+
+def _blocks(report: Report) -> Iterator[Block]:
+    tone = VERDICT_TONES[report.verdict]
+    yield Headline(VERDICT_MARKS[report.verdict], shorten(clean(report.sentence, 1000), SENTENCE), tone)
+    yield from lines(assumed_lines(report))
+    yield from lines(input_lines(report))
+    if report.first:
+        yield from lines(_faulty(report, report.first))
+    else:
+        yield from lines(_outputs(report))
+    yield from lines(_sureness(report))
+    if any(pair.cumulative for pair in report.pairs):
+        yield _profile(report)
+    yield from lines(_remarks(report))
+    yield from lines([("more", "--full shows all that was measured, --json FILE keeps it")])
+    yield from action(report)
+
+
+def _faulty(report: Report, first: Origin) -> Iterator[tuple[str, str]]:
+    """Where, why and how much."""
+    yield from _where(report, first)
+    if first.cause and not first.speaks:
+        text = shorten(clean(first.cause.text), SENTENCE)
+        kind = f" [{clean(first.cause.kind)}]" if first.cause.kind != "unknown" else ""
+        yield "why", f"{text.rstrip('.') if kind else text}{kind}{proof_in_short(first.cause)}"
+    elif first.cause:
+        yield "why", f"[{clean(first.cause.kind)}]{proof_in_short(first.cause)}"
+    yield from _size(first)
+    yield from _outputs(report)
+    if first.effect:
+        yield "", effect_in_short(first.effect)
+
+
+def _where(report: Report, first: Origin) -> Iterator[tuple[str, str]]:
+    """The nodes, which the sentence tells by their value, and how far down the walk they lie."""
+    if first.speaks and first.pair.why.kind == "output":
+        return
+    names = dict.fromkeys(clean(node.name) for node in first.candidate_nodes if node.name)
+    words = [f"node {', '.join(shorten(name, NAME) for name in list(names)[-NODES:])}"] if names else []
+    at = place(report)
+    if at is not None:
+        words.append(f"pair {at + 1} of {len(report.pairs)}")
+    if words:
+        yield "where", "; ".join(words)
+
+
+def _value(name: str) -> str:
+    return shorten(clean(name), NAME) or "nothing"
+
+
+def _size(first: Origin) -> Iterator[tuple[str, str]]:
+    """The error on equal inputs, and what it has to be measured by."""
+    pair = first.pair
+    if first.runtime or pair.isolated is None or pair.why.kind in ("refused", "output"):
+        return
+    words = f"rel_l2 {rel_l2(pair.isolated)} on equal inputs"
+    if pair.why.times is not None:
+        words += f", {pair.why.times:.2g} times its own rounding"
+    elif pair.isolated.mismatch:
+        words += f" ({shorten(clean(pair.isolated.mismatch), NAME)})"
+    yield "how much", words
+
+
+def _outputs(report: Report) -> Iterator[tuple[str, str]]:
+    """What changes in the end: of the output that changes most."""
+    measured = [output for output in report.outputs if output.cumulative is not None]
+    if not measured:
+        return
+    worst = max(measured, key=_badness)
+    label = "how much" if not report.first or report.first.pair.isolated is None else ""
+    words = f"in the end {_end(worst)}"
+    if len(report.outputs) > 1:
+        words += f" ({_value(worst.reference)}, the worst of {len(report.outputs)} outputs)"
+    yield label, words
+
+
+def _badness(output: OutputInfo) -> tuple[bool, float, float]:
+    found = output.cumulative
+    error = found.metrics.rel_l2 if found else 0.0
+    return (bool(found and found.mismatch) or error != error, output.mask_changed or 0.0, error)
+
+
+def _end(output: OutputInfo) -> str:
+    found = output.cumulative
+    if found is None:
+        return "not known"
+    if found.mismatch:
+        return shorten(clean(found.mismatch), 2 * NAME)
+    words = f"max_abs {number(found.metrics.max_abs)}"
+    if output.mask_changed is None:
+        return f"{words}, rel_l2 {number(found.metrics.rel_l2)}"
+    return f"{share(output.mask_changed)} of the mask changes ({words})"
+
+
+def _sureness(report: Report) -> Iterator[tuple[str, str]]:
+    """What was compared, what else errs."""
+    judged = sum(pair.state != "unknown" for pair in report.pairs)
+    words = f"{judged} of {len(report.pairs)} pairs judged ({share(min(report.coverage))} of the ops)"
+    network = [origin for origin in report.origins if not origin.runtime and not origin.speaks]
+    if not report.origins:
+        largest = max((p for p in report.pairs if p.isolated), key=_alone, default=None)
+        if largest and report.verdict == "agrees":
+            words += f", the largest error is {rel_l2(largest.isolated)}"
+    elif len(report.origins) == 1:
+        words += ", nothing else errs"
+        if network and not network[0].confirmed:
+            words += "; that it is this one was not confirmed"
+    yield "how sure", words
+    others = by_weight(report.origins[1:])
+    for origin in others[:OTHERS]:
+        cause = f" [{clean(origin.cause.kind)}]" if origin.cause else ""
+        yield "also", f"{clean(origin.pair.candidate_op)} {_value(origin.pair.candidate)}{cause}"
+    if len(others) > OTHERS:
+        yield "also", f"and {len(others) - OTHERS} more"
+
+
+def _alone(pair: PairInfo) -> float:
+    return pair.isolated.metrics.rel_l2 if pair.isolated else 0.0
+
+
+def _profile(report: Report) -> Profile:
+    """The error of every value in walk order, and where it leaps."""
+    values = tuple(pair.cumulative.metrics.rel_l2 if pair.cumulative else None for pair in report.pairs)
+    cliff = place(report)
+    if cliff is None:
+        return Profile("walk", values, None, "error so far, from 1e-8 to 1")
+    return Profile("walk", values, cliff, f"error so far; the cliff is pair {cliff + 1}")
+
+
+def _remarks(report: Report) -> Iterator[tuple[str, str]]:
+    for remark in report.remarks[:OTHERS]:
+        yield "note", shorten(clean(remark), SENTENCE // 2)
+    if len(report.remarks) > OTHERS:
+        yield "note", f"and {len(report.remarks) - OTHERS} more: --full"
+
+
+def action(report: Report) -> Iterator[Block]:
+    """What to do, on a line of its own, last, as it can be pasted."""
+    first = report.first
+    if first is None:
+        return
+    if any(map(can_be_repaired, report.origins)):
+        yield Lines((("repair", "this writes fixed.onnx and runs it:"),))
+        yield Action(repair_command(report))
+    elif "network" in report.homes and not first.speaks:
+        yield Lines((("next", "nothing that repair could write; this writes the files of a bug report:"),))
+        yield Action(f"{locate_command(report)} --repro repro")
