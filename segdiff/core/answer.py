@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segdiff.core.edit import Edit
+from segdiff.core.environment import Environment
 from segdiff.core.inside import InsideOf
 from segdiff.core.kept import KeptTensors
 from segdiff.core.late import door
@@ -226,26 +227,6 @@ class AsFed:
     comparison: InputComparison
     outputs: tuple[OutputInfo, ...]
     problem: str | None = None
-
-
-@dataclass(frozen=True)
-class Computed:
-    """What computed one side: its ``engine``, the version of its ``python``, and those of its packages."""
-
-    engine: str
-    python: str
-    versions: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Environment:
-    """Where a report was made: versions decide what a model gives. ``platform`` is the machine's."""
-
-    segdiff: str
-    python: str
-    platform: str
-    reference: Computed
-    candidate: Computed
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segdiff.align import Alignment
-from segdiff.core.answer import Computed, Environment
+from segdiff.core.environment import Computed, Environment
 from segdiff.core.errors import InputError
 from segdiff.core.graph import Graph, Shape
 from segdiff.core.quantised import Quantisation

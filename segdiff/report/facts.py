@@ -10,7 +10,8 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from segdiff.core.answer import SPEAKING, Cause, Effect, Environment, Origin, PairInfo, Report
+from segdiff.core.answer import SPEAKING, Cause, Effect, Origin, PairInfo, Report
+from segdiff.core.environment import Environment
 from segdiff.core.metrics import Comparison
 from segdiff.core.printable import clean
 from segdiff.report.document import Tone
