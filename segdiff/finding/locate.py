@@ -147,7 +147,7 @@ def locate(
         clock.lap("explain")
         weights = NOT_WEIGHED if checkpoint else weighed(run, causes, reasons)
         clock.lap("weigh")
-        kept = tensors_kept(files, run, reasons)
+        kept = tensors_kept(files, run, reasons) if run.walk.diverges else None
         as_fed = run_as_fed(run, prepared, fed)
         clock.lap("keep")
         optimised = NOT_DEPLOYED
@@ -157,6 +157,8 @@ def locate(
         precision = precision_of(run)
         others = bool(run.origins or ends.origins)
         refused = refusal(run, optimised.refused, asked=deployed, others=others)
+        if refused is not None and kept is None:
+            kept = tensors_kept(files, run, reasons)
         reasons += [f"{told}; another one has gone on." for told in engines.restarted]
         findings = Findings(
             run=run,
@@ -287,10 +289,8 @@ def run_as_fed(run: Run, prepared: Prepared, fed: FedInput | None) -> AsFed | No
     return AsFed(fed.comparison, tuple(outputs))
 
 
-def tensors_kept(files: tuple[ModelFiles, ModelFiles], run: Run, reasons: list[str]) -> KeptTensors | None:
-    """The tensors that a repair and a repro will need; why there are none goes to ``reasons``."""
-    if not run.walk.diverges:
-        return None
+def tensors_kept(files: tuple[ModelFiles, ModelFiles], run: Run, reasons: list[str]) -> KeptTensors:
+    """The tensors that a repair and a repro will need; why some are missing goes to ``reasons``."""
     kept = keep(files, run)
     if kept.problem:
         reasons.append(f"Not all that a repair or a repro needs was kept: {kept.problem}")

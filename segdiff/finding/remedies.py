@@ -38,6 +38,8 @@ def said_of(node: Op, forms: Mapping[str, Form]) -> str:
             f"wants {kernel[1] * group} channels in axis 1 of its input and is given {listed(shapes[:1])}"
             + (", where the channels stand last" if data[-1] == kernel[1] * group else "")
         )
+    if dilated_same(node):
+        return f"has auto_pad {auto_pad(node)} with dilations {list(node.attributes['dilations'])}"
     if len(types) > 1 and node.type in SAME_TYPE:
         return f"is given {' and '.join(sorted(types))}"
     return f"is given {listed(shapes)}" if shapes else ""
@@ -62,7 +64,7 @@ def unfit(node: Op, shapes: list[tuple[int, ...]]) -> bool:
 def remedies(graph: Graph, near: list[Op], forms: Mapping[str, Form]) -> Iterator[Change]:
     """The changes to be tried. ``near`` are the nodes before the refused one, it being the last of them."""
     node = near[-1]
-    for function in (scalars_joined, types_joined, channels_last):
+    for function in (scalars_joined, types_joined, channels_last, same_padding):
         yield from function(graph, node, forms)
     for op in reversed(near):
         if op.type == "Squeeze" and len(op.inputs) < 2 and "axes" not in op.attributes:
@@ -140,3 +142,49 @@ def axes_named(graph: Graph, op: Op, forms: Mapping[str, Form]) -> Iterator[Chan
             yield words, (Edit(op.outputs[0], inputs={1: np.array([axis], np.int64)}),)
         else:
             yield words, (Edit(op.outputs[0], attributes={"axes": [axis]}),)
+
+
+def auto_pad(op: Op) -> str:
+    """How an operator's padding follows from its sizes; empty where it does not say."""
+    word = op.attributes.get("auto_pad", "")
+    return word.decode() if isinstance(word, bytes) else str(word)
+
+
+def dilated_same(op: Op) -> bool:
+    """Whether an operator asks for "SAME" padding of a dilated window, which onnxruntime does not do."""
+    return auto_pad(op).startswith("SAME") and any(step != 1 for step in op.attributes.get("dilations", ()))
+
+
+def same_padding(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Change]:
+    """Every dilated window with "SAME" padding: not dilated, as Paddle takes it, or padded in numbers."""
+    if not dilated_same(node):
+        return
+    windows = [op for op in graph.ops if dilated_same(op)]
+    where = f" in {len(windows)} nodes" if len(windows) > 1 else ""
+    ones = [1] * len(node.attributes["dilations"])
+    plain = tuple(Edit(op.outputs[0], attributes={"dilations": ones}) for op in windows)
+    yield f"dilations {ones}, as Paddle has them where the padding is SAME{where},", plain
+    pads = {op.outputs[0]: numbers_of_same(graph, op, forms) for op in windows}
+    if all(pads.values()):
+        edits = (Edit(name, attributes={"auto_pad": None, "pads": pad}) for name, pad in pads.items())
+        yield f"its padding in numbers{where}", tuple(edits)
+
+
+def numbers_of_same(graph: Graph, op: Op, forms: Mapping[str, Form]) -> list[int]:
+    """The pads that "SAME" stands for, begins first; empty where the size of the input is not known."""
+    shape = forms[op.inputs[0]][1] if op.inputs[0] in forms else graph.value(op.inputs[0]).shape
+    kernel = op.attributes.get("kernel_shape")
+    if kernel is None and len(op.inputs) > 1 and op.inputs[1] in graph.parameters:
+        kernel = graph.parameters[op.inputs[1]].shape[2:]
+    if shape is None or kernel is None:
+        return []
+    begins, ends = [], []
+    strides = op.attributes.get("strides", [1] * len(kernel))
+    for size, width, stride, step in zip(shape[2:], kernel, strides, op.attributes["dilations"], strict=True):
+        if size is None:
+            return []
+        total = max((-(-size // stride) - 1) * stride + (width - 1) * step + 1 - size, 0)
+        less, more = total // 2, total - total // 2
+        begins.append(more if auto_pad(op) == "SAME_LOWER" else less)
+        ends.append(less if auto_pad(op) == "SAME_LOWER" else more)
+    return [*begins, *ends]

@@ -54,6 +54,31 @@ def channels_last(turned: bool) -> ModelProto:
     return net.model(net.node("Transpose", x, perm=[0, 2, 3, 1], outputs=["back"]) if turned else x)
 
 
+def same_padding(plain: bool, dilated: bool) -> ModelProto:
+    """Two convolutions with "SAME" padding: in numbers, or in a form that onnxruntime does not take."""
+    net = Net()
+    x = net.node("LeakyRelu", "x", alpha=0.2)
+    for channels in (3, 4):
+        pads = (2 if dilated else 1) * np.ones(4, np.int64)
+        how = {"pads": pads.tolist()} if plain else {"auto_pad": "SAME_UPPER"}
+        how["dilations"] = [2, 2] if dilated or not plain else [1, 1]
+        x = net.node("Conv", x, net.weight(4, channels, 3, 3), kernel_shape=[3, 3], **how)
+    return net.model(x)
+
+
+@pytest.mark.parametrize(
+    ("dilated", "words"), [(False, "dilations [1, 1]"), (True, "its padding in numbers")]
+)
+def test_a_dilated_window_with_same_padding(dilated: bool, words: str, tmp_path: Path) -> None:
+    report = told(same_padding(True, dilated), same_padding(False, dilated), tmp_path, deployed=False)
+    first = report.first
+    assert first is not None and first.cause is not None
+    assert (first.cause.kind, first.cause.proven) == ("runtime.refused", True), report.sentence
+    assert "has auto_pad SAME_UPPER with dilations [2, 2]" in report.sentence
+    assert words in report.sentence and "in 2 nodes" in report.sentence
+    assert report.repair(tmp_path / "fixed.onnx").agrees
+
+
 def test_a_concat_of_scalars(tmp_path: Path) -> None:
     faulty = with_attribute(resized(scalars=True), "LeakyRelu", alpha=0.5)
     report = told(resized(scalars=False), faulty, tmp_path)
