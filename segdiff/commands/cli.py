@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
 
 from segdiff import __version__
 from segdiff.commands import demo, evaluate, locate, repair, score
@@ -67,17 +69,30 @@ def _failed(message: str, debug: bool) -> int:
 def _dispatch(words: list[str]) -> int:
     top = _top_parser()
     if not words:
+        print_text(top.format_help())
         top.error("give a command")
+    if words[0] == "help":
+        words = [*words[1:2], "--help"]
     options = top.parse_args(words[:1])
     name = options.command
     if name not in COMMANDS:
-        top.error(f"no such command: {name!r}; there are {', '.join(COMMANDS)}")
+        top.error(_no_such(name))
     command = COMMANDS[name]
     parser = Parser(
         prog=f"segdiff {name}", usage=command.usage, description=command.summary, allow_abbrev=False
     )
     command.arguments(parser)
     return command.run(parser.parse_intermixed_args(words[1:]), parser)
+
+
+def _no_such(name: str) -> str:
+    """What to say to a word that is no command: the one that was meant, or that a file needs one."""
+    close = get_close_matches(name, COMMANDS, n=1)
+    if close:
+        return f"no such command: {name!r}; did you mean {close[0]!r}?"
+    if Path(name).suffix or Path(name).exists():
+        return f"{name!r} is no command; did you mean 'segdiff locate {name} ...'?"
+    return f"no such command: {name!r}; there are {', '.join(COMMANDS)}"
 
 
 def _top_parser() -> Parser:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments, full_argument
@@ -127,6 +130,25 @@ def _check_files(arguments: Arguments, parser: Parser) -> None:
         parser.error("give REFERENCE, CANDIDATE and IMAGE, or --convert to make the candidate")
     if not arguments.convert and count != 3:
         parser.error(f"give three files, REFERENCE, CANDIDATE and IMAGE; got {count}")
+    check_order(arguments.files, parser)
+
+
+_PICTURES = (".npy", ".npz", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+
+
+def check_order(files: Sequence[str], parser: Parser) -> None:
+    """Stop where the three files make sense in another order only, by what their names say they are."""
+    if len(files) != 3 or _makes_sense(files):
+        return
+    other = next((order for order in permutations(files) if _makes_sense(order)), None)
+    if other:
+        parser.error(f"the order is REFERENCE CANDIDATE IMAGE; did you mean {' '.join(map(quote, other))}?")
+
+
+def _makes_sense(files: Sequence[str]) -> bool:
+    reference, candidate, image = (Path(file).suffix.lower() for file in files)
+    models = reference not in _PICTURES and candidate == ".onnx"
+    return models and (image in _PICTURES or (not image and not Path(files[2]).is_dir()))
 
 
 def reads(arguments: Arguments) -> Reads:

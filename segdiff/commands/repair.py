@@ -9,7 +9,7 @@ from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, co
 from segdiff.commands.console import complain, one_line
 from segdiff.commands.delivery import deliver
 from segdiff.commands.guard import file_output, guard
-from segdiff.commands.locate import locate_options, located, output_options, reads
+from segdiff.commands.locate import check_order, locate_options, located, output_options, reads
 
 if TYPE_CHECKING:
     from segdiff.core.answer import Report
@@ -29,6 +29,7 @@ def repair_arguments(parser: Parser) -> None:
 def run_repair(arguments: Arguments, parser: Parser) -> int:
     """``segdiff repair``: 0 the repaired file agrees, 1 it still differs, 2 could not tell."""
     arguments.files = [arguments.reference, arguments.candidate, arguments.image]
+    check_order(arguments.files, parser)
     guard(
         (
             file_output("--output", arguments.output, "model"),

@@ -123,6 +123,61 @@ def test_an_interrupt_is_130_and_one_line(answer: Answer, capsys: pytest.Capture
 # --- arguments
 
 
+def test_without_a_command_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([])
+    out, err = capsys.readouterr()
+    assert caught.value.code == 2 and "commands:" in out and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words, said", [(["help"], "commands:"), (["help", "locate"], "REFERENCE CANDIDATE")]
+)
+def test_help_is_a_word_too(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 0 and said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "word, said",
+    [
+        ("lokate", "did you mean 'locate'?"),
+        ("evalute", "did you mean 'evaluate'?"),
+        ("model.onnx", "did you mean 'segdiff locate model.onnx ...'?"),
+        ("xyzzy", "there are locate, repair"),
+    ],
+)
+def test_a_word_that_is_no_command_is_met_with_what_was_meant(
+    word: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([word, "a", "b"])
+    (line,) = errors(capsys)
+    assert said in line
+
+
+@pytest.mark.parametrize("command", [["locate"], ["repair", "-o", "fixed.onnx"]])
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["model.onnx", "deploy", "street.png"],
+        ["deploy", "street.png", "model.onnx"],
+        ["street.png", "deploy", "model.onnx"],
+        ["street.png", "model.onnx", "deploy"],
+    ],
+)
+def test_files_in_another_order_are_told_the_right_one(
+    command: list[str], files: list[str], answer: Answer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = answer(reports.report())
+    with pytest.raises(SystemExit) as caught:
+        main([*command, *files])
+    (line,) = errors(capsys)
+    assert caught.value.code == 2 and not calls
+    assert "the order is REFERENCE CANDIDATE IMAGE; did you mean deploy model.onnx street.png?" in line
+
+
 def test_the_files_and_options_reach_the_api(answer: Answer) -> None:
     calls = answer(reports.report())
     options = "--cosine 0.99 --abs-error 1e-3 --rel-l2 0.01 --memory 1.5G --timeout 9 --threads 2"
@@ -168,7 +223,6 @@ def test_sizes(text: str, size: int, answer: Answer) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "",
         "nonsense",
         "--nonsense",
         "locate",
