@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from segdiff.core.edit import Edit, Operand
+from segdiff.core.edit import Edit, Node, Operand
 from segdiff.core.graph import Array, Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
@@ -23,14 +23,19 @@ from segdiff.diagnose.reading.recurrent import (
     GATES,
     LENGTHS,
     RECURRENT,
+    SIDES,
     STATE,
+    USUAL,
     B,
     R,
     Recurrence,
+    Rows,
     W,
     held,
+    joined,
     recurrence,
     settings_of,
+    sides_of,
 )
 
 NAMES = {
@@ -67,15 +72,20 @@ def _settings(op: Op, wanted: Recurrence) -> Iterator[Hypothesis]:
         now, then = have[name], wanted.settings[name]
         if now == then or (name == "activations" and _usual(op, now) == _usual(op, then)):
             continue
-        text = f"{op.type} {ours.format(_told(now))} where the reference {theirs.format(_told(then))}"
+        told = [_told(_spelt(op, each) if name == "activations" else each) for each in (now, then)]
+        text = f"{op.type} {ours.format(told[0])} where the reference {theirs.format(told[1])}"
         yield Hypothesis(kind, text, (Edit(op.outputs[0], attributes={name: then}),), expected=True)
 
 
 def _usual(op: Op, activations: Any) -> list[str]:
+    """Activations as they are compared: spelled out, in small letters."""
+    return [str(name).lower() for name in _spelt(op, activations)]
+
+
+def _spelt(op: Op, activations: Any) -> list[str]:
     """Activations spelled out, the usual ones where nothing is said."""
-    usual = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}[op.type]
-    sides = 2 if op.attributes.get("direction") == "bidirectional" else 1
-    return [str(name).lower() for name in (activations or usual * sides)]
+    sides = SIDES.get(str(op.attributes.get("direction", "forward")), 1)
+    return list(activations or USUAL[op.type] * sides)
 
 
 def _told(value: Any) -> str:
@@ -105,9 +115,35 @@ def _weights(case: Case, op: Op, wanted: Recurrence) -> Iterator[Hypothesis]:
         elif all(h.shape[0] == 2 and same(h, w[::-1]) for h, w in both.values()):
             text = f"{op.type} has the weights of its two directions exchanged"
             yield Hypothesis("recurrent.direction", text, edits, expected=True)
+        elif W in both and R in both and _exchanged(both[W], both[R]):
+            text = f"{op.type} has W, the weights of its input, and R, those of its state, exchanged"
+            yield Hypothesis("recurrent.weights", text, edits, expected=True)
+        elif whose := _of_another(case, op, {place: h for place, (h, _) in both.items()}):
+            text = f"{op.type} has the weights of {whose}"
+            yield Hypothesis("recurrent.weights", text, edits, expected=True)
     for place in unlike:
         one = (Edit(op.outputs[0], inputs={place: want[place]}),)
         yield Hypothesis(*_unlike(op, place, have[place], want[place]), one, expected=True)
+
+
+def _exchanged(first: tuple[Array, Array], second: tuple[Array, Array]) -> bool:
+    """Whether each of two constants holds what the other should."""
+    return same(first[0], second[1]) and same(second[0], first[1])
+
+
+def _of_another(case: Case, op: Op, have: dict[int, Array]) -> str | None:
+    """Which other layer or direction of the reference has exactly these constants; None where none does."""
+    count = SIDES.get(str(op.attributes.get("direction", "forward")), 1)
+    for other in case.reference.ops:
+        if other.type != op.type and other.type != "rnn":
+            continue
+        sides = sides_of(case, other, op.type)
+        for place in range(len(sides) - count + 1):
+            constants = joined(op.type, sides[place : place + count]).constants
+            if all(not _differ(array, constants.get(position)) for position, array in have.items()):
+                layer = sides[place].layer[1] + 1
+                return f"layer {layer} of the reference's {other.type} {other.outputs[0]!r}"
+    return None
 
 
 def _unlike(op: Op, place: int, have: Array | None, want: Array | None) -> tuple[str, str]:
@@ -166,14 +202,33 @@ def _states(case: Case, op: Op, wanted: Recurrence) -> Iterator[Hypothesis]:
         array = wanted.constants.get(place)
         name = case.operand(op, place)
         now = _constant(case, op, place)
-        if then is not None and name == then:
+        if then is not None and _reads(case, name, then):
             continue
         if then is None and not _other_state(name, now, array):
             continue
+        other = "other" if place == LENGTHS else "another"
         lost = f"does not have the reference's {what}"
-        text = f"{op.type} {lost if name is None else f'has another {what} than the reference'}"
-        operand: Operand = then if then is not None else array
-        yield Hypothesis(kind, text, (Edit(op.outputs[0], inputs={place: operand}),), expected=True)
+        text = f"{op.type} {lost if name is None else f'has {other} {what} than the reference'}"
+        operand, before = _operand(op, place, then) if then is not None else (array, ())
+        edit = Edit(op.outputs[0], inputs={place: operand}, before=before)
+        yield Hypothesis(kind, text, (edit,), expected=True)
+
+
+def _reads(case: Case, name: str | None, then: Rows) -> bool:
+    """Whether a node's input is the tensor, or may be the rows of it."""
+    if then.rows is None or name is None:
+        return name == then.name
+    maker = case.candidate.producer.get(name)
+    return maker is not None and then.name in maker.inputs
+
+
+def _operand(op: Op, place: int, then: Rows) -> tuple[Operand, tuple[Node, ...]]:
+    """A computed tensor as an operand; some of its rows are cut out of it in front."""
+    if then.rows is None:
+        return then.name, ()
+    ends = [np.array([row], np.int64) for row in then.rows]
+    name = f"{op.outputs[0]}.{place}.rows"
+    return name, (Node("Slice", (then.name, *ends, np.array([0], np.int64)), (name,)),)
 
 
 def _other_state(name: str | None, now: Array | None, then: Array | None) -> bool:

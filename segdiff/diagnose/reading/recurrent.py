@@ -8,7 +8,7 @@ product.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,21 +39,45 @@ DEFAULTS: Mapping[str, Any] = {
 W, R, B, LENGTHS, STATE, CELL = 1, 2, 3, 4, 5, 6
 """Input positions of a recurrent node."""
 
+USUAL = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}
+"""Activations of one direction where a node does not say."""
+
 SIDES = {"forward": 1, "reverse": 1, "bidirectional": 2}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A computed tensor by the candidate's name, and which of its rows are meant: all of them where None."""
+
+    name: str
+    rows: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Recurrence:
-    """One layer as it should be.
+    """A node as it should be: one layer, or one direction of it.
 
     ``settings`` are attributes; ``constants`` the content of inputs by their position, None for an input that
-    is not there; ``tensors`` the candidate's names of inputs that are computed. A position that is in neither
-    cannot be told.
+    is not there; ``tensors`` the inputs that are computed. A position that is in neither cannot be told.
     """
 
     settings: Mapping[str, Any]
     constants: Mapping[int, Array | None]
-    tensors: Mapping[int, str]
+    tensors: Mapping[int, Rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One direction of one layer of the reference.
+
+    Like a :class:`Recurrence`, without the axis of directions in its constants; of ``tensors`` the row that
+    is meant, and how many there are. ``layer`` is shared by both directions of one.
+    """
+
+    settings: Mapping[str, Any]
+    constants: Mapping[int, Array | None]
+    tensors: Mapping[int, tuple[str, int, int]]
+    layer: tuple[str, int]
 
 
 def held(graph: Graph, name: str) -> Array | None:
@@ -91,59 +115,135 @@ def settings_of(op: Op) -> dict[str, Any]:
 
 def recurrence(case: Case, op: Op) -> Recurrence | None:
     """What the reference asks of a node; None where it has no op that could be meant."""
-    nodes = [other for other in case.nodes if other.type in RECURRENT]
-    place = next(number for number, other in enumerate(nodes) if other is op)
-    theirs = [other for other in case.reference_ops if other.type == op.type]
-    if theirs:
-        return _of_onnx(case, theirs[min(place, len(theirs) - 1)])
-    for paddle in (other for other in case.reference_ops if other.type == "rnn"):
-        layers = int(paddle.attributes.get("num_layers", 1))
-        if place < layers:
-            return _of_paddle(case, op, paddle, place)
-        place -= layers
-    return None
+    nodes = [other for other in case.nodes if other.type == op.type]
+    sides = [side for other in case.reference_ops for side in sides_of(case, other, op.type)]
+    found = _shared_out(nodes, sides).get(op.outputs[0])
+    return joined(op.type, found) if found else None
 
 
-def _of_onnx(case: Case, op: Op) -> Recurrence:
+def sides_of(case: Case, op: Op, kind: str) -> list[Side]:
+    """The directions of all layers of one op of the reference, where it is of this kind of ONNX's."""
+    if op.type == kind:
+        return _of_onnx(case, op)
+    return _of_paddle(case, op, kind) if op.type == "rnn" else []
+
+
+def _shared_out(nodes: list[Op], sides: list[Side]) -> dict[str, list[Side]]:
+    """Which directions each node stands for, by what it writes: in order, one or two a node.
+
+    Of two nodes that share a layer, the one that runs backwards stands for the direction that does.
+    """
+    found: dict[str, list[Side]] = {}
+    place = 0
+    for number, node in enumerate(nodes):
+        count = SIDES.get(str(node.attributes.get("direction", "forward")), 1)
+        if count > len(sides):
+            continue
+        place = min(place, len(sides) - count)
+        mine = sides[place : place + count]
+        pair = sides[place : place + 2]
+        if count == 1 and len(pair) == 2 and pair[0].layer == pair[1].layer:
+            ways = [str(each.attributes.get("direction", "forward")) for each in nodes[number : number + 2]]
+            if ways == ["reverse", "forward"]:
+                sides = [*sides[:place], pair[1], pair[0], *sides[place + 2 :]]
+                mine = [pair[1]]
+        found[node.outputs[0]] = mine
+        place += count
+    return found
+
+
+def joined(kind: str, sides: Sequence[Side]) -> Recurrence:
+    """One or two directions as one node has them."""
+    first = sides[0]
+    settings = dict(first.settings)
+    if len(sides) == 2:
+        settings["direction"] = "bidirectional"
+    if any(side.settings["activations"] for side in sides):
+        settings["activations"] = [
+            name for side in sides for name in side.settings["activations"] or USUAL[kind]
+        ]
+    for name in ("activation_alpha", "activation_beta"):
+        if all(side.settings[name] for side in sides):
+            settings[name] = [number for side in sides for number in side.settings[name]]
+    constants: dict[int, Array | None] = {}
+    tensors: dict[int, Rows] = {}
+    for position in (W, R, B, LENGTHS, STATE, CELL):
+        if all(position in side.constants for side in sides):
+            arrays = [side.constants[position] for side in sides]
+            constants[position] = arrays[0] if position == LENGTHS else _stacked(arrays)
+        elif all(position in side.tensors for side in sides):
+            name, row, count = first.tensors[position]
+            part = position != LENGTHS and len(sides) < count
+            tensors[position] = Rows(name, (row, row + len(sides)) if part else None)
+    return Recurrence(settings, constants, tensors)
+
+
+def _stacked(arrays: Sequence[Array | None]) -> Array | None:
+    """Both directions in one constant; zeros for one that is not there."""
+    like = next((array for array in arrays if array is not None), None)
+    if like is None:
+        return None
+    return np.stack([np.zeros_like(like) if array is None else array for array in arrays])
+
+
+def _of_onnx(case: Case, op: Op) -> list[Side]:
     given = dict(zip(op.slots, op.inputs, strict=True))
     partner = {r: c for r, c in case.inputs if r}
-    constants: dict[int, Array | None] = {}
-    tensors: dict[int, str] = {}
-    for position in (W, R, B, LENGTHS, STATE, CELL):
-        name = given.get(str(position))
-        if name is None:
-            constants[position] = None
-        elif (array := held(case.reference, name)) is not None:
-            constants[position] = array
-        elif name in partner:
-            tensors[position] = partner[name]
-    return Recurrence(settings_of(op), constants, tensors)
+    whole = settings_of(op)
+    count = SIDES.get(str(whole["direction"]), 1)
+    found = []
+    for side in range(count):
+        settings = dict(whole)
+        if count == 2:
+            settings["direction"] = ("forward", "reverse")[side]
+        for name in ("activations", "activation_alpha", "activation_beta"):
+            listed = whole[name]
+            settings[name] = list(np.array_split(np.array(listed), count)[side].tolist()) if listed else None
+        constants: dict[int, Array | None] = {}
+        tensors: dict[int, tuple[str, int, int]] = {}
+        for position in (W, R, B, LENGTHS, STATE, CELL):
+            operand = given.get(str(position))
+            if operand is None:
+                constants[position] = None
+            elif (array := held(case.reference, operand)) is not None:
+                constants[position] = array if position == LENGTHS else array[side]
+            elif operand in partner:
+                tensors[position] = (partner[operand], side, count)
+        found.append(Side(settings, constants, tensors, (op.outputs[0], 0)))
+    return found
 
 
-def _of_paddle(case: Case, node: Op, op: Op, layer: int) -> Recurrence | None:
+def _of_paddle(case: Case, op: Op, kind: str) -> list[Side]:
     mode = str(op.attributes.get("mode", "LSTM"))
-    kind = "RNN" if mode.startswith("RNN") else mode
-    if kind != node.type:
-        return None
-    sides = 2 if op.attributes.get("is_bidirec") else 1
-    names = _listed(case, op, "weight_list", "WeightList")
-    found = [weights.constant(case.reference, name) for name in names]
-    if any(array is None for array in found):
-        return None
+    if kind != ("RNN" if mode.startswith("RNN") else mode):
+        return []
+    found = [
+        weights.constant(case.reference, name) for name in _listed(case, op, "weight_list", "WeightList")
+    ]
     arrays = [array for array in found if array is not None]
-    settings = {**DEFAULTS, "direction": "bidirectional" if sides == 2 else "forward"}
-    settings["linear_before_reset"] = int(kind == "GRU")
-    if kind == "RNN":
-        settings["activations"] = [mode.removeprefix("RNN_").capitalize()] * sides
-    constants: dict[int, Array | None] = _stacked(arrays, kind, layer, sides)
-    tensors: dict[int, str] = {}
-    _lengths(case, op, constants, tensors)
-    states = _listed(case, op, "pre_state", "PreState")
-    for position, name in zip((STATE, CELL) if kind == "LSTM" else (STATE,), states, strict=False):
-        whole = case.reference_constant(name)
-        if whole is not None:
-            constants[position] = whole[layer * sides : (layer + 1) * sides]
-    return Recurrence(settings, constants, tensors)
+    count = 2 if op.attributes.get("is_bidirec") else 1
+    layers = int(op.attributes.get("num_layers", 1))
+    if len(arrays) < len(found) or len(arrays) < 2 * count * layers:
+        return []
+    shared: dict[int, Array | None] = {}
+    lengths: dict[int, tuple[str, int, int]] = {}
+    _lengths(case, op, shared, lengths)
+    partner = {r: c for r, c in case.inputs if r}
+    states = dict(zip((STATE, CELL), _listed(case, op, "pre_state", "PreState"), strict=False))
+    sides = []
+    for number in range(layers * count):
+        settings = {**DEFAULTS, "direction": ("forward", "reverse")[number % count]}
+        settings["linear_before_reset"] = int(kind == "GRU")
+        if kind == "RNN":
+            settings["activations"] = [mode.removeprefix("RNN_").capitalize()]
+        constants, tensors = {**shared, **_weights_of(arrays, kind, number, layers * count)}, dict(lengths)
+        for position, name in states.items():
+            if (whole := case.reference_constant(name)) is not None:
+                constants[position] = whole[number].astype(arrays[0].dtype)
+            elif name in partner:
+                tensors[position] = (partner[name], number, layers * count)
+        sides.append(Side(settings, constants, tensors, (op.outputs[0], number // count)))
+    return sides
 
 
 def _listed(case: Case, op: Op, *slots: str) -> list[str]:
@@ -157,16 +257,13 @@ def _listed(case: Case, op: Op, *slots: str) -> list[str]:
     ]
 
 
-def _stacked(arrays: list[Array], kind: str, layer: int, sides: int) -> dict[int, Array | None]:
-    """``W``, ``R`` and ``B`` of one layer: both directions stacked, gates in ONNX's order."""
-    first, half = layer * sides * 2, len(arrays) // 2
-    w, r = (np.stack([_gates(arrays[first + 2 * n + k], kind) for n in range(sides)]) for k in (0, 1))
-    if len(arrays) % 4 or half < first + 2 * sides:  # no biases
+def _weights_of(arrays: list[Array], kind: str, number: int, count: int) -> dict[int, Array | None]:
+    """``W``, ``R`` and ``B`` of one direction, gates in ONNX's order, of a list of them for ``count``."""
+    w, r = (_gates(arrays[2 * number + part], kind) for part in (0, 1))
+    if len(arrays) < 4 * count:  # no biases
         return {W: w, R: r, B: None}
-    b = [
-        np.concatenate([_gates(arrays[half + first + 2 * n + k], kind) for k in (0, 1)]) for n in range(sides)
-    ]
-    return {W: w, R: r, B: np.stack(b)}
+    first = 2 * (count + number)
+    return {W: w, R: r, B: np.concatenate([_gates(arrays[first + part], kind) for part in (0, 1)])}
 
 
 def _gates(array: Array, kind: str) -> Array:
@@ -174,7 +271,9 @@ def _gates(array: Array, kind: str) -> Array:
     return np.concatenate([np.split(array, GATES[kind])[gate] for gate in FROM_PADDLE[kind]])
 
 
-def _lengths(case: Case, op: Op, constants: dict[int, Array | None], tensors: dict[int, str]) -> None:
+def _lengths(
+    case: Case, op: Op, constants: dict[int, Array | None], tensors: dict[int, tuple[str, int, int]]
+) -> None:
     """The lengths of the sequences, as ONNX wants them: int32."""
     names = _listed(case, op, "sequence_length", "SequenceLength")
     partner = {r: c for r, c in case.inputs if r}
@@ -183,4 +282,4 @@ def _lengths(case: Case, op: Op, constants: dict[int, Array | None], tensors: di
     elif (array := case.reference_constant(names[0])) is not None:
         constants[LENGTHS] = array.astype(np.int32)
     elif names[0] in partner:
-        tensors[LENGTHS] = partner[names[0]]
+        tensors[LENGTHS] = (partner[names[0]], 0, 1)
