@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import networkx as nx
+import numpy as np
 
 from segdiff.align import Segment, cut
 from segdiff.align.kinds import kind_of
@@ -26,6 +27,10 @@ from segdiff.walk.verify import rewalk
 
 ACTIVATIONS = frozenset({"softmax", "log_softmax", "sigmoid", "relu", "tanh", "clip", "scale", "add", "mul"})
 """Tails of these alone keep an output's form: the diagnosis has causes of its own for them."""
+
+
+NEARER = 0.5
+"""Share of the output's error that the value before a tail may have; rounding alone is far below it."""
 
 
 @dataclass(frozen=True)
@@ -162,14 +167,30 @@ def tail_of(inside: _Inside) -> Tail | None:
     r, c = inside.pair
     ours, theirs = inside.run.alignment.reference, inside.run.alignment.candidate
     for v in reversed([name for name in inside.got if name != c and before(theirs, name, c)]):
-        ops = between(theirs, v, c) if same(inside.truth[r], inside.got[v], inside.unit) else ()
+        ops = between(theirs, v, c) if before_tail(inside, inside.truth[r], inside.got[v]) else ()
         if ops:
             return Tail(inside, v, ops, extra=True)
     for u in reversed([name for name in inside.truth if name != r and before(ours, name, r)]):
-        ops = between(ours, u, r) if same(inside.truth[u], inside.got[c], inside.unit) else ()
+        ops = between(ours, u, r) if before_tail(inside, inside.truth[u], inside.got[c]) else ()
         if ops:
             return Tail(inside, u, ops, extra=False)
     return None
+
+
+def before_tail(inside: _Inside, ours: Array, theirs: Array) -> bool:
+    """Whether two values are one, so that what follows on one side is a tail; another form is no number."""
+    least = np.inf if inside.other_form else inside.error.metrics.rel_l2
+    return nearer(ours, theirs, least, inside.unit)
+
+
+def nearer(ours: Array, theirs: Array, least: float, unit: float) -> bool:
+    """Whether two values are the same, up to rounding and to a share of the relative error ``least``.
+
+    A small error of what comes before is no tail: the output then errs as little as the value before it.
+    """
+    if not same(ours, theirs, unit):
+        return False
+    return compare_arrays(ours.reshape(-1), theirs.reshape(-1)).metrics.rel_l2 <= NEARER * least
 
 
 def related(inside: _Inside) -> Causes:

@@ -11,6 +11,7 @@ import segdiff
 from segdiff.core.answer import Report
 from segdiff.finding.relations import relation
 from segdiff.finding.rows import matched
+from segdiff.finding.tails import nearer
 from tests import models
 from tests.sweeps.outputs import Case, cases, heads, masks, renamed, reordered
 
@@ -148,3 +149,12 @@ def test_a_repeated_row_is_used_once() -> None:
 def test_names_help_where_nothing_else_does(tmp_path: Path) -> None:
     report = told(Case("", masks(heads(2)), renamed(masks(heads(2)), ["p", "q"]), "agrees"), tmp_path)
     assert report.verdict == "agrees"
+
+
+def test_a_small_error_before_an_output_is_no_tail() -> None:
+    """The last step of a GRU whose weight was rounded errs by 1e-4, and so does the output cut out of it."""
+    truth = np.random.default_rng(2).standard_normal((2, 5)).astype(np.float32)
+    wrong = truth * np.float32(1 + 9e-5)
+    assert not nearer(truth, wrong, least=9e-5, unit=2.0**-24)
+    assert nearer(truth, truth * np.float32(1 + 1e-7), least=9e-5, unit=2.0**-24)
+    assert nearer(truth, wrong, least=np.inf, unit=2.0**-24)

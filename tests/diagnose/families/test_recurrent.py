@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, helper, numpy_helper
 
 from segdiff.core.graph import Graph
 from segdiff.diagnose.reading.case import Case
@@ -21,13 +21,13 @@ FEED = np.random.default_rng(3).standard_normal((STEPS, BATCH, SIZE)).astype(np.
 LENGTHS = np.array([7, 4], np.int32)
 
 
-def network(kind: str, sides: int = 2) -> ModelProto:
+def network(kind: str, sides: int = 2, size: int = SIZE) -> ModelProto:
     """One layer with everything: both biases, lengths of sequences, initial states."""
-    net = Net((STEPS, BATCH, SIZE), seed=5)
+    net = Net((STEPS, BATCH, size), seed=5)
     rows = GATES[kind] * HIDDEN
     draw = net.random.standard_normal
     operands = [
-        net.constant(draw((sides, rows, SIZE)) / 2, name="W"),
+        net.constant(draw((sides, rows, size)) / 2, name="W"),
         net.constant(draw((sides, rows, HIDDEN)) / 2, name="R"),
         net.constant(draw((sides, 2 * rows)) / 2, name="B"),
         net.constant(LENGTHS, np.int32, name="L"),
@@ -71,9 +71,12 @@ def paddle(model: ModelProto) -> Graph:
 
 
 def ask(reference: Graph, right: ModelProto, wrong: ModelProto, folder: Path) -> Asked:
+    """The question of the wrong file, fed so many numbers as the right one reads."""
+    size = right.graph.input[0].type.tensor_type.shape.dim[2].dim_value
+    feed = np.ascontiguousarray(FEED[..., :size])
     output = right.graph.output[0].name
     candidate = graph_of(wrong, folder, "wrong")
-    values = tensors_of(wrong, {"x": FEED})
+    values = tensors_of(wrong, {"x": feed})
     case = Case(
         reference=reference,
         candidate=candidate,
@@ -82,12 +85,12 @@ def ask(reference: Graph, right: ModelProto, wrong: ModelProto, folder: Path) ->
         nodes=candidate.ops,
         inputs=(("x", "x"),),
         outputs=((reference.outputs[0], output),),
-        feeds={"x": FEED},
-        truth={output: tensors_of(right, {"x": FEED})[output]},
+        feeds={"x": feed},
+        truth={output: tensors_of(right, {"x": feed})[output]},
         got={output: values[output]},
         forms={name: (str(value.dtype), value.shape) for name, value in values.items()},
     )
-    return Asked(case, wrong, FEED)
+    return Asked(case, wrong, feed)
 
 
 def with_constant(model: ModelProto, name: str, change: Callable[[Array], Array]) -> ModelProto:
@@ -212,3 +215,94 @@ def test_weights_that_nodes_put_in_order(tmp_path: Path) -> None:
     wrong.graph.initializer.extend(numpy_helper.from_array(v, n) for n, v in net.constants.items())
     assert held["W"].shape[1] == 3 * HIDDEN
     assert ask(paddle(right), right, wrong, tmp_path).kind() == "recurrent.gates"
+
+
+def as_two_nodes(model: ModelProto) -> ModelProto:
+    """Both directions of the layer in nodes of their own, the one that runs backwards first in the file."""
+    copy, held = copied(model), arrays(model)
+    node = copy.graph.node[0]
+    parts = {}
+    for side, direction in ((1, "reverse"), (0, "forward")):
+        part = copied(model).graph.node[0]
+        part.output[:], part.name = [f"{direction}.y"], direction
+        for name in ("W", "R", "B", "h", "c"):
+            if name in held:
+                kept = np.ascontiguousarray(held[name][side : side + 1])
+                copy.graph.initializer.append(numpy_helper.from_array(kept, f"{direction}.{name}"))
+                part.input[list(node.input).index(name)] = f"{direction}.{name}"
+        way = next(attribute for attribute in part.attribute if attribute.name == "direction")
+        way.s = direction.encode()
+        parts[direction] = part
+    whole = helper.make_node("Concat", ["forward.y", "reverse.y"], [node.output[0]], axis=1)
+    del copy.graph.node[:]
+    copy.graph.node.extend([parts["reverse"], parts["forward"], whole])
+    return copy
+
+
+TWO_NODES = [
+    ("recurrent.bias", "reverse.B", lambda b: np.concatenate([halves(b)[0], 0 * halves(b)[0]], 1)),
+    ("recurrent.gates", "forward.W", lambda w: turned_rows(w)),
+    ("parameter.scale", "reverse.R", lambda r: r * np.float32(1.5)),
+    ("recurrent.initial_state", "forward.c", lambda c: c * 0.5),
+]
+
+
+@pytest.mark.parametrize(("cause", "name", "change"), TWO_NODES)
+@pytest.mark.parametrize("side", ["paddle", "onnx"])
+def test_a_direction_in_a_node_of_its_own(
+    side: str, cause: str, name: str, change: Callable[[Array], Array], tmp_path: Path
+) -> None:
+    right = network("LSTM")
+    reference = paddle(right) if side == "paddle" else graph_of(right, tmp_path, "right")
+    wrong = with_constant(as_two_nodes(right), name, change)
+    assert ask(reference, right, wrong, tmp_path).kind() == cause
+
+
+@pytest.mark.parametrize("side", ["paddle", "onnx"])
+def test_the_weights_of_input_and_state_exchanged(side: str, tmp_path: Path) -> None:
+    right = network("RNN", size=HIDDEN)
+    held = arrays(right)
+    wrong = with_constant(right, "W", lambda _: held["R"])
+    wrong = with_constant(wrong, "R", lambda _: held["W"])
+    reference = paddle(right) if side == "paddle" else graph_of(right, tmp_path, "right")
+    asked = ask(reference, right, wrong, tmp_path)
+    assert asked.kind() == "recurrent.weights"
+    assert "exchanged" in asked.proven()[0].text
+
+
+def test_the_weights_of_another_layer(tmp_path: Path) -> None:
+    """Two layers whose second has what belongs to the first."""
+    net = Net((STEPS, BATCH, HIDDEN), seed=8)
+    draw = net.random.standard_normal
+    last = "x"
+    for layer in "12":
+        held = [net.constant(draw((1, 3 * HIDDEN, HIDDEN)), name=f"{stem}{layer}") for stem in "WR"]
+        bias = net.constant(draw((1, 6 * HIDDEN)), name=f"B{layer}")
+        made = net.node("GRU", last, *held, bias, hidden_size=HIDDEN, linear_before_reset=1)
+        last = net.node("Squeeze", made, net.constant([1], np.int64))
+    right = net.model(last)
+    wrong, first = copied(right), arrays(right)
+    for name in "WRB":
+        wrong = with_constant(wrong, f"{name}2", lambda _, name=name: first[f"{name}1"])
+    asked = ask(graph_of(right, tmp_path, "right"), right, wrong, tmp_path)
+    assert asked.kind() == "recurrent.weights"
+
+
+def test_an_initial_state_where_the_reference_spells_out_zeros(tmp_path: Path) -> None:
+    """Paddle writes zeros as an op whose number is a double."""
+    right = with_constant(network("GRU"), "h", np.zeros_like)
+    reference = paddle(right)
+    zeros = replace(
+        reference.ops[0],
+        index=0,
+        type="full",
+        inputs=(),
+        slots=(),
+        outputs=("zeros",),
+        attributes={"shape": [2, BATCH, HIDDEN], "value": 0.0},
+    )
+    names = tuple("zeros" if name == "h" else name for name in reference.ops[0].inputs)
+    rnn = replace(reference.ops[0], index=1, inputs=names)
+    reference = replace(reference, ops=(zeros, rnn))
+    wrong = with_constant(right, "h", lambda h: h + 0.5)
+    assert ask(reference, right, wrong, tmp_path).kind() == "recurrent.initial_state"
