@@ -2,8 +2,12 @@
 
 ``python -m tests.sweeps.precision --out FILE [--count N] [--minutes M] [PATTERN ...]``; a pattern fits names
 of pairs. A fault is planted in the float32 file, which is then converted as a user would: by rounding alone
-(``half``, ``half-io``), by onnxruntime's tools (``ort16``, ``qdq``, ``qdq-channel``, ``qoperator``,
-``dynamic``), and by onnxconverter-common (``common``, ``common-io``) where that is installed.
+(``half``, ``half-io``), by onnxruntime's tools (``ort16``, ``ort16-io``, ``qdq``, ``qdq-channel``,
+``qoperator``, ``qoperator-channel``, ``dynamic``), and by onnxconverter-common (``common``, ``common-io``)
+where that is installed. Static files are calibrated on the right network, or with ``--own-ranges`` on the
+faulty one, as a user would who does not know of the fault. Faults of the numbers themselves are those of
+:mod:`tests.sweeps.precision_faults`. Every healthy file is run whole, outside segdiff, beside its float32
+file.
 """
 
 from __future__ import annotations
@@ -22,18 +26,21 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 from onnx import ModelProto
 
 import segdiff
 from segdiff.core.errors import SegdiffError
 from segdiff.core.graph import Array
 from tests.faults import KINDS, Fault, Injector, NoEligibleNode, visible
-from tests.models import halved, save, segmenter
+from tests.models import copied, halved, save, segmenter
 from tests.sweeps.log import Log, Record
 from tests.sweeps.outcome import origin_facts
 from tests.sweeps.pairs import Pair, pairs
+from tests.sweeps.precision_faults import BYTES, FACTORS, byte_faults, range_faults
 
-Make = Callable[[ModelProto, Array, Path], ModelProto]
+Make = Callable[[ModelProto, Array, Path, Path | None], ModelProto]
+"""Model, picture, folder to work in, and the file that keeps the ranges of a right network."""
 
 LARGE: Mapping[str, float] = {"float16": 16 * 2.0**-11, "int8": 0.3}
 """Relative error of a node from which a fault must be found; below it may be within the precision."""
@@ -45,7 +52,7 @@ SUFFIXES = tuple(f"_{end}" for end in ENDINGS.split())
 def common(keep_io: bool) -> Make:
     """onnxconverter-common's float16."""
 
-    def make(model: ModelProto, image: Array, folder: Path) -> ModelProto:
+    def make(model: ModelProto, image: Array, folder: Path, ranges: Path | None) -> ModelProto:
         from onnxconverter_common import float16
 
         made: ModelProto = float16.convert_float_to_float16(model, keep_io_types=keep_io)
@@ -54,18 +61,22 @@ def common(keep_io: bool) -> Make:
     return make
 
 
-def ort16(model: ModelProto, image: Array, folder: Path) -> ModelProto:
+def ort16(keep_io: bool) -> Make:
     """onnxruntime's float16."""
-    from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    made: ModelProto = convert_float_to_float16(model, keep_io_types=True)
-    return made
+    def make(model: ModelProto, image: Array, folder: Path, ranges: Path | None) -> ModelProto:
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        made: ModelProto = convert_float_to_float16(model, keep_io_types=keep_io)
+        return made
+
+    return make
 
 
 def static(form: str, per_channel: bool) -> Make:
     """onnxruntime's static quantisation, calibrated on the picture that the models are compared on."""
 
-    def make(model: ModelProto, image: Array, folder: Path) -> ModelProto:
+    def make(model: ModelProto, image: Array, folder: Path, ranges: Path | None) -> ModelProto:
         from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
         class Pictures(CalibrationDataReader):  # type: ignore[misc]
@@ -77,14 +88,16 @@ def static(form: str, per_channel: bool) -> Make:
 
         source, target = folder / "float.onnx", folder / "static.onnx"
         onnx.save(model, source)
-        options = {"quant_format": QuantFormat[form], "per_channel": per_channel}
+        options: dict[str, Any] = {"quant_format": QuantFormat[form], "per_channel": per_channel}
+        if ranges is not None:
+            options["calibration_cache_path"] = ranges
         quantize_static(source, target, Pictures(), weight_type=QuantType.QInt8, **options)
         return onnx.load(target)
 
     return make
 
 
-def dynamic(model: ModelProto, image: Array, folder: Path) -> ModelProto:
+def dynamic(model: ModelProto, image: Array, folder: Path, ranges: Path | None) -> ModelProto:
     """onnxruntime's dynamic quantisation."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -94,14 +107,16 @@ def dynamic(model: ModelProto, image: Array, folder: Path) -> ModelProto:
 
 
 MAKERS: Mapping[str, tuple[str, Make]] = {
-    "half": ("float16", lambda model, image, folder: halved(model)),
-    "half-io": ("float16", lambda model, image, folder: halved(model, keep_io=False)),
-    "ort16": ("float16", ort16),
+    "half": ("float16", lambda model, *_: halved(model)),
+    "half-io": ("float16", lambda model, *_: halved(model, keep_io=False)),
+    "ort16": ("float16", ort16(True)),
+    "ort16-io": ("float16", ort16(False)),
     "common": ("float16", common(True)),
     "common-io": ("float16", common(False)),
     "qdq": ("int8", static("QDQ", per_channel=False)),
     "qdq-channel": ("int8", static("QDQ", per_channel=True)),
     "qoperator": ("int8", static("QOperator", per_channel=False)),
+    "qoperator-channel": ("int8", static("QOperator", per_channel=True)),
     "dynamic": ("int8", dynamic),
 }
 """Name -> the arithmetic of the files it makes, and how."""
@@ -114,11 +129,11 @@ def stem(name: str) -> str:
     return name
 
 
-def holds(fault: Fault, origin: Any, readers: frozenset[str]) -> bool:
-    """Whether an origin holds the planted node, or the activation behind it that a quantiser has merged."""
-    names = {stem(name) for node in origin.candidate_nodes for name in (node.name, *node.outputs)}
-    names.add(stem(origin.pair.candidate))
-    return bool(names & {fault.node, *fault.outputs, *readers})
+def holds(origin: Any, wanted: frozenset[str]) -> bool:
+    """Whether an origin has a node of one of these names, or one that writes such a value."""
+    names = {name for node in origin.candidate_nodes for name in (node.name, *node.outputs)}
+    names |= {origin.pair.candidate, *(stem(name) for name in (*names, origin.pair.candidate))}
+    return bool(names & wanted)
 
 
 def behind(model: ModelProto, fault: Fault) -> frozenset[str]:
@@ -141,35 +156,79 @@ def healthy(pair: Pair, maker: str, folder: Path) -> Record:
         "pair": pair.name,
     }
     arithmetic, make = MAKERS[maker]
-    start = time.perf_counter()
     try:
-        onnx.save(make(onnx.load(pair.candidate), pair.image, folder), folder / "made.onnx")
+        made = make(onnx.load(pair.candidate), pair.image, folder, folder / f"{pair.name}.json")
+        onnx.save(made, folder / "made.onnx")
     except Exception as error:
         return {**record, "outcome": "not made", "said": str(error)[:200]}
+    start = time.perf_counter()
     try:
         report = segdiff.locate(pair.reference, folder / "made.onnx", pair.image, deployed=False)
     except SegdiffError as error:
         return {**record, "outcome": "error", "said": str(error)[:300]}
+    seconds = time.perf_counter() - start
     return {
         **record,
         "arithmetic": arithmetic,
         "outcome": report.verdict,
         "said": report.sentence,
+        "final": report.precision.final_error if report.precision else None,
+        "outside": whole_error(pair, folder / "made.onnx"),
         "extra": [origin_facts(origin) for origin in report.origins],
-        "seconds": round(time.perf_counter() - start, 1),
+        "seconds": round(seconds, 1),
     }
 
 
-def faulty(pair: Pair, maker: str, injector: Injector, kind: str, seed: int, folder: Path) -> Record | None:
-    """One fault; None where it fits nowhere, or the converter does not take the file."""
-    arithmetic, make = MAKERS[maker]
-    model = onnx.load(pair.candidate)
+def whole_error(pair: Pair, made: Path) -> float | str:
+    """How far a file's outputs are from its float32 file's, both run whole by onnxruntime; why not, else."""
+    found: list[list[Array]] = []
     try:
+        for file in (pair.candidate, made):
+            session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+            first = session.get_inputs()[0]
+            given = pair.image.astype(np.float16 if first.type == "tensor(float16)" else np.float32)
+            found.append(session.run(None, {first.name: given}))
+    except Exception as error:
+        return " ".join(str(error).split())[:160]
+    ours, theirs = (np.concatenate([a.astype(np.float64).reshape(-1) for a in each]) for each in found)
+    return float(np.linalg.norm(theirs - ours) / max(float(np.linalg.norm(ours)), 1e-30))
+
+
+def planted(
+    pair: Pair, maker: str, injector: Injector, kind: str, seed: int, folder: Path, *, own: bool
+) -> tuple[Path, ModelProto, str, frozenset[str], float] | None:
+    """Reference, candidate, what is wrong, what holds it, and its size; None where it fits nowhere."""
+    model, make = onnx.load(pair.candidate), MAKERS[maker][1]
+    ranges = None if own else folder / f"{pair.name}.json"
+    try:
+        if kind in BYTES:
+            made = make(model, pair.image, folder, ranges)
+            found = byte_faults(onnx.load(pair.candidate), made, pair.image, seed, kind)
+            return found and (pair.candidate, found.model, found.text, found.outputs, found.rel_l2)
+        if kind in FACTORS:
+            found = range_faults(model, pair.image, seed, kind)
+            if found is None:
+                return None
+            reference = save(found.model, folder / "reference.onnx")
+            made = make(copied(found.model), pair.image, folder, None)
+            return reference, made, found.text, found.outputs, found.rel_l2
         broken, fault = injector.plant(seed, kind)
-        made = make(broken, pair.image, folder)
+        seen = visible(model, broken, fault, {injector.view.inputs[0].name: pair.image})
+        names = frozenset([fault.node, *fault.outputs]) | behind(model, fault)
+        return pair.candidate, make(broken, pair.image, folder, ranges), str(fault), names, seen.rel_l2
     except Exception:
         return None
-    seen = visible(model, broken, fault, {injector.view.inputs[0].name: pair.image})
+
+
+def faulty(
+    pair: Pair, maker: str, injector: Injector, kind: str, seed: int, folder: Path, *, own: bool = False
+) -> Record | None:
+    """One fault; None where it fits nowhere, or the converter does not take the file."""
+    case = planted(pair, maker, injector, kind, seed, folder, own=own)
+    if case is None:
+        return None
+    reference, made, text, names, size = case
+    arithmetic = MAKERS[maker][0]
     onnx.save(made, folder / "made.onnx")
     start = time.perf_counter()
     record: Record = {
@@ -178,17 +237,16 @@ def faulty(pair: Pair, maker: str, injector: Injector, kind: str, seed: int, fol
         "maker": maker,
         "pair": pair.name,
         "kind": kind,
-        "fault": str(fault),
+        "fault": text,
         "arithmetic": arithmetic,
-        "rel_l2": seen.rel_l2,
-        "large": bool(seen.rel_l2 > LARGE[arithmetic]),
+        "rel_l2": size,
+        "large": bool(size > LARGE[arithmetic]),
     }
     try:
-        report = segdiff.locate(pair.candidate, folder / "made.onnx", pair.image, deployed=False)
+        report = segdiff.locate(reference, folder / "made.onnx", pair.image, deployed=False)
     except SegdiffError as error:
         return {**record, "outcome": "error", "said": str(error)[:300]}
-    after = behind(model, fault)
-    right = [origin for origin in report.origins if holds(fault, origin, after)]
+    right = [origin for origin in report.origins if holds(origin, names)]
     found = right[0] if right else None
     return {
         **record,
@@ -221,13 +279,15 @@ def small(folder: Path, count: int = 4) -> list[Pair]:
 
 
 def cases(pair: Pair, makers: list[str], log: Log, count: int) -> Iterator[tuple[str, Injector, str, int]]:
-    """Makers, kinds and seeds: each kind that fits once before any comes twice."""
+    """Makers, kinds and seeds: every third a fault of the numbers themselves."""
     injector = Injector(onnx.load(pair.candidate), {"": pair.image.shape})
     fitting = [kind for kind in KINDS if injector.eligible(kind)]
     random = np.random.default_rng(zlib.crc32(pair.name.encode()))
     for number in range(count):
         maker = makers[number % len(makers)]
-        kind = fitting[int(random.integers(len(fitting)))]
+        of_numbers = list(FACTORS) if MAKERS[maker][0] == "float16" else list(BYTES)
+        drawn = fitting if number % 3 else of_numbers
+        kind = drawn[int(random.integers(len(drawn)))]
         if f"{pair.name} {maker} {kind} {number}" not in log:
             yield maker, injector, kind, number
 
@@ -272,6 +332,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=12, help="faults in each pair")
     parser.add_argument("--makers", nargs="+", default=list(MAKERS))
     parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--own-ranges", action="store_true", help="calibrate on the faulty network")
     args = parser.parse_args(argv)
     logging.disable(logging.WARNING)
     log, end = Log(args.out), time.monotonic() + 60 * args.minutes
@@ -292,7 +353,7 @@ def main(argv: list[str] | None = None) -> int:
                 if time.monotonic() > end:
                     break
                 try:
-                    found = faulty(pair, maker, injector, kind, seed, Path(folder))
+                    found = faulty(pair, maker, injector, kind, seed, Path(folder), own=args.own_ranges)
                 except NoEligibleNode:
                     continue
                 if found is not None:
