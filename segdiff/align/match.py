@@ -22,7 +22,7 @@ from segdiff.align.cones import RULES, Cells, Rule, readers
 from segdiff.align.kinds import COMMUTATIVE, kind_of
 from segdiff.align.outputs import Places, pair_outputs
 from segdiff.align.parameters import ParameterPair
-from segdiff.align.quantised import CLIPPING, nature, never_negative, passing, readers_behind, settled
+from segdiff.align.quantised import CLIPPING, nature, never_negative, plain, shown
 from segdiff.align.view import View
 from segdiff.core.graph import Op, Shape
 
@@ -32,11 +32,16 @@ CERTAIN = frozenset({"parameters", "model input", "model output"})
 
 @dataclass
 class Matcher:
-    """The pairs found so far, both ways, each with the argument that found it."""
+    """The pairs found so far, both ways, each with the argument that found it.
+
+    ``reference`` and ``candidate`` see a value in all of its forms as one; ``whole`` are the views of all
+    ops.
+    """
 
     reference: View
     candidate: View
     parameters: dict[str, ParameterPair]
+    whole: tuple[View, View]
     forward: dict[str, str] = field(default_factory=dict)
     backward: dict[str, str] = field(default_factory=dict)
     evidence: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -63,14 +68,11 @@ class Matcher:
     def same_nature(self, r: str, c: str) -> bool:
         """Whether both hold numbers of one nature, as far as the files tell: floats, or integers.
 
-        A quantised value is shown as the floats that it stands for; one that is turned back right behind
-        (QuantizeLinear, DequantizeLinear) is no value of its own: the floats are.
+        A quantised value is shown as the floats that it stands for.
         """
         sides = ((self.reference.graph, r), (self.candidate.graph, c))
         if not any(graph.quantised for graph, _ in sides):
             return True
-        if any(passing(graph, name) for graph, name in sides):
-            return False
         ours, theirs = (nature(graph, name) for graph, name in sides)
         return ours is None or theirs is None or (ours == "f") == (theirs == "f")
 
@@ -122,8 +124,8 @@ class Matcher:
             return None
         if len(self.candidate.parameters_of[theirs.index]) > 1 or "activation" in theirs.attributes:
             return None
-        behind = readers_behind(self.reference, ours)
-        after = readers_behind(self.candidate, theirs)
+        behind = [op for name in ours.outputs for op in self.reference.readers.get(name, ())]
+        after = [op for name in theirs.outputs for op in self.candidate.readers.get(name, ())]
         if len(behind) != 1 or any(adds_parameter(self.candidate, op) for op in after):
             return None
         return behind[0].outputs[0] if adds_parameter(self.reference, behind[0]) else None
@@ -135,16 +137,12 @@ class Matcher:
         """
         if kind_of(ours) != kind_of(theirs):
             return None
-        left, right = never_negative(self.reference.graph, ours), never_negative(self.candidate.graph, theirs)
+        left, right = never_negative(self.whole[0], ours), never_negative(self.whole[1], theirs)
         if left == right:
             return None
         view, op = (self.reference, ours) if right else (self.candidate, theirs)
         behind = view.readers.get(op.outputs[0], ())
-        if len(behind) == 1 and behind[0].type == "QuantizeLinear" and never_negative(view.graph, behind[0]):
-            behind = view.readers.get(behind[0].outputs[0], ())  # what turns the bytes back
-        elif len(behind) != 1 or kind_of(behind[0]) not in CLIPPING:
-            return None
-        if len(behind) != 1:
+        if len(behind) != 1 or kind_of(behind[0]) not in CLIPPING:
             return None
         out = behind[0].outputs[0]
         return (out, theirs.outputs[0]) if right else (ours.outputs[0], out)
@@ -169,30 +167,36 @@ def adds_parameter(view: View, op: Op) -> bool:
 def match(reference: View, candidate: View, parameters: Iterable[ParameterPair]) -> Matcher:
     """Pair the values of two views; see the module's docstring for the method."""
     known = {pair.reference: pair for pair in parameters}
-    matcher = Matcher(reference, candidate, known)
+    whole = reference, candidate
+    matcher = Matcher(plain(reference), plain(candidate), known, whole)
     pair_inputs(matcher)
-    matcher.outputs = pair_outputs(reference, candidate, certain(reference, candidate, known))
+    matcher.outputs = pair_outputs(matcher.reference, matcher.candidate, certain(matcher))
     for i, j in matcher.outputs:
-        matcher.add(reference.outputs[i], candidate.outputs[j], "model output")
+        matcher.add(matcher.reference.outputs[i], matcher.candidate.outputs[j], "model output")
     pair_by_parameters(matcher)
     seeds = [(pair.reference, pair.candidate) for pair in matcher.parameters.values()]
-    cells = Cells((reference, candidate), seeds)
+    cells = Cells((matcher.reference, matcher.candidate), seeds)
     while True:
         spread(matcher)
         cells.part(matcher.forward, matcher.backward)
         if not (any(by_cone(matcher, cells, rule) for rule in RULES) or by_position(matcher)):
-            break
-    for r, c in settled(candidate, matcher.backward):
-        matcher.forward[r] = c
+            return as_shown(matcher)
+
+
+def as_shown(matcher: Matcher) -> Matcher:
+    """The matcher with each value in the form that stands for it in the walk."""
+    form = {r: (shown(matcher.whole[0], r), shown(matcher.whole[1], c)) for r, c in matcher.forward.items()}
+    matcher.evidence = {form[r][0]: why for r, why in matcher.evidence.items()}
+    matcher.forward = dict(form.values())
     matcher.backward = {c: r for r, c in matcher.forward.items()}
     return matcher
 
 
-def certain(reference: View, candidate: View, parameters: dict[str, ParameterPair]) -> dict[str, str]:
+def certain(found: Matcher) -> dict[str, str]:
     """What parameters and topology pair without a word from the outputs; nothing where there is only one."""
-    if len(reference.outputs) == len(candidate.outputs) == 1:
+    if len(found.reference.outputs) == len(found.candidate.outputs) == 1:
         return {}
-    matcher = Matcher(reference, candidate, parameters)
+    matcher = Matcher(found.reference, found.candidate, found.parameters, found.whole)
     pair_inputs(matcher)
     pair_by_parameters(matcher)
     spread(matcher)

@@ -2,19 +2,71 @@
 
 A quantiser puts QuantizeLinear and DequantizeLinear between an operator and its readers. What the reference
 has as one value is then three: the floats as computed, the bytes, and the floats that the bytes stand for.
+The matcher sees one value in them; which of the forms stands for it in the walk is decided afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
+from segdiff.align.kinds import kind_of
 from segdiff.align.view import View
 from segdiff.core.graph import Graph, Op
 
 ROUNDING = frozenset({"QuantizeLinear", "DequantizeLinear"})
 """Operators that only store a value in another form."""
+
+
+def plain(view: View) -> View:
+    """The view without the operators that only store a value in another form: all forms are one value."""
+    rounding = [op for op in view.ops if op.type in ROUNDING and view.reads[op.index]]
+    rounding = [op for op in rounding if not _fed(view, view.reads[op.index][0])]
+    if not rounding:
+        return view
+    alias = dict(view.alias)
+    for op in rounding:
+        source = view.reads[op.index][0]
+        alias[op.outputs[0]] = alias.get(source, source)
+    alias = {name: alias.get(source, source) for name, source in alias.items()}
+    gone = {op.index for op in rounding}
+    return replace(
+        view,
+        ops=tuple(op for op in view.ops if op.index not in gone),
+        alias=alias,
+        reads={
+            index: tuple(alias.get(name, name) for name in names)
+            for index, names in view.reads.items()
+            if index not in gone
+        },
+    )
+
+
+def _fed(view: View, name: str) -> bool:
+    """Whether a value is bytes that the user feeds: no floats stand behind them."""
+    return name in view.graph.inputs and nature(view.graph, name) == "i"
+
+
+def shown(view: View, value: str) -> str:
+    """The form of a value, of those that :func:`plain` takes for one, that stands for it in the walk.
+
+    That is the last one through which all readers get it, so that a wrong scale is the fault of whoever makes
+    the value, once, and not of each that reads it; an input of the model, or an output, stands for itself.
+    """
+    if value in view.graph.inputs:
+        return value
+    forms, queue = [value], [value]
+    while queue:
+        behind = [op for op in view.readers.get(queue.pop(), ()) if op.type in ROUNDING]
+        queue += [op.outputs[0] for op in behind]
+        forms += [op.outputs[0] for op in behind]
+    for form in forms:
+        if form in view.outputs:
+            return form
+    while len(view.readers.get(value, ())) == 1 and view.readers[value][0].type in ROUNDING:
+        value = view.readers[value][0].outputs[0]
+    return value
 
 
 def nature(graph: Graph, name: str) -> str | None:
@@ -29,55 +81,19 @@ CLIPPING = frozenset({"relu", "relu6", "clip"})
 """Activations that bytes of no negative numbers do by themselves."""
 
 
-def never_negative(graph: Graph, op: Op) -> bool:
-    """Whether an op's result is kept as bytes whose smallest stands for zero."""
-    how = graph.quantised.get(op.outputs[0]) if len(op.outputs) == 1 else None
-    if how is None or op.outputs[0] in graph.parameters:
-        return False
-    return bool((how.zero_point == np.iinfo(how.dtype).min).all())
+def never_negative(view: View, op: Op) -> bool:
+    """Whether an op's result is kept as bytes whose smallest stands for zero, and no activation is behind it.
 
-
-def passing(graph: Graph, name: str) -> bool:
-    """Whether a value is bytes that only repeat floats: made of them, or turned back by whatever reads it."""
-    if name not in graph.quantised:
-        return False
-    maker = graph.producer.get(name)
-    if maker is not None and maker.type == "QuantizeLinear":
-        return name not in graph.outputs
-    types = {op.type for op in graph.consumers.get(name, ())}
-    return types == {"DequantizeLinear"} and name not in graph.outputs
-
-
-def readers_behind(view: View, op: Op) -> list[Op]:
-    """The ops that read what an op makes, or what its bytes are turned back to."""
-    found: list[Op] = []
-    queue = list(op.outputs)
-    while queue:
-        for reader in view.readers.get(queue.pop(), ()):
-            if reader.type in ROUNDING:
-                queue += reader.outputs
-            else:
-                found.append(reader)
-    return found
-
-
-def settled(view: View, pairs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The pairs that change, (reference, candidate), so that a value of several readers is stored once.
-
-    ``pairs`` leads from the candidate's values to the reference's. Floats that nobody reads but as bytes, and
-    that several ops read when they are turned back, are taken where they are turned back: otherwise each of
-    the readers would turn them into bytes for itself, and a wrong scale would be the fault of each.
+    ``view`` is one of all operators. A quantiser leaves out an activation that the bytes do by themselves.
     """
-    for c, r in pairs.items():
-        ends = _turned_back(view, c)
-        if len(ends) == 1 and ends[0] not in pairs and len(view.readers.get(ends[0], ())) > 1:
-            yield r, ends[0]
-
-
-def _turned_back(view: View, c: str) -> list[str]:
-    """What floats become behind their bytes, where they are read in no other way."""
-    readers = view.readers.get(c, ())
-    if c in view.outputs or any(op.type != "QuantizeLinear" for op in readers):
-        return []
-    back = [op for reader in readers for op in view.readers.get(reader.outputs[0], ())]
-    return [op.outputs[0] for op in back] if all(op.type == "DequantizeLinear" for op in back) else []
+    if len(op.outputs) != 1 or op.outputs[0] in view.graph.parameters:
+        return False
+    form = shown(view, op.outputs[0])
+    if any(kind_of(reader) in CLIPPING for reader in view.readers.get(form, ())):
+        return False
+    names, name = [op.outputs[0]], op.outputs[0]
+    while name != form:
+        name = view.readers[name][0].outputs[0] if len(view.readers.get(name, ())) == 1 else form
+        names.append(name)
+    found = [view.graph.quantised[each] for each in names if each in view.graph.quantised]
+    return any(bool((how.zero_point == np.iinfo(how.dtype).min).all()) for how in found)

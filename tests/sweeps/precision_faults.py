@@ -20,11 +20,11 @@ FACTORS: Mapping[str, tuple[tuple[int, ...], int]] = {
     "precision.overflow": ((9, 13, -11, -11), 1),
     "precision.underflow": ((-12, -18, 10, 10, 10), 1),
     "precision.clipped": ((-14, 17, -3), 1),
-    "precision.small_constant": ((12, -27, 8, 7), 1),
+    "precision.small_constant": ((9, -27, 9, 9), 1),
     "precision.large_constant": ((18, -9, -9), 0),
 }
-"""Kind -> powers of two by which a value is multiplied in turn, and which of them is the fault. The others are
-such that every converter keeps them: onnxconverter-common cuts constants off at 1e4."""
+"""Kind -> powers of two by which a value is multiplied in turn, and which of them is the fault; the others
+are such that every converter keeps them: onnxconverter-common cuts constants off at 1e4."""
 
 PLACES = ("Conv", "BatchNormalization", "Relu", "Add", "Concat", "Mul", "HardSwish", "LayerNormalization")
 
