@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,11 +73,19 @@ def guard(written: Iterable[Output | None], reads: Reads, arguments: Arguments) 
     for each in wanted:
         if each.kind == "report" and each.path.is_file() and each.path.stat().st_size:
             leave_error(each.path, "Unfinished", "the run that would write this report has not ended")
+        if each.kind == "page" and each.path.is_file() and not is_step_summary(each.path):
+            each.path.unlink()
 
 
 def file_output(option: str, path: str | None, kind: str) -> Output | None:
     """The output that an option names; None where it was not given, or is stdout."""
     return None if path is None or path == STDOUT else Output(option, Path(path), kind)
+
+
+def pages(arguments: Arguments) -> tuple[Output | None, ...]:
+    """The pages for others to read that were asked for."""
+    names = "html", "markdown"
+    return tuple(file_output(f"--{name}", getattr(arguments, name), "page") for name in names)
 
 
 def _new_model(output: Output, reads: Reads) -> None:
@@ -121,10 +130,25 @@ def _keep_inputs(output: Output, reads: Reads) -> None:
             outputs.refuse_input(file, inputs, f"{output.option} {output.path}: its file")
 
 
+def is_step_summary(path: Path) -> bool:
+    """Whether this is the file that GitHub shows under a run: one appends to it.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+    """
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    return bool(summary) and path.absolute() == Path(summary or "").absolute()
+
+
+def _keep_foreign_page(path: Path, option: str) -> None:
+    if not is_step_summary(path):
+        outputs.refuse_foreign(path, option)
+
+
 RULES: Mapping[str, Callable[[Output, Reads], None]] = MappingProxyType(
     {
         "model": _new_model,
         "report": _new_report,
+        "page": _new_report,
         "results": _new_results,
         "repro": _new_repro,
         "pictures": _new_pictures,
@@ -136,6 +160,7 @@ CAUTION: Mapping[str, Callable[[Path, str], None]] = MappingProxyType(
     {
         "model": outputs.refuse_existing,
         "report": outputs.refuse_foreign,
+        "page": _keep_foreign_page,
         "results": outputs.refuse_foreign,
         "repro": outputs.refuse_full_folder,
         "pictures": outputs.refuse_pictures,

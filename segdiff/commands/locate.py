@@ -11,10 +11,18 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments, full_argument
+from segdiff.commands.base import (
+    COULD_NOT_TELL,
+    Arguments,
+    Command,
+    Parser,
+    common_arguments,
+    full_argument,
+    page_arguments,
+)
 from segdiff.commands.console import complain, one_line, quiet_stderr
 from segdiff.commands.delivery import deliver
-from segdiff.commands.guard import Reads, file_output, force_argument, guard
+from segdiff.commands.guard import Reads, file_output, force_argument, guard, pages
 from segdiff.commands.values import bound, cosine, seconds, size, whole
 
 if TYPE_CHECKING:
@@ -45,6 +53,7 @@ def output_options(parser: Parser, everything: str) -> None:
     group.add_argument(
         "--json", metavar="FILE", help="write the report as JSON too; - writes it to stdout, and nothing else"
     )
+    page_arguments(group)
     full_argument(group)
     group.add_argument("--all", action="store_true", help=everything)
     group.add_argument("--repro", metavar="DIR", help="write the first origin down for a bug report")
@@ -106,6 +115,7 @@ def run_locate(arguments: Arguments, parser: Parser) -> int:
             file_output("--keep", arguments.keep, "model"),
             file_output("--json", arguments.json, "report"),
             file_output("--repro", arguments.repro, "repro"),
+            *pages(arguments),
         ),
         reads(arguments),
         arguments,

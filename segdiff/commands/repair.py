@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import complain, one_line
 from segdiff.commands.delivery import deliver
-from segdiff.commands.guard import file_output, guard
+from segdiff.commands.guard import file_output, guard, pages
 from segdiff.commands.locate import check_order, locate_options, located, output_options, reads
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def run_repair(arguments: Arguments, parser: Parser) -> int:
             file_output("--output", arguments.output, "model"),
             file_output("--json", arguments.json, "report"),
             file_output("--repro", arguments.repro, "repro"),
+            *pages(arguments),
         ),
         reads(arguments),
         arguments,

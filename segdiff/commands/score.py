@@ -9,10 +9,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments, full_argument
+from segdiff.commands.base import (
+    COULD_NOT_TELL,
+    Arguments,
+    Command,
+    Parser,
+    common_arguments,
+    full_argument,
+    page_arguments,
+)
 from segdiff.commands.console import complain, one_line, quiet_stderr
 from segdiff.commands.delivery import deliver
-from segdiff.commands.guard import Output, Reads, file_output, force_argument, guard
+from segdiff.commands.guard import Output, Reads, file_output, force_argument, guard, pages
 from segdiff.commands.values import bound, whole
 
 if TYPE_CHECKING:
@@ -85,6 +93,7 @@ def output_arguments(parser: Parser) -> argparse._ArgumentGroup:
         metavar="FILE",
         help="write the report as JSON at the end, for a script; - writes it to stdout, and nothing else",
     )
+    page_arguments(group)
     full_argument(group)
     group.add_argument("--all", action="store_true", help="list every class and every skipped image")
     force_argument(group)
@@ -110,6 +119,7 @@ def outputs(arguments: Arguments) -> tuple[Output | None, ...]:
     return (
         file_output("--json", arguments.json, "report"),
         file_output("--pictures", arguments.pictures, "pictures"),
+        *pages(arguments),
     )
 
 
@@ -128,7 +138,7 @@ def files_in(folders: Iterable[Path]) -> Iterator[Path]:
 
 def chosen(arguments: Arguments) -> dict[str, Any]:
     """What the Python function takes: all options but those that say how the answer is shown."""
-    own = ("debug", "no_progress", "json", "full", "all", "force")
+    own = ("debug", "no_progress", "json", "html", "markdown", "full", "all", "force")
     return {name: value for name, value in vars(arguments).items() if name not in own}
 
 

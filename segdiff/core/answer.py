@@ -370,6 +370,11 @@ class Report:
         """``to_dict()`` as text."""
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
+    def save(self, path: str | Path) -> Path:
+        """Write the report as ``.html`` (one page that needs nothing else), ``.md`` or ``.json``."""
+        place: Path = door("report.save")(self, path)
+        return place
+
     def __rich__(self) -> Any:
         return door("terminal")(self)
 

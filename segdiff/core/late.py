@@ -14,6 +14,7 @@ _DOORS = {
     "text": "segdiff.report.forms:text",
     "html": "segdiff.report.forms:html",
     "words.reason": "segdiff.report.words:reason",
+    "report.save": "segdiff.report.save:save",
     "report.to_dict": "segdiff.report.json:report_to_dict",
     "repaired.to_dict": "segdiff.report.json:repaired_to_dict",
     "report.repair": "segdiff.finding.repair:repair",

@@ -19,6 +19,9 @@ REPORT_HEAD = re.compile(
     rb'\s*\{\s*"schema"\s*:\s*1\s*,\s*"verdict"\s*:\s*"(agrees|diverges|inconclusive|error)"'
 )
 """How every JSON report begins: a report whose end was lost counts as one, too."""
+PAGE_HEAD = "<!-- written by segdiff -->"
+"""What an HTML page and a Markdown file begin with, so that they are known again."""
+
 HEAD = 256
 """Bytes that are read of a file to see whether it is a report."""
 REPRO_FILES = frozenset({"segment.onnx", "tensors.json", "reference.json", "repro.py"})
@@ -48,7 +51,8 @@ def holds_nothing_foreign(path: Path) -> bool:
         if not path.is_file() or path.stat().st_size == 0:
             return not path.is_dir()
         with path.open("rb") as file:
-            return REPORT_HEAD.match(file.read(HEAD)) is not None
+            head = file.read(HEAD)
+            return REPORT_HEAD.match(head) is not None or PAGE_HEAD.encode() in head
     except (OSError, ValueError):
         return False
 

@@ -165,3 +165,8 @@ def cells(*values: Any) -> tuple[Cell, ...]:
 def more(shown: int, total: int) -> tuple[Note, ...]:
     """A note on what is left out; nothing where all is shown."""
     return (Note(f"and {total - shown} more; --all shows them", "dim"),) if shown < total else ()
+
+
+def title(document: Document) -> str:
+    """The answer in a sentence."""
+    return next((block.sentence for block in document if isinstance(block, Headline)), "segdiff")

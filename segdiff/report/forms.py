@@ -19,6 +19,8 @@ FORMS = {
     "rich": "segdiff.report.terminal:render_within",
     "text": "segdiff.report.terminal:plain",
     "html": "segdiff.report.html:render",
+    "markdown": "segdiff.report.markdown:render",
+    "title": "segdiff.report.document:title",
 }
 """By the form's name: a function of a document."""
 
