@@ -7,6 +7,7 @@ load. The runtime's own words name a node in most cases; otherwise the first tha
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from segdiff.core.graph import Graph, Op
 from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.engines import Deployed
 from segdiff.finding.outputs import op_info
-from segdiff.finding.remedies import Form, remedies, said_of
+from segdiff.finding.remedies import Form, in_trouble, remedies, said_of
 from segdiff.finding.weigh import upstream
 from segdiff.walk import Run
 
@@ -28,6 +29,9 @@ WORDS = 300
 
 NEAR = 12
 """Nodes before the refused one that are looked at for the reason."""
+
+REMEDY_SECONDS = 20.0
+"""For all changes that are tried; each loads the file once."""
 
 
 def refusal(run: Run, error: str | None, *, asked: bool, others: bool) -> Origin | None:
@@ -131,16 +135,7 @@ def forms_before(run: Run, node: Op) -> dict[str, Form]:
     graph = run.probe.graph
     near = [op for op in graph.ops if op is node or op.index in ancestors(graph, node)][-NEAR:]
     names = dict.fromkeys(name for op in near for name in op.inputs)
-    forms: dict[str, Form] = {}
-    for name in names:
-        if name in graph.parameters:
-            forms[name] = graph.parameters[name].dtype, graph.parameters[name].shape
-        elif name in run.probe.feeds:
-            array = run.probe.feeds[name].array
-            forms[name] = array.dtype.name, array.shape
-        elif (found := form_of(run, name)) is not None:
-            forms[name] = found
-    return forms
+    return {name: form for name in names if (form := form_of(run, name)) is not None}
 
 
 def ancestors(graph: Graph, node: Op) -> set[int]:
@@ -148,16 +143,22 @@ def ancestors(graph: Graph, node: Op) -> set[int]:
     return {item for item in nx.ancestors(graph.flow, node.index) if isinstance(item, int)}
 
 
-def form_of(run: Run, name: str) -> Form | None:
-    """dtype and shape of one of the candidate's values, run from the image."""
+def form_of(run: Run, name: str, edits: tuple[Edit, ...] = ()) -> Form | None:
+    """dtype and shape of one of the candidate's values, run from the image; of a constant its own."""
+    if name in run.probe.graph.parameters:
+        return run.probe.graph.parameters[name].dtype, run.probe.graph.parameters[name].shape
+    if name in run.probe.feeds:
+        return run.probe.feeds[name].array.dtype.name, run.probe.feeds[name].array.shape
     if name in run.probe.forms:
         dtype, shape = run.probe.forms[name]
         return dtype.name, shape
     ops = upstream(run.probe.graph, [name], frozenset())
     read = {each for index in ops for each in run.probe.graph.op(index).inputs}
     feeds = {each: tensor for each, tensor in run.probe.feeds.items() if each in read}
+    made = {each for index in ops for each in run.probe.graph.op(index).outputs}
+    own = tuple(edit for edit in edits if edit.place in made)
     try:
-        array = run.probe.candidate.run(feeds, [name], ops)[name].array
+        array = run.probe.candidate.run(feeds, [name], ops, own)[name].array
     except EngineError:
         return None
     return array.dtype.name, array.shape
@@ -178,32 +179,78 @@ def remedied(run: Run, node: Op, forms: dict[str, Form]) -> Remedy | None:
     graph = run.probe.graph
     near = [op for op in graph.ops if op is node or op.index in ancestors(graph, node)][-NEAR:]
     found = None
+    until = time.monotonic() + REMEDY_SECONDS
     for words, edits in remedies(graph, near, forms):
-        remedy = tried(run, words, edits)
+        remedy = tried_with_likes(run, node, words, edits, until)
         if remedy is None:
             continue
         if remedy.error is not None and not remedy.error.mismatch and remedy.error.metrics.rel_l2 < 1e-3:
             return remedy
         found = found or remedy
+        if time.monotonic() > until:
+            break
     return found
 
 
-def tried(run: Run, words: str, edits: tuple[Edit, ...]) -> Remedy | None:
-    """What the whole file does with a change; None where it still does not run."""
+def tried_with_likes(run: Run, node: Op, words: str, edits: tuple[Edit, ...], until: float) -> Remedy | None:
+    """What the whole file does with a change. Where then another node is refused that the same change fits,
+    that one is changed, too, and so on; None where the file still does not run."""
+    graph, changed = run.probe.graph, {node.index}
+    while True:
+        error = tried(run, edits)
+        if not isinstance(error, str):
+            count = f" in each of {len(changed)} such nodes," if len(changed) > 1 else ""
+            return Remedy(f"{words},{count}" if count else words, edits, *error)
+        following = named_in(graph, plain_words(error))
+        if following is None or following.index in changed or time.monotonic() > until:
+            return None
+        forms = {name: form for name in following.inputs if (form := form_of(run, name, edits))}
+        more = {following.index: fitting(graph, following, words, forms)}
+        for op in graph.ops:
+            if op.index not in changed | set(more) and in_trouble(op, declared(graph, op)):
+                more[op.index] = fitting(graph, op, words, declared(graph, op))
+        more = {index: found for index, found in more.items() if found}
+        if following.index not in more:
+            return None
+        edits = (*edits, *(edit for found in more.values() for edit in found))
+        changed |= set(more)
+
+
+def declared(graph: Graph, op: Op) -> dict[str, Form]:
+    """What the file says of an op's inputs, as far as their shapes are known."""
+    values = {name: graph.parameters.get(name) or graph.value(name) for name in op.inputs}
+    return {
+        name: (value.dtype, tuple(-1 if length is None else length for length in value.shape))
+        for name, value in values.items()
+        if value.dtype and value.shape is not None
+    }
+
+
+def fitting(graph: Graph, op: Op, words: str, forms: dict[str, Form]) -> tuple[Edit, ...]:
+    """The edits of the change of these words for another op; none where it does not fit that one."""
+    return next((edits for said, edits in remedies(graph, [op], forms) if said == words), ())
+
+
+Outcome = tuple[str, Comparison | None]
+"""What to say of the outputs, and the worst of their errors."""
+
+
+def tried(run: Run, edits: tuple[Edit, ...]) -> Outcome | str:
+    """What the whole file does with edits; the runtime's words where it still does not run."""
     probe = run.probe
     wanted = [c for _, c in run.outputs]
     try:
         got = probe.candidate.run(probe.feeds, wanted, upstream(probe.graph, wanted, frozenset()), edits)
         truth = dict(run.reference([r for r, _ in run.outputs]))
-    except EngineError:
-        return None
+    except EngineError as error:
+        return str(error)
     errors = [compare_arrays(truth[r].array, got[c].array) for r, c in run.outputs if r in truth]
     if not errors:
-        return Remedy(words, edits, "", None)
+        return "", None
     worst = max(errors, key=lambda each: (each.mismatch is not None, each.metrics.rel_l2))
     if worst.mismatch:
-        return Remedy(words, edits, f", though its outputs are others ({worst.mismatch})", worst)
-    return Remedy(words, edits, f", and its outputs err by rel_l2 {worst.metrics.rel_l2:.2g}", worst)
+        return f", though its outputs are others ({worst.mismatch})", worst
+    return f", and its outputs err by rel_l2 {worst.metrics.rel_l2:.2g}", worst
 
 
 def made(run: Run, node: Op | None, text: str, remedy: Remedy | None) -> Origin:

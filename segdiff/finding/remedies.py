@@ -45,6 +45,16 @@ def said_of(node: Op, forms: Mapping[str, Form]) -> str:
     return f"is given {listed(shapes)}" if shapes else ""
 
 
+def in_trouble(node: Op, forms: Mapping[str, Form]) -> bool:
+    """Whether the forms alone show that no runtime takes a node. A length of -1 is not known."""
+    shapes = [forms[name][1] for name in node.inputs if name in forms]
+    if len(shapes) < len(node.inputs):
+        return False
+    if node.type == "Concat":
+        return all(not shape for shape in shapes) or len({len(shape) for shape in shapes}) > 1
+    return node.type == "Conv" and len(shapes[0]) > 1 and shapes[0][1] > 0 and unfit(node, shapes)
+
+
 def listed(shapes: list[tuple[int, ...]]) -> str:
     """Shapes in a row."""
     return " and ".join(str(tuple(shape)) for shape in shapes)

@@ -118,6 +118,47 @@ def test_forms_that_a_change_makes_run(build, words: str, tmp_path: Path) -> Non
     assert first.cause.residual is not None and first.cause.residual.rel_l2 < 1e-5
 
 
+def resized_twice(scalars: bool) -> ModelProto:
+    """Two of them in a row; the size of the second is joined of lengths of what the first gives."""
+    net = Net()
+    x = "x"
+    for place in range(2):
+        hidden = net.conv(x, (3, 4) if place == 0 else (4, 4))
+        index = (lambda n: n) if scalars else (lambda n: [n])
+        shape = net.node("Shape", hidden)
+        lengths = [net.node("Gather", shape, net.constant(index(n), np.int64)) for n in (2, 3)]
+        start = net.node("Slice", shape, net.constant([0], np.int64), net.constant([2], np.int64))
+        size = net.node("Concat", start, net.node("Concat", *lengths, axis=0), axis=0)
+        x = net.node("Resize", hidden, "", "", size, mode="linear")
+    return net.model(x)
+
+
+def nested_channels_last(turned: bool) -> ModelProto:
+    """Two convolutions of (N, H, W, C) data, the transposes written or forgotten."""
+    net = Net()
+    x = net.node("Relu", net.node("Transpose", "x", perm=[0, 2, 3, 1]))
+    for shape in ((3, 4), (4, 5)):
+        x = net.node("Transpose", x, perm=[0, 3, 1, 2]) if turned else x
+        x = net.conv(x, shape)
+        x = net.node("Transpose", x, perm=[0, 2, 3, 1]) if turned else x
+        x = net.node("Relu", x)
+    return net.model(x)
+
+
+@pytest.mark.parametrize("build", [resized_twice, nested_channels_last])
+def test_every_node_that_is_refused_for_the_same_reason_is_changed(build, tmp_path: Path) -> None:
+    ours, theirs = (False, True) if build is resized_twice else (True, False)
+    report = told(build(ours), build(theirs), tmp_path)
+    first = report.first
+    assert first is not None and first.cause is not None
+    assert (first.cause.kind, first.cause.proven) == ("runtime.refused", True), report.sentence
+    assert "in each of 2 such nodes, it runs" in report.sentence
+    assert first.cause.residual is not None and first.cause.residual.rel_l2 < 1e-5
+    fixed = report.repair(tmp_path / "fixed.onnx")
+    assert fixed.agrees
+    onnx_session(tmp_path / "fixed.onnx")
+
+
 def test_an_input_of_another_size_than_the_file_allows(tmp_path: Path) -> None:
     theirs = models.segmenter()
     theirs.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2

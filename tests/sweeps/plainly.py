@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +22,26 @@ def by_onnxruntime(file: Path, feeds: dict[str, np.ndarray]) -> list[np.ndarray]
 
     session = ort.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     names = [each.name for each in session.get_inputs()]
-    given = feeds if set(names) <= set(feeds) else dict(zip(names, feeds.values(), strict=True))
-    return session.run(None, {name: given[name] for name in names})
+    given = feeds if set(names) <= set(feeds) else by_shape(session.get_inputs(), feeds)
+    types = {each.name: each.type for each in session.get_inputs()}
+    halves = {name: np.float16 for name in names if types[name] == "tensor(float16)"}
+    return session.run(
+        None, {name: given[name].astype(halves.get(name, given[name].dtype)) for name in names}
+    )
+
+
+def by_shape(inputs: list[Any], feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays for inputs of other names: each takes the first that it accepts."""
+    left, found = dict(feeds), {}
+    for each in inputs:
+        fits = (
+            name
+            for name, array in left.items()
+            if len(each.shape) == array.ndim
+            and all(a == b or not isinstance(a, int) for a, b in zip(each.shape, array.shape, strict=True))
+        )
+        found[each.name] = left.pop(next(fits))
+    return found
 
 
 def by_paddle(folder: Path, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:

