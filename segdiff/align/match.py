@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from segdiff.align.cones import RULES, Cells, Rule, readers
+from segdiff.align.inputs import paired_inputs
 from segdiff.align.kinds import COMMUTATIVE, kind_of
 from segdiff.align.outputs import Places, pair_outputs
 from segdiff.align.parameters import ParameterPair
@@ -204,14 +205,17 @@ def certain(found: Matcher) -> dict[str, str]:
 
 
 def pair_inputs(matcher: Matcher) -> None:
-    """The models' inputs by name, or by position."""
+    """The models' inputs; where their names leave a choice, the parameters of what reads them are asked."""
     ours, theirs = matcher.reference, matcher.candidate
-    mine, other = list(ours.graph.inputs), list(theirs.graph.inputs)
-    for name in [n for n in mine if n in other]:
-        matcher.add(name, name, "model input", "name")
-    rest = [n for n in mine if n not in matcher.forward], [n for n in other if n not in matcher.backward]
-    for r, c in zip(*rest, strict=False):
-        matcher.add(r, c, "model input")
+
+    def known() -> dict[str, str]:
+        alone = Matcher(ours, theirs, matcher.parameters)
+        pair_by_parameters(alone)
+        spread(alone)
+        return alone.forward
+
+    for r, c in paired_inputs(ours, theirs, known):
+        matcher.add(r, c, "model input", *(["name"] if r == c else []))
 
 
 def pair_by_parameters(matcher: Matcher) -> None:

@@ -34,7 +34,7 @@ def pair_outputs(ours: View, theirs: View, known: dict[str, str]) -> Places:
     if len(ours.outputs) == len(theirs.outputs):
         take(lambda i, j: i == j)
     else:
-        take(lambda i, j: _alike(_shape(ours, i), _shape(theirs, j)))
+        take(lambda i, j: alike(_shape(ours, i), _shape(theirs, j)))
     take(lambda i, j: True)
     return tuple(sorted(found.items()))
 
@@ -52,7 +52,7 @@ def _shape(view: View, place: int) -> Shape | None:
     return view.graph.value(view.graph.outputs[place]).shape
 
 
-def _alike(ours: Shape | None, theirs: Shape | None) -> bool:
+def alike(ours: Shape | None, theirs: Shape | None) -> bool:
     """Whether two declared shapes have one rank and no length that differs."""
     if ours is None or theirs is None:
         return False

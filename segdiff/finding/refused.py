@@ -51,7 +51,7 @@ def refusal(run: Run, error: str | None, *, asked: bool, others: bool) -> Origin
         text = f"{file} does not accept {wrong_inputs[0]}."
         return made(run, None, text if others else f"The network agrees, but {text}", None)
     words = plain_words(error)
-    node = named_in(run.probe.graph, words) or first_that_fails(run)
+    node = named_in(run.probe.graph, error) or first_that_fails(run)
     if node is None:
         return made(run, None, f"{runtime(run)} does not load {file}: {words}.", None)
     forms = forms_before(run, node)
@@ -95,7 +95,11 @@ def unaccepted(run: Run) -> Iterator[str]:
 
 
 def named_in(graph: Graph, message: str) -> Op | None:
-    """The node that a message names, by its own name or by a tensor it writes; the longest name wins."""
+    """The node that a message names, by its own name or by a tensor it writes; the longest name wins.
+
+    The file's path and the last value that was made are no blame.
+    """
+    message = _AFTER.sub("", message.partition(" failed: ")[2] or message)
     found = []
     for op in graph.ops:
         for name in (op.name, *op.outputs):
@@ -201,7 +205,7 @@ def tried_with_likes(run: Run, node: Op, words: str, edits: tuple[Edit, ...], un
         if not isinstance(error, str):
             count = f" in each of {len(changed)} such nodes," if len(changed) > 1 else ""
             return Remedy(f"{words},{count}" if count else words, edits, *error)
-        following = named_in(graph, plain_words(error))
+        following = named_in(graph, error)
         if following is None or following.index in changed or time.monotonic() > until:
             return None
         forms = {name: form for name in following.inputs if (form := form_of(run, name, edits))}
@@ -288,6 +292,9 @@ def made(run: Run, node: Op | None, text: str, remedy: Remedy | None) -> Origin:
 _PLACE = re.compile(r"\S*/onnxruntime\S*|\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from \S+ failed:\s*")
 
 
+_AFTER = re.compile(r" after value '.*'$")
+
+
 _SOURCE = re.compile(r"\S*onnxruntime::.*?\) ")
 
 
@@ -296,5 +303,5 @@ def plain_words(message: str) -> str:
     words = message.rpartition("Status Message: ")[2] if "Status Message: " in message else message
     words = words.partition(" failed: ")[2] or words
     words = _SOURCE.sub("", _PLACE.sub("", words))
-    words = re.sub(r" after value '.*'$", "", words)
+    words = _AFTER.sub("", words)
     return " ".join(words.split()).rstrip(".")[:WORDS]

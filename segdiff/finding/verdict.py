@@ -26,7 +26,7 @@ from segdiff.core.precision import Precision
 from segdiff.core.thresholds import CROSSING, Thresholds
 from segdiff.finding.decide import compared, cost_of, decide, with_input, with_optimisers
 from segdiff.finding.findings import Findings
-from segdiff.finding.outputs import op_info
+from segdiff.finding.outputs import SAME, op_info
 from segdiff.walk import PairResult, Step, Walk
 from segdiff.walk.judge import NOISE_FACTOR
 
@@ -47,7 +47,7 @@ def conclude(findings: Findings) -> Report:
     )
     origins += findings.endings.origins
     if findings.refused is not None:
-        origins = (findings.refused, *origins)
+        origins = (findings.refused, *besides(findings.refused, origins))
     crossing = next((pair for pair in pairs if crosses(findings.thresholds, pair.cumulative)), None)
     share = compared(findings.run)
     verdict, sentence, more = decide(findings, origins, share, pairs)
@@ -83,6 +83,18 @@ def conclude(findings: Findings) -> Report:
         input_findings=findings.how,
         remarks=remarks + (() if findings.refused else findings.optimised.remarks) + findings.reasons,
     )
+
+
+def besides(refused: Origin, origins: tuple[Origin, ...]) -> tuple[Origin, ...]:
+    """What was found in a file that does not run.
+
+    Where a change makes it run and its outputs agree then, their form is right: the walk has fed segments
+    what the file itself does not make.
+    """
+    residual = refused.cause.residual if refused.cause else None
+    if residual is None or not residual.rel_l2 < SAME:
+        return origins
+    return tuple(o for o in origins if o.cause is None or not o.cause.kind.startswith("output."))
 
 
 def is_finding(findings: Findings, step: Step) -> bool:
