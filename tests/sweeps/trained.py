@@ -197,9 +197,10 @@ def shown(record: Record) -> str:
     if "problem" in record:
         return f"{record['key']}: not made: {record['problem'][:160]}"
     truth = record["refused"][:80] or f"{record['apart']:.2g} apart (rows as sets {record['as_sets']:.2g})"
+    spent = f"{record['seconds']:.0f} s, {record['cpu']:.0f} of the processor"
     return (
         f"{record['key']}: {record['opinion']}: {record['verdict']}, {record.get('count', 0)} origins "
-        f"{record['origins'][:3]}, coverage {record.get('coverage')}, {record['seconds']:.0f} s, {record['cpu']:.0f} CPU; "
+        f"{record['origins'][:3]}, coverage {record.get('coverage')}, {spent}; "
         f"in truth {truth} {record['cut_off']}\n    {record['sentence'][:400]}"
     )
 
