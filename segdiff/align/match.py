@@ -209,7 +209,7 @@ def pair_inputs(matcher: Matcher) -> None:
     ours, theirs = matcher.reference, matcher.candidate
 
     def known() -> dict[str, str]:
-        alone = Matcher(ours, theirs, matcher.parameters)
+        alone = Matcher(ours, theirs, matcher.parameters, matcher.whole)
         pair_by_parameters(alone)
         spread(alone)
         return alone.forward
