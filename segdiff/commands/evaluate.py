@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segdiff.commands.base import Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import quiet_stderr
-from segdiff.commands.guard import Reads, file_output, guard
+from segdiff.commands.guard import Reads, file_output, refuse_losses
 from segdiff.commands.locate import python_options, script_of
 from segdiff.commands.score import (
     ENCODINGS,
@@ -73,7 +73,7 @@ def run_evaluate(arguments: Arguments, parser: Parser) -> int:
     from segdiff.commands.progress import progress_bar
 
     written = (*outputs(arguments), file_output("--out", arguments.out, "results"))
-    guard(written, _reads(arguments), arguments)
+    refuse_losses(written, _reads(arguments), arguments)
     with ExitStack() as stack:
         if not arguments.debug:
             stack.enter_context(quiet_stderr())

@@ -1,6 +1,6 @@
 """Would this run lose somebody a file? Asked before any engine starts; and no report outlives a failed run.
 
-A command lists what it would write (:class:`Output`) and what it reads; the rules for each kind of output
+A command lists what it would write (:class:`Written`) and what it reads; the rules for each kind of output
 stand in ``RULES``, what ``--force`` allows in ``CAUTION``.
 """
 
@@ -23,7 +23,7 @@ STDOUT = "-"
 
 
 @dataclass(frozen=True)
-class Output:
+class Written:
     """Something a command writes: the option that names it, its place, and its kind (a key of ``RULES``)."""
 
     option: str
@@ -58,7 +58,7 @@ def force_argument(parser: Parser | argparse._ArgumentGroup) -> None:
     )
 
 
-def guard(written: Iterable[Output | None], reads: Reads, arguments: Arguments) -> None:
+def refuse_losses(written: Iterable[Written | None], reads: Reads, arguments: Arguments) -> None:
     """Raise InputError where an output would be lost, or would cost the user a file.
 
     Where an older report is to be replaced, it is now: should this run be killed, it must not be taken for
@@ -77,31 +77,31 @@ def guard(written: Iterable[Output | None], reads: Reads, arguments: Arguments) 
             each.path.unlink()
 
 
-def file_output(option: str, path: str | None, kind: str) -> Output | None:
+def file_output(option: str, path: str | None, kind: str) -> Written | None:
     """The output that an option names; None where it was not given, or is stdout."""
-    return None if path is None or path == STDOUT else Output(option, Path(path), kind)
+    return None if path is None or path == STDOUT else Written(option, Path(path), kind)
 
 
-def pages(arguments: Arguments) -> tuple[Output | None, ...]:
+def pages(arguments: Arguments) -> tuple[Written | None, ...]:
     """The pages for others to read that were asked for."""
     names = "html", "markdown"
     return tuple(file_output(f"--{name}", getattr(arguments, name), "page") for name in names)
 
 
-def _new_model(output: Output, reads: Reads) -> None:
+def _new_model(output: Written, reads: Reads) -> None:
     if output.path.exists():
         outputs.refuse_input(output.path, reads.all(), output.option)
     outputs.refuse_other_suffix(output.path, output.option)
     outputs.refuse_unwritable_file(output.path, output.option)
 
 
-def _new_report(output: Output, reads: Reads) -> None:
+def _new_report(output: Written, reads: Reads) -> None:
     if output.path.is_file():
         outputs.refuse_input(output.path, reads.all(), output.option)
     outputs.refuse_unwritable_file(output.path, output.option)
 
 
-def _new_results(output: Output, reads: Reads) -> None:
+def _new_results(output: Written, reads: Reads) -> None:
     """A report and the results of each image beside it; the folder is made."""
     outputs.refuse_unwritable_folder(output.path.parent, f"{output.option} {output.path}: its folder")
     if output.path.is_dir():
@@ -111,18 +111,18 @@ def _new_results(output: Output, reads: Reads) -> None:
             outputs.refuse_input(place, reads.all(), output.option)
 
 
-def _new_repro(output: Output, reads: Reads) -> None:
+def _new_repro(output: Written, reads: Reads) -> None:
     outputs.refuse_unwritable_folder(output.path, output.option)
     _keep_inputs(output, reads)
 
 
-def _new_pictures(output: Output, reads: Reads) -> None:
+def _new_pictures(output: Written, reads: Reads) -> None:
     outputs.refuse_inside(output.path, reads.folders, output.option)
     outputs.refuse_unwritable_folder(output.path, output.option)
     _keep_inputs(output, reads)
 
 
-def _keep_inputs(output: Output, reads: Reads) -> None:
+def _keep_inputs(output: Written, reads: Reads) -> None:
     """No file of a folder that is written to may be an input."""
     if output.path.is_dir() and any(output.path.iterdir()):
         inputs = list(reads.all())
@@ -144,7 +144,7 @@ def _keep_foreign_page(path: Path, option: str) -> None:
         outputs.refuse_foreign(path, option)
 
 
-RULES: Mapping[str, Callable[[Output, Reads], None]] = MappingProxyType(
+RULES: Mapping[str, Callable[[Written, Reads], None]] = MappingProxyType(
     {
         "model": _new_model,
         "report": _new_report,

@@ -22,7 +22,7 @@ from segdiff.commands.base import (
 )
 from segdiff.commands.console import complain, one_line, quiet_stderr
 from segdiff.commands.delivery import deliver
-from segdiff.commands.guard import Reads, file_output, force_argument, guard, pages
+from segdiff.commands.guard import Reads, file_output, force_argument, pages, refuse_losses
 from segdiff.commands.values import bound, cosine, seconds, size, whole
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def python_options(group: argparse._ArgumentGroup) -> None:
 def run_locate(arguments: Arguments, parser: Parser) -> int:
     """``segdiff locate``: find the operator that is to blame."""
     _check_files(arguments, parser)
-    guard(
+    refuse_losses(
         (
             file_output("--keep", arguments.keep, "model"),
             file_output("--json", arguments.json, "report"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import complain, one_line
 from segdiff.commands.delivery import deliver
-from segdiff.commands.guard import file_output, guard, pages
+from segdiff.commands.guard import file_output, pages, refuse_losses
 from segdiff.commands.locate import check_order, locate_options, located, output_options, reads
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def run_repair(arguments: Arguments, parser: Parser) -> int:
     """``segdiff repair``: 0 the repaired file agrees, 1 it still differs, 2 could not tell."""
     arguments.files = [arguments.reference, arguments.candidate, arguments.image]
     check_order(arguments.files, parser)
-    guard(
+    refuse_losses(
         (
             file_output("--output", arguments.output, "model"),
             file_output("--json", arguments.json, "report"),

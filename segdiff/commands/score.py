@@ -20,7 +20,7 @@ from segdiff.commands.base import (
 )
 from segdiff.commands.console import complain, one_line, quiet_stderr
 from segdiff.commands.delivery import deliver
-from segdiff.commands.guard import Output, Reads, file_output, force_argument, guard, pages
+from segdiff.commands.guard import Reads, Written, file_output, force_argument, pages, refuse_losses
 from segdiff.commands.values import bound, whole
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def run_score(arguments: Arguments, parser: Parser) -> int:
     import segdiff
     from segdiff.commands.progress import progress_bar
 
-    guard(outputs(arguments), _reads(arguments), arguments)
+    refuse_losses(outputs(arguments), _reads(arguments), arguments)
     with ExitStack() as stack:
         if not arguments.debug:
             stack.enter_context(quiet_stderr())
@@ -114,7 +114,7 @@ def run_score(arguments: Arguments, parser: Parser) -> int:
     return finish(report, arguments)
 
 
-def outputs(arguments: Arguments) -> tuple[Output | None, ...]:
+def outputs(arguments: Arguments) -> tuple[Written | None, ...]:
     """What both commands on scores write."""
     return (
         file_output("--json", arguments.json, "report"),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 def bound(text: str) -> float:
     """A number from 0 up."""
-    value = number(text)
+    value = finite(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is below 0")
     return value
@@ -17,7 +17,7 @@ def bound(text: str) -> float:
 
 def cosine(text: str) -> float:
     """A number from -1 to 1."""
-    value = number(text)
+    value = finite(text)
     if not -1 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not between -1 and 1")
     return value
@@ -25,13 +25,13 @@ def cosine(text: str) -> float:
 
 def seconds(text: str) -> float:
     """A number above 0."""
-    value = number(text)
+    value = finite(text)
     if value <= 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not above 0")
     return value
 
 
-def number(text: str) -> float:
+def finite(text: str) -> float:
     """A finite number."""
     try:
         value = float(text)
@@ -55,10 +55,10 @@ _UNITS: Mapping[str, int] = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**
 def size(text: str) -> int:
     """``512M``, ``2G``, ``1.5GiB``, or bytes."""
     words = text.strip().upper()
-    number = words.removesuffix("B").removesuffix("I").rstrip("KMGT")
-    unit = words.removesuffix("B").removesuffix("I")[len(number) :]
+    digits = words.removesuffix("B").removesuffix("I").rstrip("KMGT")
+    unit = words.removesuffix("B").removesuffix("I")[len(digits) :]
     try:
-        value = float(number) * _UNITS[unit]
+        value = float(digits) * _UNITS[unit]
     except (KeyError, ValueError):
         value = math.nan
     if not math.isfinite(value) or value < 1:

@@ -45,7 +45,7 @@ WORTH_A_WORD = 0.01
 
 
 @dataclass(frozen=True)
-class Side:
+class DeployedSide:
     """One model, with what the walk knows of its outputs."""
 
     name: str
@@ -66,13 +66,13 @@ def as_deployed(run: Run, progress: Callable[[int], None]) -> AsDeployed:
         for number, each in enumerate(running):
             progress(number)
             result = each.result()
-            if isinstance(result, Failed) and result.killed:
+            if isinstance(result, FailedSide) and result.killed:
                 # By this thread, not one of the pool's: an engine ends with the thread that has started it.
                 result = probed(list(sides(run))[number], run.probe.thresholds)
             found.append(result)
     finally:
         pool.shutdown(wait=False)  # who interrupts this stops the engines, and with them the threads
-    failed = [each for each in found if isinstance(each, Failed)]
+    failed = [each for each in found if isinstance(each, FailedSide)]
     told = [f"The {each.side} does not run as deployed, optimised: {each.error}" for each in failed]
     return AsDeployed(
         tuple(each for each in found if isinstance(each, Origin)),
@@ -82,7 +82,7 @@ def as_deployed(run: Run, progress: Callable[[int], None]) -> AsDeployed:
 
 
 @dataclass(frozen=True)
-class Failed:
+class FailedSide:
     """A side that does not run as deployed, whether its process is still there, or was ended from outside."""
 
     side: str
@@ -91,7 +91,7 @@ class Failed:
     killed: bool
 
 
-def probed(side: Side, thresholds: Thresholds) -> Origin | Failed | str | None:
+def probed(side: DeployedSide, thresholds: Thresholds) -> Origin | FailedSide | str | None:
     """What the optimiser of one side changes, or why that side does not run as deployed or is not asked."""
     row = side.engine.row
     if row.optimiser is None:
@@ -100,11 +100,11 @@ def probed(side: Side, thresholds: Thresholds) -> Origin | Failed | str | None:
     try:
         found = probe(side.engine, side.view.graph, side.feeds, thresholds, side.known)
     except EngineError as error:
-        return Failed(side.name, str(error), side.engine.is_alive, error.killed)
+        return FailedSide(side.name, str(error), side.engine.is_alive, error.killed)
     return origin_of(side, found) if found else None
 
 
-def sides(run: Run) -> Iterator[Side]:
+def sides(run: Run) -> Iterator[DeployedSide]:
     """The candidate, then the reference; a file that is compared with itself only once."""
     ours, theirs = run.alignment.reference, run.alignment.candidate
     errors = errors_of(run.walk)
@@ -114,10 +114,10 @@ def sides(run: Run) -> Iterator[Side]:
     our_ends = {partner[c]: tensors[0] for c, tensors in written.items()}
     our_errors = {partner[c]: error for c, error in errors.items() if c in partner}
     candidate, reference = run.probe.candidate.living(), run.reference.engine.living()
-    yield Side("candidate", candidate, theirs, run.probe.feeds, known_of(theirs, their_ends, errors))
+    yield DeployedSide("candidate", candidate, theirs, run.probe.feeds, known_of(theirs, their_ends, errors))
     if reference.files.program != candidate.files.program:
         known = known_of(ours, our_ends, our_errors)
-        yield Side("reference", reference, ours, run.reference.feeds, known)
+        yield DeployedSide("reference", reference, ours, run.reference.feeds, known)
 
 
 def errors_of(walk: Walk) -> dict[str, Comparison]:
@@ -141,19 +141,19 @@ def known_of(view: View, ends: Mapping[str, Tensor], errors: Mapping[str, Compar
     sources = {name: view.source(name) for name in view.graph.outputs}
     arrays = {name: ends[source].array for name, source in sources.items() if source in ends}
     return Known(
-        {name: array for name, array in arrays.items() if fits(view, name, array)},
+        {name: array for name, array in arrays.items() if may_stand_for(view, name, array)},
         {name: errors[source] for name, source in sources.items() if source in errors},
     )
 
 
-def fits(view: View, name: str, array: Array) -> bool:
+def may_stand_for(view: View, name: str, array: Array) -> bool:
     """Whether a tensor may stand for an output: what an output repeats may have another form."""
     value = view.graph.value(name)
     dtype = value.dtype in (None, array.dtype.name)
     return dtype and (value.shape is None or len(value.shape) == array.ndim)
 
 
-def origin_of(side: Side, found: RuntimeFinding) -> Origin:
+def origin_of(side: DeployedSide, found: RuntimeFinding) -> Origin:
     """A finding in the form of every other one: the graph as written, against the graph as optimised."""
     output, error = found.worst
     place = found.rewritings[0] if found.rewritings else None

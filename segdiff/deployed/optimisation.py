@@ -92,19 +92,19 @@ def optimisation(
 
     Raises EngineError where the model does not run whole.
     """
-    bench = suspicious(engine, graph, feeds, thresholds, known)
-    if bench is None:
+    model = suspicious(engine, graph, feeds, thresholds, known)
+    if model is None:
         return None
     try:
-        level = next((each for each in LEVELS if bench.differs(Deployed(each))), "all")
-        outputs = bench.compared(Deployed(level))
-        culprits = bench.culprits(level, OPTIMISERS)
-        residual = bench.residual(Deployed(level, culprits)) if culprits else None
+        level = next((each for each in LEVELS if model.differs(Deployed(each))), "all")
+        outputs = model.compared(Deployed(level))
+        culprits = model.culprits(level, OPTIMISERS)
+        residual = model.residual(Deployed(level, culprits)) if culprits else None
     except EngineError as error:  # that it changes the result is known all the same
-        text = f"{words('all', (), ())}; which of its parts does so could not be found: {error}"
-        return RuntimeFinding("runtime.optimisation", text, "all", bench.optimised)
-    changed = rewritten(bench, level, culprits)
-    text = words(level, culprits, changed)
+        text = f"{sentence_of('all', (), ())}; which of its parts does so could not be found: {error}"
+        return RuntimeFinding("runtime.optimisation", text, "all", model.optimised)
+    changed = rewritten(model, level, culprits)
+    text = sentence_of(level, culprits, changed)
     return RuntimeFinding("runtime.optimisation", text, level, outputs, culprits, changed, residual)
 
 
@@ -116,19 +116,19 @@ def paddle_ir(
     known: Known | None = None,
 ) -> RuntimeFinding | None:
     """The same of Paddle: IR optimisation on against off. Raises EngineError where the model does not run."""
-    bench = suspicious(engine, graph, feeds, thresholds, known)
-    if bench is None:
+    model = suspicious(engine, graph, feeds, thresholds, known)
+    if model is None:
         return None
     culprits: tuple[str, ...] = ()
     residual, rest = None, ""
     try:
-        culprits = bench.culprits("all", PASSES)
-        residual = bench.residual(Deployed("all", culprits)) if culprits else None
+        culprits = model.culprits("all", PASSES)
+        residual = model.residual(Deployed("all", culprits)) if culprits else None
     except EngineError as error:
         culprits, rest = (), f"; which of its passes does so could not be found: {error}"
     said = f", by {' and '.join(culprits)}" if culprits else ""
     text = f"Paddle's IR optimisation changes the result{said}; config.switch_ir_optim(False) avoids it{rest}"
-    return RuntimeFinding("runtime.paddle_ir", text, "all", bench.optimised, culprits, (), residual)
+    return RuntimeFinding("runtime.paddle_ir", text, "all", model.optimised, culprits, (), residual)
 
 
 def suspicious(
@@ -137,18 +137,18 @@ def suspicious(
     feeds: Mapping[str, Tensor],
     thresholds: Thresholds | None,
     known: Known | None,
-) -> Bench | None:
-    """A bench for a model that its optimiser changes; None for one that it does not, or that never repeats
-    itself. What the walk knows can acquit, but not convict."""
-    bench = Bench(engine, graph, feeds, thresholds or Thresholds(), known or Known())
-    if known and not bench.differs(Deployed()):
+) -> DeployedModel | None:
+    """A model that its optimiser changes, to run in several ways; None for one that it does not, or that
+    never repeats itself. What the walk knows can acquit, but not convict."""
+    model = DeployedModel(engine, graph, feeds, thresholds or Thresholds(), known or Known())
+    if known and not model.differs(Deployed()):
         return None
-    bench = replace(bench, known=Known())
-    return bench if bench.counts(bench.optimised) and bench.repeats() else None
+    model = replace(model, known=Known())
+    return model if model.counts(model.optimised) and model.repeats() else None
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class DeployedModel:
     """One model and its input, run in several ways."""
 
     engine: Engine
@@ -279,12 +279,12 @@ def fewest(names: Sequence[str], enough: Callable[[Sequence[str]], bool]) -> lis
     """A part of ``names`` that is still enough and cannot be halved or thinned (Zeller's ddmin)."""
     found, parts = list(names), 2
     while len(found) > 1:
-        pieces = list(cut(found, parts))
-        smaller = next((piece for piece in pieces if enough(piece)), None)
+        shares = list(pieces(found, parts))
+        smaller = next((piece for piece in shares if enough(piece)), None)
         if smaller is not None:
             found, parts = smaller, 2
             continue
-        rests = [[name for name in found if name not in piece] for piece in pieces] if parts > 2 else []
+        rests = [[name for name in found if name not in piece] for piece in shares] if parts > 2 else []
         rest = next((rest for rest in rests if enough(rest)), None)
         if rest is not None:
             found, parts = rest, max(2, parts - 1)
@@ -295,13 +295,13 @@ def fewest(names: Sequence[str], enough: Callable[[Sequence[str]], bool]) -> lis
     return found
 
 
-def cut(names: Sequence[str], parts: int) -> Iterator[list[str]]:
+def pieces(names: Sequence[str], parts: int) -> Iterator[list[str]]:
     """In so many pieces of about one length."""
     bounds = np.linspace(0, len(names), parts + 1).astype(int)
     return (list(names[a:b]) for a, b in pairwise(bounds) if b > a)
 
 
-def rewritten(bench: Bench, level: str, without: tuple[str, ...]) -> tuple[Rewriting, ...]:
+def rewritten(model: DeployedModel, level: str, without: tuple[str, ...]) -> tuple[Rewriting, ...]:
     """What the optimisers do to the graph; nothing where it could not be saved."""
     if not without:
         return ()
@@ -310,13 +310,13 @@ def rewritten(bench: Bench, level: str, without: tuple[str, ...]) -> tuple[Rewri
         try:
             for file, names in zip(files, ((), without), strict=True):
                 how = Deployed(level, names, str(file))
-                bench.engine.run_deployed(bench.feeds, bench.graph.outputs, how)
+                model.engine.run_deployed(model.feeds, model.graph.outputs, how)
             return rewritings(files[1], files[0])
         except EngineError:
             return ()
 
 
-def words(level: str, culprits: tuple[str, ...], changed: tuple[Rewriting, ...]) -> str:
+def sentence_of(level: str, culprits: tuple[str, ...], changed: tuple[Rewriting, ...]) -> str:
     """The finding in a sentence."""
     who = f"onnxruntime's optimiser {' and '.join(culprits)}" if culprits else "onnxruntime's optimisation"
     what = f" turns {changed[0]}" if changed else ""

@@ -49,7 +49,7 @@ class ArrayRef:
 
 
 @dataclass
-class Block:
+class SharedBlock:
     """A piece of shared memory; ``fd`` can be sent to another process."""
 
     number: int
@@ -68,7 +68,7 @@ class Pool:
     """Blocks that this process writes to. Not thread-safe."""
 
     owner: str
-    blocks: dict[int, Block] = field(default_factory=dict)
+    blocks: dict[int, SharedBlock] = field(default_factory=dict)
     idle: list[int] = field(default_factory=list)
 
     def write(self, array: Array) -> ArrayRef:
@@ -93,7 +93,7 @@ class Pool:
         self.idle.append(number)
         self._cool()
 
-    def _take(self, nbytes: int) -> Block:
+    def _take(self, nbytes: int) -> SharedBlock:
         fitting = [n for n in self.idle if nbytes <= self.blocks[n].capacity <= max(2 * nbytes, SMALLEST)]
         if not fitting:
             return self._make(nbytes)
@@ -103,11 +103,11 @@ class Pool:
         self.blocks[number].warm = True
         return self.blocks[number]
 
-    def _make(self, nbytes: int) -> Block:
+    def _make(self, nbytes: int) -> SharedBlock:
         capacity = max(SMALLEST, -(-nbytes // mmap.PAGESIZE) * mmap.PAGESIZE)
         fd = os.memfd_create(f"segdiff-{self.owner}")
         os.ftruncate(fd, capacity)
-        block = Block(len(self.blocks), fd, mmap.mmap(fd, capacity), warm=True)
+        block = SharedBlock(len(self.blocks), fd, mmap.mmap(fd, capacity), warm=True)
         self.blocks[block.number] = block
         return block
 

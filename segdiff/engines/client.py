@@ -36,10 +36,10 @@ from segdiff.engines.protocol import (
     Done,
     Failed,
     Load,
+    Order,
     Payload,
     Ready,
     Release,
-    Run,
     Seen,
 )
 from segdiff.engines.registry import EngineRow, engine_for
@@ -200,7 +200,7 @@ class Engine:
         payloads = {name: payload_of(tensor) for name, tensor in feeds.items()}
         self.serial = serial = self.serial + 1
         self._flush()  # so that the outputs find room in blocks let go since the last run
-        run = Run(serial, payloads, wanted, ops, tuple(new), edits, deployed)
+        run = Order(serial, payloads, wanted, ops, tuple(new), edits, deployed)
         self._send(run, [self._descriptor(ref) for ref in new])
         while True:
             message = self._receive(serial)

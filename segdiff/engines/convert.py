@@ -14,7 +14,7 @@ from pathlib import Path
 
 from segdiff.core.errors import EngineError, ModelError
 from segdiff.core.process import how_it_ended, mortal, start
-from segdiff.engines.lacking import advice, refusal
+from segdiff.engines.lacking import advice, lacking_operators
 from segdiff.readers import ModelFiles, find
 
 TIMEOUT = 1800.0
@@ -93,8 +93,8 @@ def converted(files: ModelFiles, params: Path, folder: Path, opset: int | None, 
     if code is None:
         raise EngineError(f"{files.program}: paddle2onnx did not end within {timeout:g} s and was stopped")
     if code != 0 or not made.is_file() or made.stat().st_size == 0:
-        why = refusal(files, log)
-        told = f": {why}" if why else reason(log)
+        why = lacking_operators(files, log)
+        told = f": {why}" if why else last_words(log)
         ended = how_it_ended(code) if code else "wrote no file"
         raise EngineError(f"{files.program}: paddle2onnx {ended}{told.rstrip('.')}. {advice(log, opset)}")
     return made
@@ -114,7 +114,7 @@ def run(command: list[str], folder: Path, timeout: float) -> tuple[int | None, s
         child.close()
 
 
-def reason(log: str) -> str:
+def last_words(log: str) -> str:
     """The line of the log that says why, to go behind a message."""
     lines = [line for line in log.splitlines() if NOISE.sub("", line).strip()]
     found = next((line for why in REASONS for line in reversed(lines) if why.search(line)), None)

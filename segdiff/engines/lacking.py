@@ -66,7 +66,7 @@ OTHER_NAMES = {
 """Names of PIR that the converter knows by an older one which no rule gives."""
 
 
-def refusal(files: ModelFiles, log: str) -> str | None:
+def lacking_operators(files: ModelFiles, log: str) -> str | None:
     """Which operators the converter lacks, in words; None where the log speaks of something else."""
     if not LACKS.search(log):
         return None

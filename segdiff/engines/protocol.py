@@ -3,7 +3,7 @@
     parent                     worker
     Load            ->
                     <-         Ready | Failed
-    Run             ->
+    Order           ->
                     <-         Delivered (as often as there are values wanted)
     Seen, Release   ->
                     <-         Done | Failed
@@ -58,7 +58,7 @@ class Deployed:
 
 
 @dataclass(frozen=True)
-class Run:
+class Order:
     """Run the model, or only ``ops`` of it (their indices), on ``feeds``; deliver the values ``wanted``.
 
     ``edits`` change the ONNX nodes first; the engine forgets them after the run. With ``deployed`` the model

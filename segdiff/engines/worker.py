@@ -25,10 +25,10 @@ from segdiff.engines.protocol import (
     Done,
     Failed,
     Load,
+    Order,
     Payload,
     Ready,
     Release,
-    Run,
     Seen,
 )
 
@@ -79,7 +79,7 @@ class Session:
             self.framework = load(message)
             give_back()
             self.channel.send(Ready(platform.python_version(), self.framework.versions()))
-        elif isinstance(message, Run):
+        elif isinstance(message, Order):
             self.unseen, self.serial = 0, message.serial  # first: a failure from here on is this run's
             for ref, fd in zip(message.new, descriptors, strict=True):
                 self.mappings.add(ref.owner, ref.block, fd)
@@ -121,7 +121,7 @@ class Session:
         elif isinstance(message, Release):
             for number in message.blocks:
                 self.pool.release(number)
-        elif isinstance(message, Run):
+        elif isinstance(message, Order):
             self.next_run = message, descriptors
             raise GivenUpError
 

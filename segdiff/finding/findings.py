@@ -13,7 +13,7 @@ from segdiff.core.thresholds import Thresholds
 from segdiff.deployed.leg import NOT_DEPLOYED, AsDeployed
 from segdiff.finding.checkpoint import OtherCheckpoint
 from segdiff.finding.inside import Inside
-from segdiff.finding.outputs import NOT_LOOKED_AT, Endings, ends_of, infos
+from segdiff.finding.outputs import NOT_LOOKED_AT, Endings, infos, partner_outputs
 from segdiff.finding.weigh import NOT_WEIGHED, Weights
 from segdiff.walk import Run, Walk
 
@@ -46,7 +46,7 @@ class Findings:
     @property
     def outputs(self) -> tuple[OutputInfo, ...]:
         """The outputs of the models, run from the image."""
-        return self.endings.outputs or tuple(infos(self.run, ends_of(self.run, fetch=False)))
+        return self.endings.outputs or tuple(infos(self.run, partner_outputs(self.run, fetch=False)))
 
     @property
     def alignment(self) -> Alignment:

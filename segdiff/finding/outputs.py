@@ -69,8 +69,8 @@ def endings(run: Run) -> tuple[Run, Endings]:
     Never raises for what an engine does: an output that cannot be had is unmeasured.
     """
     if run.walk.problem:
-        return run, Endings(outputs=tuple(infos(run, ends_of(run, fetch=False))))
-    ends = ends_of(run, fetch=True)
+        return run, Endings(outputs=tuple(infos(run, partner_outputs(run, fetch=False))))
+    ends = partner_outputs(run, fetch=True)
     run, causes, otherwise = cut_tails(run)
     causes = {**causes, **other_order(run, frozenset(causes))}
     blamed = {pair for step in run.origins for pair in step.segment.outputs}
@@ -88,7 +88,7 @@ def endings(run: Run) -> tuple[Run, Endings]:
     )
 
 
-def ends_of(run: Run, *, fetch: bool) -> list[End]:
+def partner_outputs(run: Run, *, fetch: bool) -> list[End]:
     """The outputs that are partners; with ``fetch`` with their tensors: what the walk has not seen comes from
     one more run of its model."""
     ours, theirs = run.alignment.reference, run.alignment.candidate

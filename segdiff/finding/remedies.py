@@ -16,7 +16,7 @@ from segdiff.core.graph import Graph, Op
 Form = tuple[str, tuple[int, ...]]
 """dtype (numpy's name) and shape."""
 
-Change = tuple[str, tuple[Edit, ...]]
+Attempt = tuple[str, tuple[Edit, ...]]
 """A change in words, after "With", and its edits."""
 
 AXES_AS_OPERAND = 13
@@ -71,7 +71,7 @@ def unfit(node: Op, shapes: list[tuple[int, ...]]) -> bool:
     return len(data) > 1 and len(kernel) > 1 and data[1] != kernel[1] * group
 
 
-def remedies(graph: Graph, near: list[Op], forms: Mapping[str, Form]) -> Iterator[Change]:
+def remedies(graph: Graph, near: list[Op], forms: Mapping[str, Form]) -> Iterator[Attempt]:
     """The changes to be tried. ``near`` are the nodes before the refused one, it being the last of them."""
     node = near[-1]
     for function in (scalars_joined, types_joined, channels_last, same_padding):
@@ -81,7 +81,7 @@ def remedies(graph: Graph, near: list[Op], forms: Mapping[str, Form]) -> Iterato
             yield from axes_named(graph, op, forms)
 
 
-def scalars_joined(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Change]:
+def scalars_joined(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Attempt]:
     """Scalars get an axis before they are joined."""
     lacking = [name for name in node.inputs if name in forms and not forms[name][1]]
     if node.type != "Concat" or not lacking:
@@ -97,7 +97,7 @@ def scalars_joined(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterato
     yield "each scalar as a tensor of one element", (Edit(node.outputs[0], nodes=(*nodes, joined)),)
 
 
-def types_joined(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Change]:
+def types_joined(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Attempt]:
     """Operands of other types are cast to the first one's, or the first to theirs."""
     from onnx import TensorProto
 
@@ -119,7 +119,7 @@ def types_joined(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[
         yield f"its operands cast to {target}", (Edit(node.outputs[0], nodes=(*nodes, last)),)
 
 
-def channels_last(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Change]:
+def channels_last(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Attempt]:
     """A convolution of NHWC data gets its data with the channels first, and gives its own with them last."""
     if node.type not in ("Conv", "ConvTranspose") or node.inputs[0] not in forms:
         return
@@ -138,7 +138,7 @@ def channels_last(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator
     yield "its data turned to have the channels first, and back", (Edit(node.outputs[0], nodes=nodes),)
 
 
-def axes_named(graph: Graph, op: Op, forms: Mapping[str, Form]) -> Iterator[Change]:
+def axes_named(graph: Graph, op: Op, forms: Mapping[str, Form]) -> Iterator[Attempt]:
     """A Squeeze without axes is told which: the last of them first, then each, then none."""
     if op.inputs[0] not in forms:
         return
@@ -165,7 +165,7 @@ def dilated_same(op: Op) -> bool:
     return auto_pad(op).startswith("SAME") and any(step != 1 for step in op.attributes.get("dilations", ()))
 
 
-def same_padding(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Change]:
+def same_padding(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Attempt]:
     """Every dilated window with "SAME" padding: not dilated, as Paddle takes it, or padded in numbers."""
     if not dilated_same(node):
         return

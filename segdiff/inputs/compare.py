@@ -16,7 +16,7 @@ from segdiff.inputs.config import DeployConfig
 from segdiff.inputs.hypotheses import Explanation, Source, explain_input
 from segdiff.inputs.hypotheses.proof import agrees, rounding
 from segdiff.inputs.image import COLOUR, GREY
-from segdiff.inputs.pipeline import Normalize, Pipeline, Step, canvas_first, lower, render
+from segdiff.inputs.pipeline import Normalize, Pipeline, Stage, canvas_first, lower, render
 from segdiff.inputs.prepare import DERIVED, Prepared
 from segdiff.inputs.spec import show_shape
 from segdiff.inputs.suites import plan
@@ -114,7 +114,7 @@ def _tensor_source(wanted: Array, config: DeployConfig | None) -> Source:
     return source if agrees(render(pipeline, source.picture), wanted) else _tensor_source(wanted, None)
 
 
-def _normalisation(config: DeployConfig | None, channels: int) -> tuple[Step, ...]:
+def _normalisation(config: DeployConfig | None, channels: int) -> tuple[Stage, ...]:
     """The normalisation that a config states, for a picture of any size."""
     if config is None:
         return ()

@@ -77,7 +77,7 @@ class Kept:
     params: Mapping[str, Any] = field(hash=False)
 
 
-Step = Resize | Canvas | Crop | Normalize | Kept
+Stage = Resize | Canvas | Crop | Normalize | Kept
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Pipeline:
     behind the steps; ``dtype`` the tensor's.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[Stage, ...]
     channels: Literal["RGB", "BGR"] = "RGB"
     swapped_last: bool = False
     turn: Turn = "none"
@@ -146,18 +146,18 @@ class Pipeline:
         return replace(self, steps=steps, channels="RGB", swapped_last=False)
 
 
-def _resized_late(steps: Sequence[Step]) -> bool:
+def _resized_late(steps: Sequence[Stage]) -> bool:
     """Whether a resize comes behind the normalisation, where the picture is uint8 no longer."""
     order = [type(step) for step in steps if isinstance(step, Normalize | Resize)]
     return Normalize in order and Resize in order[order.index(Normalize) :]
 
 
-def canvas_first(steps: Sequence[Step], channels: int) -> tuple[Step, ...]:
+def canvas_first(steps: Sequence[Stage], channels: int) -> tuple[Stage, ...]:
     """The steps with every canvas behind the normalisation brought before it, its fill in grey levels.
 
     What they make is the same but for the last bit, and all that moves pixels then stands in front.
     """
-    done: list[Step] = []
+    done: list[Stage] = []
     for step in steps:
         before = done[-1] if done else None
         if isinstance(step, Canvas) and isinstance(before, Normalize):
@@ -169,12 +169,12 @@ def canvas_first(steps: Sequence[Step], channels: int) -> tuple[Step, ...]:
     return tuple(done)
 
 
-def lower(transforms: Sequence[Transform], size: tuple[int, int], channels: int) -> tuple[Step, ...]:
+def lower(transforms: Sequence[Transform], size: tuple[int, int], channels: int) -> tuple[Stage, ...]:
     """PaddleSeg's transforms as steps, for a picture of this (height, width).
 
     The transforms are those that ``prepare`` has applied, so nothing is checked again.
     """
-    steps: list[Step] = []
+    steps: list[Stage] = []
     picture = np.zeros(size, np.float32)
     for name, params in transforms:
         if name == "Normalize":
@@ -225,7 +225,7 @@ def turned(picture: Array, turn: Turn) -> Array:
     return np.rot90(picture, quarters)
 
 
-def _apply(step: Step, image: Array) -> Array:
+def _apply(step: Stage, image: Array) -> Array:
     if isinstance(step, Resize):
         return resampled(image, step.height, step.width, step.resample, step.factors)
     if isinstance(step, Crop):

@@ -147,8 +147,8 @@ class Action:
     command: str
 
 
-Block = Headline | Heading | Lines | Note | Table | Grid | Sides | Profile | Action
-Document = tuple[Block, ...]
+Part = Headline | Heading | Lines | Note | Table | Grid | Sides | Profile | Action
+Document = tuple[Part, ...]
 
 
 def lines(rows: Iterable[Line]) -> tuple[Lines, ...]:

@@ -43,7 +43,7 @@ def render(document: doc.Document) -> str:
     return str(Markup('<div class="segdiff"><style>{}</style>{}</div>').format(Markup(STYLE), body))
 
 
-def _drawn(block: doc.Block) -> Markup:
+def _drawn(block: doc.Part) -> Markup:
     if isinstance(block, doc.Headline):
         style = f"color:{COLOURS[block.tone]};font-weight:bold"
         return Markup('<p style="{}">{} {}</p>').format(style, block.mark, block.sentence)

@@ -9,7 +9,6 @@ from segdiff.core.answer import ModelInfo, OpInfo, Origin, PairInfo, Report, Sta
 from segdiff.core.metrics import Comparison
 from segdiff.core.printable import clean
 from segdiff.report.document import (
-    Block,
     Cell,
     Column,
     Detail,
@@ -20,6 +19,7 @@ from segdiff.report.document import (
     Lines,
     Note,
     Operator,
+    Part,
     Side,
     Sides,
     Table,
@@ -71,7 +71,7 @@ def document(report: Report, detail: Detail = "full") -> Document:
     return tuple(_blocks(report, detail == "all"))
 
 
-def _blocks(report: Report, everything: bool) -> Iterator[Block]:
+def _blocks(report: Report, everything: bool) -> Iterator[Part]:
     tone = VERDICT_TONES[report.verdict]
     yield Headline(VERDICT_MARKS[report.verdict], clean(report.sentence, 1000), tone)
     yield Lines((("reference", _model(report.reference)), ("candidate", _model(report.candidate))))
@@ -93,7 +93,7 @@ def _model(model: ModelInfo) -> str:
     return f"{shorten(clean(model.path), NAME)} ({clean(model.format)}, {model.ops} ops)"
 
 
-def _first(report: Report, first: Origin) -> Iterator[Block]:
+def _first(report: Report, first: Origin) -> Iterator[Part]:
     yield Heading(first_heading(first))
     left, right = columns(first)
     yield Sides(
@@ -151,7 +151,7 @@ def _numbers(comparison: Comparison | None) -> tuple[str, str, str]:
     return cosine(metrics.cosine), number(metrics.max_abs), number(metrics.rel_l2)
 
 
-def _others(origins: tuple[Origin, ...], everything: bool) -> Iterator[Block]:
+def _others(origins: tuple[Origin, ...], everything: bool) -> Iterator[Part]:
     if not origins:
         return
     yield Heading("The other origins: independent faults, by their weight")
@@ -161,7 +161,7 @@ def _others(origins: tuple[Origin, ...], everything: bool) -> Iterator[Block]:
     yield from more(len(chosen), len(origins))
 
 
-def _pairs(report: Report, everything: bool) -> Iterator[Block]:
+def _pairs(report: Report, everything: bool) -> Iterator[Part]:
     heading, rows = shown_pairs(report, all_pairs=everything)
     if not rows:
         yield Note("No pair of values was compared.", "dim")
@@ -195,7 +195,7 @@ def _legend(rows: Iterable[PairInfo]) -> Iterator[Note]:
     yield Note("bars run from 1e-8 to 1 on a log scale, a cell for a decade", "dim")
 
 
-def _outputs(report: Report) -> Iterator[Block]:
+def _outputs(report: Report) -> Iterator[Part]:
     outputs = report.outputs
     if not outputs:
         return

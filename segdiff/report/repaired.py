@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from segdiff.core.answer import Repaired
 from segdiff.core.metrics import Comparison
 from segdiff.core.printable import clean
-from segdiff.report.document import Block, Cell, Column, Detail, Document, Headline, Note, Table, lines
+from segdiff.report.document import Cell, Column, Detail, Document, Headline, Note, Part, Table, lines
 from segdiff.report.text import cosine, number, share
 
 LEFT_SHOWN = 10
@@ -18,7 +18,7 @@ def document(repaired: Repaired, detail: Detail = "full") -> Document:
     return tuple(_blocks(repaired, len(repaired.left) if detail == "all" else LEFT_SHOWN))
 
 
-def _blocks(repaired: Repaired, most: int) -> Iterator[Block]:
+def _blocks(repaired: Repaired, most: int) -> Iterator[Part]:
     yield Headline(mark_of(repaired), sentence_of(repaired), "good" if repaired.agrees else "warning")
     yield from lines(change_lines(repaired, most))
     titles = ("output", 28), ("", 7), ("max_abs", 10), ("cosine", 14), ("mask", 10)

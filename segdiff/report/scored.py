@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from segdiff.core.printable import clean
 from segdiff.report.document import (
-    Block,
     Cell,
     Column,
     Detail,
     Document,
     Heading,
     Headline,
+    Part,
     Table,
     Tone,
     cells,
@@ -49,7 +49,7 @@ def document(report: ScoreReport, detail: Detail = "full") -> Document:
     return (*_blocks(report, detail == "all"), *located)
 
 
-def _blocks(report: ScoreReport, everything: bool) -> Iterator[Block]:
+def _blocks(report: ScoreReport, everything: bool) -> Iterator[Part]:
     tone = VERDICT_TONES[report.verdict]
     yield Headline(VERDICT_MARKS[report.verdict], clean(report.sentence, 1000), tone)
     yield from lines(side_lines(report))
@@ -61,7 +61,7 @@ def _blocks(report: ScoreReport, everything: bool) -> Iterator[Block]:
     yield from lines(closing_lines(report, len(report.problems) if everything else PROBLEMS_SHOWN))
 
 
-def _scores(report: ScoreReport) -> Iterator[Block]:
+def _scores(report: ScoreReport) -> Iterator[Part]:
     titles = ("mIoU", "accuracy", "kappa", "Dice")
     columns = (Column("", 32), *(Column(title, 8, right=True) for title in titles))
     for protocol in protocols(report):
@@ -69,7 +69,7 @@ def _scores(report: ScoreReport) -> Iterator[Block]:
         yield Table(columns, tuple(cells(*row) for row in score_rows(report, protocol)), airy=True)
 
 
-def _attribution(found: Attribution) -> Iterator[Block]:
+def _attribution(found: Attribution) -> Iterator[Part]:
     rows = attribution_rows(found)
     if not rows:
         return
@@ -83,7 +83,7 @@ def _attribution(found: Attribution) -> Iterator[Block]:
     yield Table(titles, tuple(told), total, airy=True)
 
 
-def _classes(report: ScoreReport, everything: bool) -> Iterator[Block]:
+def _classes(report: ScoreReport, everything: bool) -> Iterator[Part]:
     every = list(class_rows(report))
     if not every:
         return
@@ -97,7 +97,7 @@ def _classes(report: ScoreReport, everything: bool) -> Iterator[Block]:
     yield from more(len(chosen), len(every))
 
 
-def _worst(report: ScoreReport) -> Iterator[Block]:
+def _worst(report: ScoreReport) -> Iterator[Part]:
     if not report.worst:
         return
     yield Heading("The images that differ most")

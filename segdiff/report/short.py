@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from segdiff.core.answer import Origin, OutputInfo, PairInfo, Report
 from segdiff.core.printable import clean
-from segdiff.report.document import Action, Block, Document, Headline, Lines, Profile, lines
+from segdiff.report.document import Action, Document, Headline, Lines, Part, Profile, lines
 from segdiff.report.facts import (
     VERDICT_MARKS,
     VERDICT_TONES,
@@ -40,7 +40,7 @@ def short(report: Report) -> Document:
     return tuple(_blocks(report))
 
 
-def _blocks(report: Report) -> Iterator[Block]:
+def _blocks(report: Report) -> Iterator[Part]:
     tone = VERDICT_TONES[report.verdict]
     yield Headline(VERDICT_MARKS[report.verdict], shorten(clean(report.sentence, 1000), SENTENCE), tone)
     yield from lines(assumed_lines(report))
@@ -175,7 +175,7 @@ def _remarks(report: Report) -> Iterator[tuple[str, str]]:
         yield "note", f"and {len(report.remarks) - OTHERS} more: --full"
 
 
-def action(report: Report) -> Iterator[Block]:
+def action(report: Report) -> Iterator[Part]:
     """What to do, on a line of its own, last, as it can be pasted."""
     first = report.first
     if first is None:

@@ -68,7 +68,7 @@ class Sheet:
 
 def _spaced(document: doc.Document, width: int) -> Iterator[RenderableType]:
     """The blocks, an empty line between those that are of different things."""
-    before: doc.Block | None = None
+    before: doc.Part | None = None
     for block in document:
         if before is not None and _apart(before, block):
             yield Text()
@@ -76,7 +76,7 @@ def _spaced(document: doc.Document, width: int) -> Iterator[RenderableType]:
         before = block
 
 
-def _apart(before: doc.Block, block: doc.Block) -> bool:
+def _apart(before: doc.Part, block: doc.Part) -> bool:
     if isinstance(before, doc.Heading):
         return isinstance(block, doc.Sides)
     listed = doc.Lines | doc.Profile
@@ -88,7 +88,7 @@ def _apart(before: doc.Block, block: doc.Block) -> bool:
     return not together
 
 
-def _drawn(block: doc.Block, width: int) -> RenderableType:
+def _drawn(block: doc.Part, width: int) -> RenderableType:
     if isinstance(block, doc.Headline):
         return _headline(block)
     if isinstance(block, doc.Heading):

@@ -72,7 +72,7 @@ class Attribution:
 
 
 @dataclass(frozen=True)
-class Change:
+class Passage:
     """From one side's masks to the next: what that is called and where it is at home."""
 
     home: Home
@@ -81,7 +81,7 @@ class Change:
     lookup: Lookup
 
 
-def attribute(reference: Lookup, changes: Sequence[Change], start: Protocol, end: Protocol) -> Attribution:
+def attributed(reference: Lookup, changes: Sequence[Passage], start: Protocol, end: Protocol) -> Attribution:
     """The table from the reference under ``start`` to the last of ``changes`` under ``end``."""
     first = reference(start)
     steps: list[Stage] = []

@@ -9,7 +9,7 @@ from segdiff.core.answer import Verdict
 from segdiff.core.errors import InputError
 from segdiff.inputs import InputComparison
 from segdiff.score.areas import Scores
-from segdiff.score.attribution import Attribution, Change, attribute, with_published
+from segdiff.score.attribution import Attribution, Passage, attributed, with_published
 from segdiff.score.bounds import Bounds
 from segdiff.score.compare import CANDIDATE, REFERENCE, SAME_INPUT, Summary
 from segdiff.score.protocol import DATASET, LABEL_CENTRED, Protocol, steps_between
@@ -131,8 +131,8 @@ def table_of(
     def lookup(side: str, protocol: Protocol) -> float:
         return _scores(summary, side, protocol).miou
 
-    def side(name: str, home: str, kind: str, text: str) -> Change:
-        return Change(home, kind, text, lambda protocol: lookup(name, protocol))  # type: ignore[arg-type]
+    def side(name: str, home: str, kind: str, text: str) -> Passage:
+        return Passage(home, kind, text, lambda protocol: lookup(name, protocol))  # type: ignore[arg-type]
 
     if (SAME_INPUT, terms.candidate.frame) in summary.tallies:
         changes = [
@@ -143,7 +143,9 @@ def table_of(
         changes = [side(CANDIDATE, "network", "network", "network: the candidate on the same input")]
     else:
         changes = [side(CANDIDATE, "input or network", "masks", "input or network: the candidate's masks")]
-    table = attribute(lambda protocol: lookup(REFERENCE, protocol), changes, terms.reference, terms.candidate)
+    table = attributed(
+        lambda protocol: lookup(REFERENCE, protocol), changes, terms.reference, terms.candidate
+    )
     centred = None
     if terms.reference == DATASET and (REFERENCE, LABEL_CENTRED) in summary.tallies:
         centred = lookup(REFERENCE, Protocol("dataset", LABEL_CENTRED))

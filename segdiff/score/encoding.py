@@ -15,10 +15,10 @@ from segdiff.core.errors import InputError
 from segdiff.score.files import Raw, Values
 from segdiff.score.palette import packed, paddleseg_colours, voc_colours
 
-Kind = Literal["index", "binary", "paddleseg", "voc"]
+Encoding = Literal["index", "binary", "paddleseg", "voc"]
 
-KINDS: tuple[Kind, ...] = ("index", "binary", "paddleseg", "voc")
-WORDS: dict[Kind, str] = {
+KINDS: tuple[Encoding, ...] = ("index", "binary", "paddleseg", "voc")
+WORDS: dict[Encoding, str] = {
     "index": "class numbers",
     "binary": "black and white (0 and 255 for classes 0 and 1)",
     "paddleseg": "PaddleSeg's pseudo colours",
@@ -45,7 +45,7 @@ class Sightings:
             self.numbers |= distinct(raw.values)
             self.palette |= raw.palette
 
-    def kind(self) -> Kind | None:
+    def kind(self) -> Encoding | None:
         """The encoding that fits all of it; None where none does."""
         if self.colours:
             seen = self.colours | {number * 0x010101 for number in self.numbers}
@@ -56,7 +56,7 @@ class Sightings:
         return "index"
 
 
-def decode(raw: Raw, kind: Kind, source: object) -> Values:
+def decode(raw: Raw, kind: Encoding, source: object) -> Values:
     """Class numbers (H, W), uint8 or uint16. Raises InputError that lists values which mean nothing.
 
     ``source`` is what the message calls the file.
@@ -78,7 +78,7 @@ def _from_binary(raw: Raw, source: object) -> Values:
     return (raw.values > 0).astype(np.uint8)
 
 
-def _from_colours(raw: Raw, kind: Kind, source: object) -> Values:
+def _from_colours(raw: Raw, kind: Encoding, source: object) -> Values:
     colours = raw.values if raw.coloured else np.repeat(raw.values[..., None], 3, axis=2)
     table = packed(_colours(kind))
     order = np.argsort(table)
@@ -92,12 +92,12 @@ def _from_colours(raw: Raw, kind: Kind, source: object) -> Values:
     return classes.astype(np.uint8)
 
 
-def codes(kind: Kind) -> frozenset[int]:
+def codes(kind: Encoding) -> frozenset[int]:
     """The colours of a map as packed numbers."""
     return frozenset(packed(_colours(kind)).tolist())
 
 
-def _colours(kind: Kind) -> Values:
+def _colours(kind: Encoding) -> Values:
     return paddleseg_colours() if kind == "paddleseg" else voc_colours()
 
 

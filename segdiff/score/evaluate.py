@@ -38,7 +38,7 @@ from segdiff.score.areas import IGNORE
 from segdiff.score.compare import CANDIDATE, REFERENCE, SAME_INPUT, Summary
 from segdiff.score.conclude import Terms, is_doubtful, score_report
 from segdiff.score.dataset import Entry, passed_over, read_dataset
-from segdiff.score.encoding import Kind
+from segdiff.score.encoding import Encoding
 from segdiff.score.evaluation import Evaluation
 from segdiff.score.folder import Folder, checked_kind, classes_in, found_kind
 from segdiff.score.journal import Journal, digest, fingerprint
@@ -130,7 +130,7 @@ def evaluate(
     frames = tuple(dict.fromkeys(protocol.frame for protocol in (*shown, *terms.protocols())))
     with ExitStack() as stack:
         peak = stack.enter_context(PeakMemory())
-        pair = stack.enter_context(started(files, timeout, threads, pythons))
+        pair = stack.enter_context(models_started(files, timeout, threads, pythons))
         label_kind = _label_kind(entries, label_encoding)
         fed_by = None
         if candidate_input is not None:
@@ -225,7 +225,7 @@ def journal_of(out: str | Path) -> Path:
 
 
 @contextmanager
-def started(
+def models_started(
     files: tuple[ModelFiles, ModelFiles],
     timeout: float,
     threads: int | None,
@@ -277,14 +277,14 @@ def _check_fed(candidate_input: CandidateInput | None, entries: Sequence[Entry])
         )
 
 
-def _label_kind(entries: Sequence[Entry], encoding: str | None) -> Kind:
+def _label_kind(entries: Sequence[Entry], encoding: str | None) -> Encoding:
     if encoding:
         return checked_kind(encoding)
     labels = [entry.label for entry in entries if entry.label is not None]
     return found_kind("the data set", labels) if labels else "index"
 
 
-def _loader(pair: BothModels, config: DeployConfig | None, kind: Kind, fed_by: Reader | None) -> Loader:
+def _loader(pair: BothModels, config: DeployConfig | None, kind: Encoding, fed_by: Reader | None) -> Loader:
     graphs = pair.reference.graph, pair.candidate.graph
     specs = input_specs(graphs)
     own = InputSpec(graphs[1].inputs[0], graphs[1].value(graphs[1].inputs[0]).shape, specs[0].dtype)
@@ -293,7 +293,7 @@ def _loader(pair: BothModels, config: DeployConfig | None, kind: Kind, fed_by: R
     return Loader(specs, config, kind, fed_by, own)
 
 
-def _count_classes(entries: Sequence[Entry], kind: Kind, ignore_index: int | None) -> int:
+def _count_classes(entries: Sequence[Entry], kind: Encoding, ignore_index: int | None) -> int:
     """As many classes as the labels have; 0 without labels."""
     labels = {entry.name: entry.label for entry in entries if entry.label is not None}
     return classes_in(Folder(Path("the data set"), labels, kind), ignore_index) if labels else 0

@@ -31,7 +31,7 @@ from segdiff.score.output import Output, output_of
 from segdiff.score.pictures import Shown
 from segdiff.score.protocol import Frame, framed
 from segdiff.score.readings import OTHER, OTHER_SIDES, Doubt
-from segdiff.score.run import BothModels, Loader, Ready, loaded
+from segdiff.score.run import BothModels, LoadedImage, Loader, loaded
 from segdiff.walk.judge import NOISE_FACTOR
 
 Progress = Callable[[str, int, int], None]
@@ -88,7 +88,7 @@ class Evaluation:
         if isinstance(error, EngineError) and any(broken):
             raise error
 
-    def one(self, ready: Ready) -> ImageResult:
+    def one(self, ready: LoadedImage) -> ImageResult:
         """What one image says. Raises InputError or EngineError where it says nothing.
 
         Where the reference's input rests on assumed transforms, the candidate is judged on that same input:
@@ -132,7 +132,7 @@ class Evaluation:
         return output
 
     def areas(
-        self, ready: Ready, outputs: Mapping[str, Output], masks: Mapping[str, Values]
+        self, ready: LoadedImage, outputs: Mapping[str, Output], masks: Mapping[str, Values]
     ) -> dict[str, dict[Frame, Areas]]:
         """The areas of each side in each frame; where 255 may mean two things, with both readings."""
         label, classes = ready.label, self.classes
@@ -145,7 +145,7 @@ class Evaluation:
         return found | {name: with_other[side] for side, name in OTHER_SIDES.items()}
 
     def areas_with(
-        self, label: Values, ready: Ready, outputs: Mapping[str, Output], masks: Mapping[str, Values]
+        self, label: Values, ready: LoadedImage, outputs: Mapping[str, Output], masks: Mapping[str, Values]
     ) -> dict[str, dict[Frame, Areas]]:
         """The areas of each side in each frame, against one label."""
         classes = self.classes

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segdiff.core.errors import InputError
-from segdiff.score.encoding import KINDS, WORDS, Kind, Sightings, decode, distinct
+from segdiff.score.encoding import KINDS, WORDS, Encoding, Sightings, decode, distinct
 from segdiff.score.files import Values, list_masks, read_raw
 
 SAMPLE = 32
@@ -20,7 +20,7 @@ class Folder:
 
     path: Path
     files: Mapping[str, Path]
-    kind: Kind
+    kind: Encoding
 
     def read(self, name: str) -> Values:
         """The class numbers of one mask, (H, W). Raises InputError where it is damaged or means nothing."""
@@ -43,7 +43,7 @@ def open_masks(
     return Folder(Path(folder), files, checked_kind(kind) if kind else found_kind(folder, files.values()))
 
 
-def checked_kind(kind: str) -> Kind:
+def checked_kind(kind: str) -> Encoding:
     """``kind`` itself. Raises InputError where there is no such encoding."""
     for known in KINDS:
         if kind == known:
@@ -51,7 +51,7 @@ def checked_kind(kind: str) -> Kind:
     raise InputError(f"{kind!r} is no encoding of masks; there are {', '.join(KINDS)}.")
 
 
-def found_kind(folder: str | Path, paths: Iterable[Path]) -> Kind:
+def found_kind(folder: str | Path, paths: Iterable[Path]) -> Encoding:
     """The encoding that a sample of the files shows. Damaged ones are passed over: reading tells of them."""
     every = list(paths)
     sightings = Sightings()

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdiff.core.errors import InputError
-from segdiff.inputs.pipeline import Canvas, Normalize, Resize, Step
+from segdiff.inputs.pipeline import Canvas, Normalize, Resize, Stage
 from segdiff.inputs.transforms import Transform, apply_transforms
 from segdiff.score.files import Values
 
@@ -63,7 +63,7 @@ def way_back(
 
 
 def way_back_of_steps(
-    size: tuple[int, int], steps: Sequence[Step], source: str, fed: tuple[int, int]
+    size: tuple[int, int], steps: Sequence[Stage], source: str, fed: tuple[int, int]
 ) -> tuple[Undo, ...]:
     """The same for the steps of another suite. Raises InputError where a step has no way back."""
     found: list[Undo] = []

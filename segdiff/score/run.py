@@ -26,7 +26,7 @@ from segdiff.inputs.suites import plan
 from segdiff.inputs.tensors import check_tensor
 from segdiff.score.check import check_size
 from segdiff.score.dataset import Entry
-from segdiff.score.encoding import Kind, decode
+from segdiff.score.encoding import Encoding, decode
 from segdiff.score.files import Values, read_raw
 from segdiff.score.output import Undo, way_back, way_back_of_steps
 
@@ -40,7 +40,7 @@ FAILURES_IN_A_ROW = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Ready:
+class LoadedImage:
     """One image before it enters the models: tensors by the reference's input names, label, and way back.
 
     ``own`` is what the candidate is really fed where that is another tensor; ``assumed`` what was taken for
@@ -63,7 +63,7 @@ class Loader:
 
     specs: tuple[InputSpec, ...]
     config: DeployConfig | None
-    label_kind: Kind = "index"
+    label_kind: Encoding = "index"
     fed: Reader | None = None
     candidate_spec: InputSpec | None = None
     _way_back: Callable[..., tuple[Undo, ...]] = field(init=False)
@@ -71,7 +71,7 @@ class Loader:
     def __post_init__(self) -> None:
         self._way_back = lru_cache(maxsize=1024)(self._find_way_back)
 
-    def load(self, entry: Entry) -> Ready:
+    def load(self, entry: Entry) -> LoadedImage:
         """Read and prepare one image. Raises InputError where it or its label cannot be used."""
         if entry.problem:
             raise InputError(entry.problem)
@@ -80,7 +80,7 @@ class Loader:
             raise InputError(f"{entry.image} holds a tensor, not a picture")
         size = prepared.image.shape[:2]
         fed = next((t.shape[2:] for t in prepared.tensors.values() if t.ndim == 4), size)
-        return Ready(
+        return LoadedImage(
             entry=entry,
             tensors=prepared.tensors,
             own=self._own(entry),
@@ -121,10 +121,10 @@ class Loader:
 
 def loaded(
     loader: Loader, entries: Sequence[tuple[int, Entry]]
-) -> Iterator[tuple[int, Entry, Ready | SegdiffError]]:
+) -> Iterator[tuple[int, Entry, LoadedImage | SegdiffError]]:
     """Each entry with what it became, or why it could not be used; one is read ahead."""
     with ThreadPoolExecutor(1) as pool:
-        ahead: Future[Ready] | None = pool.submit(loader.load, entries[0][1]) if entries else None
+        ahead: Future[LoadedImage] | None = pool.submit(loader.load, entries[0][1]) if entries else None
         for place, (number, entry) in enumerate(entries):
             assert ahead is not None
             current = ahead
@@ -219,7 +219,7 @@ class BothModels:
     reference: Model
     candidate: Model
 
-    def run(self, ready: Ready) -> tuple[list[Tensor], list[Tensor], list[Tensor] | None]:
+    def run(self, ready: LoadedImage) -> tuple[list[Tensor], list[Tensor], list[Tensor] | None]:
         """Outputs of the reference, of the candidate on the same tensor, and on its own if it has one."""
         ours, theirs = self.feeds(ready)
         first = self.reference.run(ours)
@@ -229,7 +229,7 @@ class BothModels:
         own = {self.candidate.graph.inputs[0]: self.blocks.tensor(ready.own)}
         return first, second, self.candidate.run(own)
 
-    def feeds(self, ready: Ready) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def feeds(self, ready: LoadedImage) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The same tensors by the names of each model's inputs."""
         ours = {name: self.blocks.tensor(array) for name, array in ready.tensors.items()}
         return ours, dict(zip(self.candidate.graph.inputs, ours.values(), strict=False))

@@ -12,7 +12,7 @@ import segdiff
 from segdiff.commands.cli import main
 from segdiff.core.errors import EngineError
 from segdiff.core.files import ModelFiles
-from segdiff.engines.lacking import advice, lacking, names_of, refusal
+from segdiff.engines.lacking import advice, lacking, lacking_operators, names_of
 from segdiff.example import example_files
 from segdiff.readers import find
 
@@ -39,7 +39,7 @@ OLDEST = """Oops, there are some operators not supported by Paddle2ONNX yet, lis
     ],
 )
 def test_the_operators_stand_in_the_log_without_a_label(log: str, words: str | None) -> None:
-    assert refusal(NOWHERE, log) == words
+    assert lacking_operators(NOWHERE, log) == words
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from segdiff.score.areas import areas, scores
 from segdiff.score.compare import Agreement, ImageResult, OutputError, Summary
 from segdiff.score.conclude import Terms, score_report
 from segdiff.score.dataset import Entry, passed_over, read_dataset
-from segdiff.score.evaluate import journal_of, started
+from segdiff.score.evaluate import journal_of, models_started
 from segdiff.score.evaluation import Evaluation
 from segdiff.score.output import Output, Undo, argmax, output_of, way_back
 from segdiff.score.protocol import EVALUATED, per_image
@@ -314,7 +314,7 @@ def test_an_optimiser_that_changes_its_own_model_is_named(tmp_path: Path) -> Non
     image = tmp_path / "image.png"
     cv2.imwrite(str(image), np.random.default_rng(0).integers(0, 255, (*shape[2:], 3)).astype(np.uint8))
     file = find(tmp_path / "model.onnx")
-    with started((file, file), 60.0, 1) as pair:
+    with models_started((file, file), 60.0, 1) as pair:
         loader = Loader((InputSpec("x", shape, "float32"),), None)
         evaluation = Evaluation(pair, loader, (), 255, None, lambda: 8)
         said = list(evaluation.optimised_away(Entry("image.png", image, None)))
@@ -345,7 +345,7 @@ def test_clear_flips_within_the_networks_own_rounding(
 
 
 def test_the_rounding_of_the_example_is_small_and_not_nothing(streets: Path) -> None:
-    with started((find(DEPLOY), find(HEALTHY)), 60.0, 1) as pair:
+    with models_started((find(DEPLOY), find(HEALTHY)), 60.0, 1) as pair:
         specs = (InputSpec("x", (1, 3, 96, 128), "float32"),)
         loader = Loader(specs, read_deploy_yaml(DEPLOY / "deploy.yaml"))
         evaluation = Evaluation(pair, loader, (), 255, None, lambda: 4)

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from segdiff.core.errors import InputError
-from segdiff.score.encoding import Kind, Raw, Sightings, decode
+from segdiff.score.encoding import Encoding, Raw, Sightings, decode
 from segdiff.score.files import list_masks, read_raw
 from segdiff.score.folder import classes_in, open_masks
 from segdiff.score.palette import paddleseg_colours, voc_colours
 
 
-def sighted(raws: list[Raw]) -> Kind | None:
+def sighted(raws: list[Raw]) -> Encoding | None:
     sightings = Sightings()
     for raw in raws:
         sightings.add(raw)

@@ -10,7 +10,7 @@ import pytest
 
 from segdiff.core.errors import InputError
 from segdiff.score.areas import areas, scores
-from segdiff.score.attribution import Change, attribute, with_published
+from segdiff.score.attribution import Passage, attributed, with_published
 from segdiff.score.bounds import Bounds
 from segdiff.score.protocol import (
     DATASET,
@@ -44,8 +44,8 @@ def test_the_points_add_up_to_the_gap(start: Protocol, end: Protocol) -> None:
     def lookup(side: int) -> object:
         return lambda protocol: table.setdefault((side, protocol), float(rng.random()))
 
-    changes = [Change("network", "network", "", lookup(1)), Change("input", "input", "", lookup(2))]  # type: ignore[arg-type]
-    found = attribute(lookup(0), changes, start, end)  # type: ignore[arg-type]
+    changes = [Passage("network", "network", "", lookup(1)), Passage("input", "input", "", lookup(2))]  # type: ignore[arg-type]
+    found = attributed(lookup(0), changes, start, end)  # type: ignore[arg-type]
     assert found.start == table[0, start]
     assert found.end == table[2, end]
     assert sum(step.points for step in found.steps) == pytest.approx(found.gap, abs=1e-12)

@@ -20,8 +20,8 @@ from segdiff.diagnose.reading.partner import partner_of
 from segdiff.diagnose.reading.settings import (
     changed,
     first,
+    integer,
     integers,
-    number,
     numbers,
     paired,
     places,
@@ -129,7 +129,7 @@ def split(case: Case, op: Op) -> Iterator[Hypothesis]:
     partner = partner_of(case, op, "split")
     asking = partner if partner is None or partner.type != "builtin.split" else _behind(case, partner)
     now = int(op.attributes.get("axis", 0)) % len(shape)
-    axis = places([number(case.asked(asking, "axis", "AxisTensor"), now)], len(shape)) or [now]
+    axis = places([integer(case.asked(asking, "axis", "AxisTensor"), now)], len(shape)) or [now]
     if axis[0] != now:
         yield setting(op, "split.axis", "axis", now, axis[0], expected=True)
     sizes, wanted = integers(case, op, "split", 1), _their_sizes(case, asking, shape[axis[0]])
@@ -159,7 +159,7 @@ def _their_sizes(case: Case, partner: Op | None, length: int) -> list[int] | Non
         return None
     sizes = numbers(case.asked(partner, "sections", "split", "1"))
     if partner.type == "split_with_num" or not sizes:
-        count = number(case.asked(partner, "num", "num_outputs"), len(partner.outputs))
+        count = integer(case.asked(partner, "num", "num_outputs"), len(partner.outputs))
         return [length // count] * count if count and length % count == 0 else None
     rest = length - sum(size for size in sizes if size >= 0)
     return [rest if size < 0 else size for size in sizes]
@@ -202,7 +202,7 @@ def gather(case: Case, op: Op) -> Iterator[Hypothesis]:
     now = int(op.attributes.get("axis", 0)) % len(shape)
     asked = case.asked(partner, "axis", "dim", "Axis")
     fallback = 0 if partner is not None else now
-    goal = places([number(asked, fallback)], len(shape)) or [now]
+    goal = places([integer(asked, fallback)], len(shape)) or [now]
     for axis in sorted(range(len(shape)), key=lambda axis: axis != goal[0]):
         if axis != now and partner is not None and axis == goal[0]:
             yield setting(op, "gather.axis", "axis", now, axis, expected=True)

@@ -23,8 +23,8 @@ from segdiff.diagnose.reading.candidate_constants import (
     Held,
     channel_axes,
     compatible,
-    fits,
     held_by,
+    holds,
     is_number,
     laid,
 )
@@ -87,7 +87,7 @@ class _Segment:
             return
         found = self._nearest_forms(weight)
         for place, (forms, form, array) in enumerate(found):
-            right = fits(weight, array)
+            right = holds(weight, array)
             if not right:
                 yield _replaced(_Match(weight, _as_wanted(form, "weight"), array), place)
             if right or place == 0:
@@ -104,7 +104,7 @@ class _Segment:
             for form in forms
             for array in laid(held, form.weight, is_weight=True)
         ]
-        exact = next((option for option in options if fits(held, option[2])), None)
+        exact = next((option for option in options if holds(held, option[2])), None)
         if exact:
             return [exact]
         free = [option for option in options if not self._is_held(option[1].weight, except_by=held)]
@@ -127,7 +127,7 @@ class _Segment:
 
     def _other_bias(self, held: Held, options: list[tuple[Affine, Array]]) -> Iterator[Hypothesis]:
         found = [(f, array) for f, b in options for array in laid(held, b)]
-        if any(fits(held, array) for _, array in found):
+        if any(holds(held, array) for _, array in found):
             return
         if found:
             form, array = min(found, key=lambda o: _unlike(held.array, o[1]))
@@ -159,7 +159,7 @@ class _Segment:
         last = forms[-1]
         inputs: dict[int, Operand] = {}
         for array in laid(weight, last.weight, is_weight=True)[:1]:
-            if not fits(weight, array):
+            if not holds(weight, array):
                 inputs[int(weight.slot)] = array.astype(weight.array.dtype)
         if inputs and last.bias is not None:
             inputs[_BIAS.get(kind_of(op), 2)] = last.bias.astype(weight.array.dtype)
@@ -178,7 +178,7 @@ class _Segment:
             if compatible(held, want)
             for array in laid(held, want.array)
         ]
-        if any(fits(held, match.array) for match in fitting) or self._in_another_role(held):
+        if any(holds(held, match.array) for match in fitting) or self._in_another_role(held):
             return
         free = [m for m in fitting if not self._is_held(m.wanted.array, except_by=held, role=m.wanted.role)]
         partner = partner_of(self.case, held.op)
@@ -197,7 +197,7 @@ class _Segment:
             return False
         others = [w for w in self.wanted if w.role and w.role != held.role and kind_of(w.op) in _NORMS]
         varied = held.array.size > 1 and bool(np.ptp(held.array))
-        return varied and any(fits(held, array) for w in others for array in laid(held, w.array))
+        return varied and any(holds(held, array) for w in others for array in laid(held, w.array))
 
     def _number(self, held: Held) -> Iterator[Hypothesis]:
         """A single number, which an attribute or the definition of an op may ask for."""
@@ -227,7 +227,7 @@ class _Segment:
     def _is_held(self, array: Array, except_by: Held | None = None, role: str = "") -> bool:
         """Whether some constant of the candidate is this parameter."""
         return any(
-            fits(held, form)
+            holds(held, form)
             for held in self._by_size.get(array.size, ())
             if held is not except_by and (not role or not held.role or held.role == role)
             for form in laid(held, array, is_weight=held.role == "weight")

@@ -42,7 +42,7 @@ Attributes = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Pool:
+class Pooling:
     """What a pool does, in ONNX's words; ``adaptive`` the output size where it rules the windows."""
 
     maximum: bool
@@ -73,27 +73,27 @@ def pool(case: Case, op: Op) -> Iterator[Hypothesis]:
         yield from _suspects(case, op, space)
 
 
-def expected(case: Case, partner: Op | None, space: tuple[int, ...]) -> Pool | None:
+def expected(case: Case, partner: Op | None, space: tuple[int, ...]) -> Pooling | None:
     """What the reference's op asks for on an image of this size; None where it is no pool known here."""
     if partner is None:
         return None
     if partner.type[0].isupper():
         maximum = "Max" in partner.type
         if partner.type.startswith("Global"):
-            return None if "Lp" in partner.type else Pool(maximum, {}, (1,) * len(space))
-        return Pool(maximum, now(partner, space)) if partner.type != "LpPool" else None
+            return None if "Lp" in partner.type else Pooling(maximum, {}, (1,) * len(space))
+        return Pooling(maximum, now(partner, space)) if partner.type != "LpPool" else None
     if partner.type not in PADDLES:
         return None
     ask = case.asked
     maximum = partner.type.startswith("max_") or str(ask(partner, "pooling_type")) == "max"
     kernel = _ints(ask(partner, "ksize", "kernel_size", "1"))
     if ask(partner, "global_pooling", default=False):
-        return Pool(maximum, {}, (1,) * len(space))
+        return Pooling(maximum, {}, (1,) * len(space))
     if kernel is None or ask(partner, "data_format", default="NCHW").endswith("C"):
         return None
     kernel = kernel * len(space) if len(kernel) == 1 else kernel
     if ask(partner, "adaptive", default=False):
-        return Pool(maximum, {}, tuple(kernel))
+        return Pooling(maximum, {}, tuple(kernel))
     strides = _ints(ask(partner, "strides", default=[1])) or [1]
     strides = strides * len(space) if len(strides) == 1 else strides
     attributes = {
@@ -104,7 +104,7 @@ def expected(case: Case, partner: Op | None, space: tuple[int, ...]) -> Pool | N
         "ceil_mode": int(bool(ask(partner, "ceil_mode", default=False))),
         "count_include_pad": int(not ask(partner, "exclusive", default=True)),
     }
-    return Pool(maximum, attributes)
+    return Pooling(maximum, attributes)
 
 
 def now(op: Op, space: tuple[int, ...]) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _ints(value: Any) -> list[int] | None:
 
 
 def _differences(
-    case: Case, op: Op, asked: Pool, space: tuple[int, ...], theirs: str
+    case: Case, op: Op, asked: Pooling, space: tuple[int, ...], theirs: str
 ) -> Iterator[Hypothesis]:
     output = op.outputs[0]
     if op.type.startswith("Global"):
@@ -273,7 +273,9 @@ def windows(size: int, count: int) -> list[tuple[int, int]]:
     return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
 
 
-def _adaptive(case: Case, op: Op, asked: Pool, space: tuple[int, ...], theirs: str) -> Iterator[Hypothesis]:
+def _adaptive(
+    case: Case, op: Op, asked: Pooling, space: tuple[int, ...], theirs: str
+) -> Iterator[Hypothesis]:
     """An adaptive pool: global, a fixed kernel where the windows are equal, else another expression."""
     output, counts = op.outputs[0], asked.adaptive
     if len(counts) != len(space):

@@ -17,7 +17,7 @@ from segdiff.core.graph import Array, Graph, Op
 from segdiff.core.precision import LARGEST, SMALLEST_STEP
 from segdiff.diagnose.hypothesis import ANY, Hypothesis, family
 from segdiff.diagnose.reading import weights
-from segdiff.diagnose.reading.candidate_constants import Held, compatible, fits, held_by, laid
+from segdiff.diagnose.reading.candidate_constants import Held, compatible, held_by, holds, laid
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.differences import near
 from segdiff.diagnose.reading.weights import Wanted
@@ -88,7 +88,7 @@ def _constants(case: Case) -> tuple[list[CutOff], dict[tuple[int, int], Array]]:
         usable = [want for want in asked if compatible(held, want)] if held.array.dtype == np.float16 else []
         for want, array in ((each, a) for each in usable for a in laid(held, each.array)):
             words = cut_off(held.array, array)
-            if words or fits(held, array):
+            if words or holds(held, array):
                 right[held.op.index, int(held.slot)] = array
                 cut += [CutOff(held, want, array, *words)] if words else []
                 break

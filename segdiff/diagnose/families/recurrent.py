@@ -31,7 +31,7 @@ from segdiff.diagnose.reading.recurrent import (
     Recurrence,
     Rows,
     W,
-    held,
+    constant_content,
     joined,
     recurrence,
     settings_of,
@@ -250,4 +250,4 @@ def _differ(have: Array | None, want: Array | None) -> bool:
 
 def _constant(case: Case, op: Op, place: int) -> Array | None:
     name = case.operand(op, place)
-    return None if name is None else held(case.candidate, name)
+    return None if name is None else constant_content(case.candidate, name)

@@ -21,9 +21,9 @@ from segdiff.diagnose.reading.partner import partner_of
 from segdiff.diagnose.reading.settings import (
     changed,
     first,
+    integer,
     integers,
     is_attribute,
-    number,
     places,
     setting,
     spelt,
@@ -74,7 +74,7 @@ def top_k(case: Case, op: Op) -> Iterator[Hypothesis]:
         yield from _flag(op, partner, "topk.largest", "largest", 1, names, 11, case.opset)
         yield from _flag(op, partner, "topk.sorted", "sorted", 1, (), 11, case.opset)
     else:
-        wanted = bool(number(case.asked(partner, "largest"), 1)) if partner is not None else True
+        wanted = bool(integer(case.asked(partner, "largest"), 1)) if partner is not None else True
         text = f"TopK of opset {case.opset} gives the largest where the reference has the smallest"
         yield Hypothesis("topk.largest", text, (_smallest(op),), expected=not wanted)
     yield from _axis(case, op, partner, "topk.axis", -1)
@@ -148,7 +148,7 @@ def _axis(case: Case, op: Op, partner: Op | None, kind: str, default: int) -> It
     wanted: Any = None
     if partner is not None:
         fallback = default if partner.type[0].isupper() else -1
-        wanted = number(case.asked(partner, "axis", "dim"), fallback)
+        wanted = integer(case.asked(partner, "axis", "dim"), fallback)
     for axis, expected in _other_axes(now, wanted, len(shape)):
         yield setting(op, kind, "axis", now % len(shape), axis, expected=expected)
 
@@ -214,9 +214,9 @@ def _norm_axes(case: Case, rank: int) -> list[int] | None:
     """The axes of a mean that is part of a normalisation written out."""
     for other in case.reference_ops:
         if other.type == "layer_norm":
-            return list(range(number(other.attributes.get("begin_norm_axis"), 1) % rank, rank))
+            return list(range(integer(other.attributes.get("begin_norm_axis"), 1) % rank, rank))
         if other.type == "LayerNormalization":
-            return list(range(number(other.attributes.get("axis"), -1) % rank, rank))
+            return list(range(integer(other.attributes.get("axis"), -1) % rank, rank))
         if other.type in ("instance_norm", "InstanceNormalization"):
             return list(range(2, rank))
     return None

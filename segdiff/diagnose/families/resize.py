@@ -21,7 +21,7 @@ from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading import resample
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.partner import partner_of
-from segdiff.diagnose.reading.settings import number, setting
+from segdiff.diagnose.reading.settings import integer, setting
 
 MODES = ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel", "half_pixel_symmetric")
 ROUNDINGS = ("floor", "round_prefer_floor", "round_prefer_ceil", "ceil")
@@ -135,7 +135,7 @@ def expected(
     wanted: dict[str, Any] = {"mode": mode}
     if aligned:
         coordinates = "align_corners"
-    elif mode == "nearest" or (mode == "linear" and number(partner.attributes.get("align_mode"), 1) == 1):
+    elif mode == "nearest" or (mode == "linear" and integer(partner.attributes.get("align_mode"), 1) == 1):
         coordinates = "asymmetric"
     else:
         shrunk = any(o == 1 < i for i, o in zip(source[2:], size[2:], strict=True))
@@ -265,7 +265,7 @@ def _one_row(
     single = any(after == 1 < before for before, after in zip(source[2:], size[2:], strict=True))
     if not single or partner is None or wanted.get("mode") != "cubic" or partner.type == "Resize":
         return
-    rule = resample.Rule(wanted["coordinate_transformation_mode"], "cubic")
+    rule = resample.Sampling(wanted["coordinate_transformation_mode"], "cubic")
     scales = their_scales(case, partner, source, size) or [o / i for i, o in zip(source, size, strict=True)]
     axes = [axis for axis in range(len(size)) if source[axis] != size[axis]]
     if any(axis < len(size) - 2 for axis in axes):
@@ -323,7 +323,9 @@ def _old(
             yield setting(op, "resize.mode", "mode", mode, other, expected=goal == other)
     coordinates = wanted.get("coordinate_transformation_mode")
     rounding = wanted.get("nearest_mode", "floor")
-    rules = [resample.Rule(word, goal, rounding) for word in ("align_corners", "half_pixel", "asymmetric")]
+    rules = [
+        resample.Sampling(word, goal, rounding) for word in ("align_corners", "half_pixel", "asymmetric")
+    ]
     for rule in sorted(rules, key=lambda rule: rule.coordinates != coordinates):
         edit = _written_out(case, op, partner, rule, source, size)
         if edit is not None and (rule.coordinates, goal) != ("asymmetric", mode):
@@ -341,7 +343,7 @@ def _written_out(
     case: Case,
     op: Op,
     partner: Op | None,
-    rule: resample.Rule,
+    rule: resample.Sampling,
     source: tuple[int, ...],
     size: tuple[int, ...],
 ) -> Edit | None:

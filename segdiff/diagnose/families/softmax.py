@@ -15,7 +15,7 @@ from segdiff.core.graph import Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.partner import partner_of
-from segdiff.diagnose.reading.settings import number, numbers
+from segdiff.diagnose.reading.settings import integer, numbers
 
 ALONG_ONE_AXIS = 13
 """The opset from which Softmax works along a single axis."""
@@ -82,7 +82,7 @@ def expected_axis(case: Case, partner: Op | None, rank: int) -> int | None:
         return None
     if partner.type[0].isupper():
         return axis_of(partner, case.reference.opset) % rank
-    return number(case.asked(partner, "axis"), -1) % rank
+    return integer(case.asked(partner, "axis"), -1) % rank
 
 
 def axis_of(op: Op, opset: int) -> int:

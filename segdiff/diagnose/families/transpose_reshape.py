@@ -16,7 +16,7 @@ from segdiff.core.graph import Array, Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.partner import partner_of
-from segdiff.diagnose.reading.settings import changed, first, integers, number, setting, their_integers
+from segdiff.diagnose.reading.settings import changed, first, integer, integers, setting, their_integers
 
 MOST = 30
 """Suspects of one node and kind."""
@@ -105,7 +105,7 @@ def depth_to_space(case: Case, op: Op) -> Iterator[Hypothesis]:
         order = np.arange(shape[1]).reshape(-1, block, block).transpose(1, 2, 0).reshape(-1)
         edit = _with_channels(op, order, before=True)
         yield changed(op, "depth_to_space.mode", "mode", now, other, edit, wanted == other)
-    asked = number(case.asked(partner, "upscale_factor", "blocksize"), block)
+    asked = integer(case.asked(partner, "upscale_factor", "blocksize"), block)
     if asked != block:
         yield setting(op, "depth_to_space.blocksize", "blocksize", block, asked, expected=True)
 

@@ -31,7 +31,7 @@ def function(case: Case, op: Op) -> Iterator[Hypothesis]:
     """The function of the reference's operator in this place; then what converters write with."""
     partner = partner_of(case, op, *FUNCTIONS)
     wanted = FUNCTIONS[kind_of(partner)] if partner is not None else None
-    if partner is not None and wanted is not None and wanted != op.type and fits(case, wanted):
+    if partner is not None and wanted is not None and wanted != op.type and known_to_opset(case, wanted):
         text = f"the candidate has {op.type} where the reference has {partner.type}"
         yield Hypothesis("elementwise.function", text, (Edit(op.outputs[0], wanted),), expected=True)
     if wanted == op.type:
@@ -42,6 +42,6 @@ def function(case: Case, op: Op) -> Iterator[Hypothesis]:
             yield Hypothesis("elementwise.function", text, (Edit(op.outputs[0], other),))
 
 
-def fits(case: Case, op_type: str) -> bool:
+def known_to_opset(case: Case, op_type: str) -> bool:
     """Whether the model's opset knows the operator."""
     return case.opset >= SINCE.get(op_type, 1)

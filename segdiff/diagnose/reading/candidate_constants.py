@@ -113,7 +113,7 @@ def _plainly(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return first == second or len(first) <= 1 or len(second) <= 1
 
 
-def fits(held: Held, array: Array) -> bool:
+def holds(held: Held, array: Array) -> bool:
     """Whether a constant holds what it should, as far as its own type can."""
     with np.errstate(over="ignore"):
         return same(held.array, array.astype(held.array.dtype), held.slack)

@@ -80,7 +80,7 @@ class Side:
     layer: tuple[str, int]
 
 
-def held(graph: Graph, name: str) -> Array | None:
+def constant_content(graph: Graph, name: str) -> Array | None:
     """The content of a tensor that hangs on parameters alone, also where nodes cut and join them.
 
     paddle2onnx 1.x leaves it to nodes to put a weight's gates in order.
@@ -89,7 +89,7 @@ def held(graph: Graph, name: str) -> Array | None:
     op = graph.producer.get(name)
     if found is not None or op is None or op.type not in ("Concat", "Slice"):
         return found
-    parts = [held(graph, part) for part in op.inputs]
+    parts = [constant_content(graph, part) for part in op.inputs]
     arrays = [part for part in parts if part is not None]
     if len(arrays) < len(parts):
         return None
@@ -205,7 +205,7 @@ def _of_onnx(case: Case, op: Op) -> list[Side]:
             operand = given.get(str(position))
             if operand is None:
                 constants[position] = None
-            elif (array := held(case.reference, operand)) is not None:
+            elif (array := constant_content(case.reference, operand)) is not None:
                 constants[position] = array if position == LENGTHS else array[side]
             elif operand in partner:
                 tensors[position] = (partner[operand], side, count)

@@ -16,7 +16,7 @@ from segdiff.core.graph import Array, Op
 
 
 @dataclass(frozen=True)
-class Rule:
+class Sampling:
     """How an output pixel maps to the input: coordinates, interpolation, rounding, cubic coefficient."""
 
     coordinates: str
@@ -25,7 +25,7 @@ class Rule:
     cubic: float = -0.75
 
 
-def coordinates(rule: Rule, source: int, size: int, ratio: float) -> Array:
+def coordinates(rule: Sampling, source: int, size: int, ratio: float) -> Array:
     """Input coordinate (float64) of each of ``size`` output pixels; ``ratio`` is input over output."""
     pixel = np.arange(size, dtype=np.float64)
     if rule.coordinates == "align_corners":
@@ -37,7 +37,7 @@ def coordinates(rule: Rule, source: int, size: int, ratio: float) -> Array:
     return (pixel + 0.5) * ratio - 0.5
 
 
-def weights(rule: Rule, source: int, size: int, ratio: float) -> Array:
+def weights(rule: Sampling, source: int, size: int, ratio: float) -> Array:
     """Matrix (size, source), float32, of a linear or cubic resize along one axis; the border repeats."""
     at = coordinates(rule, source, size, ratio)
     if rule.mode == "linear":
@@ -62,7 +62,7 @@ def _cubic(distance: Array, a: float) -> Array:
     return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
 
 
-def nearest(rule: Rule, source: int, size: int, ratio: float) -> Array:
+def nearest(rule: Sampling, source: int, size: int, ratio: float) -> Array:
     """Index (int64) of the input pixel that each output pixel takes."""
     at = coordinates(rule, source, size, ratio)
     rounded = {

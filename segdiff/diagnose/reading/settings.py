@@ -43,7 +43,7 @@ def numbers(value: Any) -> list[int] | None:
     return [int(item) for item in array] if array.dtype.kind in "iub" else None
 
 
-def number(value: Any, default: int) -> int:
+def integer(value: Any, default: int) -> int:
     """One plain integer of whatever said it."""
     found = numbers(value)
     return found[0] if found else default

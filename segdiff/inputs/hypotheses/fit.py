@@ -48,7 +48,7 @@ def sampled(*pictures: Array) -> tuple[Array, ...]:
     return tuple(picture[::stride] for picture in pictures)
 
 
-def fits(levels: Array, candidate: Array) -> tuple[Fit, ...]:
+def fitted_lines(levels: Array, candidate: Array) -> tuple[Fit, ...]:
     """The lines from grey levels (H, W, C), RGB, to the candidate's channels, in order and reversed."""
     x = levels.reshape(-1, levels.shape[2]).T.astype(np.float64, order="C")
     y = candidate.reshape(-1, candidate.shape[2]).T.astype(np.float64, order="C")

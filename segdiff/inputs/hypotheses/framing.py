@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdiff.inputs.hypotheses.change import Change, Variant
-from segdiff.inputs.pipeline import Canvas, Crop, Kept, Normalize, Pipeline, Resize, Step, Turn
+from segdiff.inputs.pipeline import Canvas, Crop, Kept, Normalize, Pipeline, Resize, Stage, Turn
 from segdiff.inputs.resample import resampled
 
 Array = NDArray[Any]
@@ -77,7 +77,7 @@ def padded(base: Pipeline, picture: Size, view: Array) -> Iterator[Variant]:
         if box in seen or (height, width) == size:
             continue
         seen.add(box)
-        steps: tuple[Step, ...] = (Canvas(*size, top, left, TO_BE_MEASURED),)
+        steps: tuple[Stage, ...] = (Canvas(*size, top, left, TO_BE_MEASURED),)
         if (height, width) != picture:
             steps = (Resize(height, width, base.resample), *steps)
         theirs = f"the reference {_describe(base, frame.box, frame.size)}"
@@ -100,7 +100,7 @@ def cut_out(base: Pipeline, picture: Array, view: Array) -> Iterator[Variant]:
         if scaled == size or scaled[0] < size[0] or scaled[1] < size[1]:
             continue
         top, left = _best_place(picture, view, scaled, base)
-        steps: tuple[Step, ...] = (Crop(*size, top, left),)
+        steps: tuple[Stage, ...] = (Crop(*size, top, left),)
         how = f"{show(size)} pixels at ({top}, {left}) are cut out of the "
         if scaled != whole:
             steps = (Resize(*scaled, base.resample), *steps)
@@ -114,26 +114,26 @@ def cut_out(base: Pipeline, picture: Array, view: Array) -> Iterator[Variant]:
         yield Variant(_reframed(base, steps), (Change("input.crop", text),))
 
 
-class Frame:
+class Framing:
     """The (height, width) of what a pipeline makes, and the box (top, left, height, width) of the picture."""
 
     def __init__(self, size: Size) -> None:
         self.size, self.box = size, (0, 0, *size)
 
 
-def content(pipeline: Pipeline, picture: Size) -> Frame:
+def content(pipeline: Pipeline, picture: Size) -> Framing:
     """The frame of what the pipeline makes of a picture of this (height, width)."""
-    frame = Frame(picture)
+    frame = Framing(picture)
     for step in pipeline.steps:
         if isinstance(step, Canvas):
             top, left, height, width = frame.box
             frame.box = (top + step.top, left + step.left, height, width)
             frame.size = (step.height, step.width)
         elif isinstance(step, Resize | Crop):
-            frame = Frame((step.height, step.width))
+            frame = Framing((step.height, step.width))
         elif isinstance(step, Kept):
             width, height = step.params.get("target_size", (512, 512))
-            frame = Frame((height, width))
+            frame = Framing((height, width))
     return frame
 
 
@@ -163,7 +163,7 @@ def _unknown(step: Canvas) -> bool:
     return math.isnan(step.fill[0])
 
 
-def _has(pipeline: Pipeline, kind: type[Step]) -> bool:
+def _has(pipeline: Pipeline, kind: type[Stage]) -> bool:
     return any(isinstance(step, kind) for step in pipeline.steps)
 
 
@@ -180,7 +180,7 @@ def _describe(base: Pipeline, box: Box, size: Size) -> str:
     return f"is padded with {fill} around {box[2]}x{box[3]} at ({box[0]}, {box[1]})"
 
 
-def _reframed(base: Pipeline, steps: tuple[Step, ...]) -> Pipeline:
+def _reframed(base: Pipeline, steps: tuple[Stage, ...]) -> Pipeline:
     """Other steps for the geometry, the same normalisation behind them."""
     return replace(base, steps=(*steps, *(s for s in base.steps if isinstance(s, Normalize))))
 

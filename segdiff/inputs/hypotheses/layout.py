@@ -1,7 +1,7 @@
 """In which order do the axes of the candidate's tensor stand, and is there a batch axis?
 
 A layout loses nothing, so it is undone on the candidate instead of being tried on the reference: each
-:class:`View` is the candidate's tensor read as a picture again.
+:class:`AsPicture` is the candidate's tensor read as a picture again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TEXTS = {
 
 
 @dataclass(frozen=True)
-class View:
+class AsPicture:
     """The candidate's tensor as a picture (H, W, C), under one assumption about its layout."""
 
     picture: Array
@@ -35,7 +35,7 @@ class View:
     changes: tuple[Change, ...]
 
 
-def views(candidate: Array, channels: int) -> tuple[View, ...]:
+def views(candidate: Array, channels: int) -> tuple[AsPicture, ...]:
     """Every way to read the candidate as a picture of so many channels, the fewest changes first."""
     if candidate.ndim < 3 or candidate.size == 0:
         return ()
@@ -47,7 +47,7 @@ def views(candidate: Array, channels: int) -> tuple[View, ...]:
         picture = _undone(inner, axes, channels)
         if picture is not None:
             layout = (Change("input.layout", TEXTS[axes]),) if axes in TEXTS else ()
-            found.append(View(picture, Layout(axes, lead), batch + layout))
+            found.append(AsPicture(picture, Layout(axes, lead), batch + layout))
     return tuple(found)
 
 

@@ -20,7 +20,7 @@ from segdiff.core.metrics import Metrics, compare_arrays
 from segdiff.inputs.hypotheses.casts import Cast, casts
 from segdiff.inputs.hypotheses.change import Change, Variant
 from segdiff.inputs.hypotheses.constants import fitted, line, named, near
-from segdiff.inputs.hypotheses.fit import Fit, fits, sampled
+from segdiff.inputs.hypotheses.fit import Fit, fitted_lines, sampled
 from segdiff.inputs.hypotheses.framing import (
     content,
     cut_out,
@@ -30,7 +30,7 @@ from segdiff.inputs.hypotheses.framing import (
     same_size,
     turned_over,
 )
-from segdiff.inputs.hypotheses.layout import View, views
+from segdiff.inputs.hypotheses.layout import AsPicture, views
 from segdiff.inputs.hypotheses.proof import agrees, rounding, step_of
 from segdiff.inputs.hypotheses.resizing import resizings
 from segdiff.inputs.pipeline import Pipeline, normalised, pixels, render
@@ -106,11 +106,11 @@ class Explanation:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Match:
     """A variant for one view of the candidate, and how well its grey levels fit."""
 
     source: Source
-    view: View
+    view: AsPicture
     variant: Variant
     residual: float
     explained: float
@@ -127,7 +127,7 @@ def explain_input(source: Source, candidate: Array) -> Explanation | None:
     ``candidate`` may have any shape and dtype of real numbers. None where no hypothesis comes near.
     """
     options = casts(candidate, source.pipeline.dtype)
-    tried: list[Trial] = []
+    tried: list[Match] = []
     for trials in _rounds(source, candidate):
         ordered = sorted(trials, key=lambda trial: (trial.cost, trial.residual))
         tried += ordered
@@ -140,12 +140,12 @@ def explain_input(source: Source, candidate: Array) -> Explanation | None:
     return _best_guess(likely, candidate) if likely else None
 
 
-def _rounds(source: Source, candidate: Array) -> Iterator[list[Trial]]:
+def _rounds(source: Source, candidate: Array) -> Iterator[list[Match]]:
     """Trials that are put to the proof together: a stage, then its best with every other resize.
 
     Other ways to resize are dear, so a stage without a convincing frame waits for the frames that follow.
     """
-    waiting: list[Trial] = []
+    waiting: list[Match] = []
     for stage in _stages(source, candidate):
         trials = list(stage)
         yield trials
@@ -156,7 +156,7 @@ def _rounds(source: Source, candidate: Array) -> Iterator[list[Trial]]:
     yield list(_resized(waiting))
 
 
-def _stages(source: Source, candidate: Array) -> Iterator[Iterator[Trial]]:
+def _stages(source: Source, candidate: Array) -> Iterator[Iterator[Match]]:
     all_views = views(candidate, source.channels)
     yield (
         trial
@@ -186,16 +186,16 @@ def _stages(source: Source, candidate: Array) -> Iterator[Iterator[Trial]]:
         )
 
 
-def _frames(source: Source, view: View) -> Iterator[Variant]:
+def _frames(source: Source, view: AsPicture) -> Iterator[Variant]:
     yield from padded(source.pipeline, source.size, view.picture)
     yield from cut_out(source.pipeline, source.picture[..., ::-1], view.picture)
 
 
-def _size(view: View) -> tuple[int, int]:
+def _size(view: AsPicture) -> tuple[int, int]:
     return view.picture.shape[0], view.picture.shape[1]
 
 
-def _resized(trials: list[Trial]) -> Iterator[Trial]:
+def _resized(trials: list[Match]) -> Iterator[Match]:
     """The best trials with every other way of resizing."""
     best = sorted(trials, key=lambda trial: -trial.explained)[:BEST]
     for trial in best:
@@ -203,15 +203,15 @@ def _resized(trials: list[Trial]) -> Iterator[Trial]:
             yield from _trials(trial.source, trial.view, resizings(trial.variant))
 
 
-def _trials(source: Source, view: View, variants: Iterable[Variant]) -> Iterator[Trial]:
+def _trials(source: Source, view: AsPicture, variants: Iterable[Variant]) -> Iterator[Match]:
     for variant in variants:
         pair = _levels(source, view, variant.pipeline)
         if pair is not None:
-            fit = min(fits(*pair), key=lambda each: each.residual)
-            yield Trial(source, view, variant, fit.residual, fit.explained)
+            fit = min(fitted_lines(*pair), key=lambda each: each.residual)
+            yield Match(source, view, variant, fit.residual, fit.explained)
 
 
-def _levels(source: Source, view: View, pipeline: Pipeline) -> tuple[Array, Array] | None:
+def _levels(source: Source, view: AsPicture, pipeline: Pipeline) -> tuple[Array, Array] | None:
     """Some rows of the pipeline's picture, in grey levels, and the candidate's values in the same places."""
     frame = content(pipeline, source.size)
     top, left, height, width = frame.box
@@ -226,7 +226,7 @@ def _levels(source: Source, view: View, pipeline: Pipeline) -> tuple[Array, Arra
     return levels.astype(np.float32, copy=False), values
 
 
-def _proven(trial: Trial, candidate: Array, options: tuple[Cast, ...]) -> Explanation | None:
+def _proven(trial: Match, candidate: Array, options: tuple[Cast, ...]) -> Explanation | None:
     """The trial with the fewest further changes that make it the candidate's tensor."""
     if trial.residual > MOST_LEVELS and not any(option.whole for option in options):
         return None
@@ -236,7 +236,7 @@ def _proven(trial: Trial, candidate: Array, options: tuple[Cast, ...]) -> Explan
     levels, values = pair
     if np.ptp(values) == 0 < np.ptp(levels):
         return None  # a constant proves nothing: many a cast leaves only zeros
-    lines = fits(levels, values)
+    lines = fitted_lines(levels, values)
     for option in options:
         for variant in _with_constants(trial, lines, option):
             if _comes_near(variant.pipeline, levels, values):
@@ -246,7 +246,7 @@ def _proven(trial: Trial, candidate: Array, options: tuple[Cast, ...]) -> Explan
     return None
 
 
-def _with_constants(trial: Trial, lines: tuple[Fit, ...], option: Cast) -> Iterator[Variant]:
+def _with_constants(trial: Match, lines: tuple[Fit, ...], option: Cast) -> Iterator[Variant]:
     """Every order of channels, divisor, mean and std that may be the right one, in this dtype."""
     base = replace(trial.variant.pipeline, dtype=option.dtype)
     by_name = named(base, trial.source.channels > 1)
@@ -274,7 +274,7 @@ def _valued(pipeline: Pipeline, levels: Array) -> Array:
     return image[..., ::-1] if pipeline.swapped_last else image
 
 
-def _verified(trial: Trial, variant: Variant, candidate: Array) -> Explanation | None:
+def _verified(trial: Match, variant: Variant, candidate: Array) -> Explanation | None:
     """The proof: the picture through the whole pipeline, against the candidate's tensor as it came."""
     whole = _finished(trial, variant)
     try:
@@ -286,7 +286,7 @@ def _verified(trial: Trial, variant: Variant, candidate: Array) -> Explanation |
     return Explanation(whole, True, 1.0, rendered, compare_arrays(rendered, candidate).metrics)
 
 
-def _finished(trial: Trial, variant: Variant) -> Variant:
+def _finished(trial: Match, variant: Variant) -> Variant:
     """All changes of trial and variant, in the candidate's layout, its border's value read off the
     candidate."""
     pipeline = replace(variant.pipeline, layout=trial.view.layout)
@@ -294,7 +294,7 @@ def _finished(trial: Trial, variant: Variant) -> Variant:
     return filled(whole, _border(pipeline, trial)) if lacks_fill(pipeline) else whole
 
 
-def _border(pipeline: Pipeline, trial: Trial) -> tuple[float, ...]:
+def _border(pipeline: Pipeline, trial: Match) -> tuple[float, ...]:
     """The grey levels, in the order of the steps, that give the value in the candidate's border."""
     top, left, _, _ = content(pipeline, trial.source.size).box
     corner = trial.view.picture[0, 0] if top or left else trial.view.picture[-1, -1]
@@ -304,7 +304,7 @@ def _border(pipeline: Pipeline, trial: Trial) -> tuple[float, ...]:
     return tuple((plain[::-1] if pipeline.swapped_last else plain).tolist())
 
 
-def _best_guess(trials: list[Trial], candidate: Array) -> Explanation | None:
+def _best_guess(trials: list[Match], candidate: Array) -> Explanation | None:
     """What explains most of the values; or else what explains most of the error, where nothing explains
     all."""
     guesses = [guess for trial in trials for guess in _guesses(trial)]
@@ -325,7 +325,7 @@ def _best_guess(trials: list[Trial], candidate: Array) -> Explanation | None:
 class Guess:
     """A hypothesis that fails: the share of equal values, and the mean error of the rest."""
 
-    trial: Trial
+    trial: Match
     variant: Variant
     share: float
     error: float
@@ -336,7 +336,7 @@ class Guess:
         return self.trial.cost + self.variant.cost
 
 
-def _guesses(trial: Trial) -> Iterator[Guess]:
+def _guesses(trial: Match) -> Iterator[Guess]:
     pair = _levels(trial.source, trial.view, trial.variant.pipeline)
     if pair is None:
         return

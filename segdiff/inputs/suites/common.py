@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segdiff.core.errors import InputError
-from segdiff.inputs.pipeline import Crop, Normalize, Resize, Step
+from segdiff.inputs.pipeline import Crop, Normalize, Resize, Stage
 from segdiff.inputs.resample import Resample
 from segdiff.inputs.suites.plan import At
 
@@ -87,19 +87,19 @@ def resample(interp: Any, backend: str, dtype: str) -> Resample:
     return Resample("OpenCV", mode, dtype)  # type: ignore[arg-type]
 
 
-def resized(at: At, size: tuple[int, int], how: Resample) -> tuple[Step, ...]:
+def resized(at: At, size: tuple[int, int], how: Resample) -> tuple[Stage, ...]:
     """A resize to (height, width), none where the picture has that size."""
     return () if size == at.size else (Resize(*size, how),)
 
 
-def centre_crop(at: At, size: tuple[int, int]) -> tuple[Step, ...]:
+def centre_crop(at: At, size: tuple[int, int]) -> tuple[Stage, ...]:
     """The centre, (height, width)."""
     if size[0] > at.size[0] or size[1] > at.size[1]:
         raise ValueError(f"the crop {size[0]}x{size[1]} is larger than the picture")
     return (Crop(*size, (at.size[0] - size[0]) // 2, (at.size[1] - size[1]) // 2),)
 
 
-def normalized(divisor: float, mean: Any, std: Any) -> tuple[Step, ...]:
+def normalized(divisor: float, mean: Any, std: Any) -> tuple[Stage, ...]:
     """A normalisation whose constants are one number or one a channel."""
     return (Normalize(divisor, per_channel(mean), per_channel(std)),)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from segdiff.inputs.config import DeployConfig
-from segdiff.inputs.pipeline import Step
+from segdiff.inputs.pipeline import Stage
 from segdiff.inputs.suites.common import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -51,7 +51,7 @@ def resize_image(
     interpolation: Any = None,
     backend: str = "cv2",
     return_numpy: bool = True,
-) -> tuple[Step, ...]:
+) -> tuple[Stage, ...]:
     """So that the shorter side is ``resize_short``; or to ``size``, (width, height)."""
     how = resample(interpolation, backend, at.dtype)
     if resize_short:
@@ -61,7 +61,7 @@ def resize_image(
     return resized(at, (height, width), how)
 
 
-def crop_image(at: At, *, size: Any = 224) -> tuple[Step, ...]:
+def crop_image(at: At, *, size: Any = 224) -> tuple[Stage, ...]:
     """The centre, (width, height)."""
     width, height = pair(size, "size")
     return centre_crop(at, (height, width))
@@ -76,14 +76,14 @@ def normalize_image(
     order: str = "chw",
     output_fp16: bool = False,
     channel_num: int = 3,
-) -> tuple[Step, ...]:
+) -> tuple[Stage, ...]:
     """Multiply by ``scale``, subtract ``mean``, divide by ``std``."""
     if channel_num != 3:
         raise ValueError("a fourth channel of zeros is nothing that segdiff makes")
     return normalized(divisor_of(scale), mean or IMAGENET_MEAN, std or IMAGENET_STD)
 
 
-def nothing(at: At, **_: Any) -> tuple[Step, ...]:
+def nothing(at: At, **_: Any) -> tuple[Stage, ...]:
     """What reading and laying out already do, or what concerns labels alone."""
     return ()
 

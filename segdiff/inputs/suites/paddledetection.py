@@ -13,7 +13,7 @@ from typing import Any
 
 from segdiff.core.errors import InputError
 from segdiff.inputs.config import DeployConfig
-from segdiff.inputs.pipeline import Canvas, Resize, Step
+from segdiff.inputs.pipeline import Canvas, Resize, Stage
 from segdiff.inputs.resample import Resample
 from segdiff.inputs.suites.common import (
     CHANNELS,
@@ -47,7 +47,7 @@ def read(path: Path, data: Mapping[str, Any]) -> DeployConfig:
     return DeployConfig(path, suite="PaddleDetection", operators=tuple(found))
 
 
-def resize(at: At, *, target_size: Any, keep_ratio: bool = True, interp: Any = 1) -> tuple[Step, ...]:
+def resize(at: At, *, target_size: Any, keep_ratio: bool = True, interp: Any = 1) -> tuple[Stage, ...]:
     """To (height, width); or with ``keep_ratio`` to the largest size inside it, whichever way round it lies.
 
     OpenCV is given the two factors, so it samples in steps of exactly 1 / factor.
@@ -73,7 +73,7 @@ def normalize_image(
     std: Any = IMAGENET_STD,
     is_scale: bool = True,
     norm_type: str | None = "mean_std",
-) -> tuple[Step, ...]:
+) -> tuple[Stage, ...]:
     """Divide by 255 if ``is_scale``, then mean and std unless ``norm_type`` is ``none``."""
     divisor = 255.0 if is_scale else 1.0
     if norm_type not in (None, "mean_std"):
@@ -81,7 +81,7 @@ def normalize_image(
     return normalized(divisor, mean, std)
 
 
-def pad(at: At, *, size: Any = (640, 640), fill_value: Any = GREY_PAD) -> tuple[Step, ...]:
+def pad(at: At, *, size: Any = (640, 640), fill_value: Any = GREY_PAD) -> tuple[Stage, ...]:
     """A larger picture with the given one in its top left corner."""
     if isinstance(size, list | tuple) and len(size) == CHANNELS:
         size = size[1:]
@@ -89,7 +89,7 @@ def pad(at: At, *, size: Any = (640, 640), fill_value: Any = GREY_PAD) -> tuple[
     return _canvas(at, height, width, per_channel(fill_value))
 
 
-def pad_stride(at: At, *, stride: int = 0) -> tuple[Step, ...]:
+def pad_stride(at: At, *, stride: int = 0) -> tuple[Stage, ...]:
     """Zeros at the bottom and the right, up to multiples of ``stride``."""
     if stride <= 0:
         return ()
@@ -97,7 +97,7 @@ def pad_stride(at: At, *, stride: int = 0) -> tuple[Step, ...]:
     return _canvas(at, height, width, (0.0,) * CHANNELS)
 
 
-def letter_box_resize(at: At, *, target_size: Any) -> tuple[Step, ...]:
+def letter_box_resize(at: At, *, target_size: Any) -> tuple[Stage, ...]:
     """As large as fits with its ratio kept, centred on grey."""
     height, width = pair(target_size, "target_size")
     ratio = min(height / at.size[0], width / at.size[1])
@@ -113,12 +113,12 @@ def letter_box_resize(at: At, *, target_size: Any) -> tuple[Step, ...]:
     return (Resize(*inner, how, None), Canvas(*size, top, left, fill))
 
 
-def permute(at: At, **_: Any) -> tuple[Step, ...]:
+def permute(at: At, **_: Any) -> tuple[Stage, ...]:
     """HWC to CHW, which every pipeline ends in."""
     return ()
 
 
-def _canvas(at: At, height: int, width: int, fill: tuple[float, ...]) -> tuple[Step, ...]:
+def _canvas(at: At, height: int, width: int, fill: tuple[float, ...]) -> tuple[Stage, ...]:
     if height < at.size[0] or width < at.size[1]:
         raise ValueError(f"it is larger than the {height}x{width} that it is to be padded to")
     return () if (height, width) == at.size else (Canvas(height, width, 0, 0, fill),)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from segdiff.inputs.config import DeployConfig
-from segdiff.inputs.pipeline import Canvas, Step
+from segdiff.inputs.pipeline import Canvas, Stage
 from segdiff.inputs.resample import Resample
 from segdiff.inputs.suites.common import (
     CHANNELS,
@@ -73,7 +73,7 @@ def det_resize_for_test(
     resize_long: int | None = None,
     max_side_limit: int = 4000,
     **_: Any,
-) -> tuple[Step, ...]:
+) -> tuple[Stage, ...]:
     """To ``image_shape`` (height, width); or with the longer or the shorter side limited; or by the longer.
 
     Sides become multiples of 32 (with ``resize_long`` of 128); ``image_shape`` without ``keep_ratio`` is
@@ -103,7 +103,7 @@ def det_resize_for_test(
 
 def rec_resize_img(
     at: At, *, image_shape: Any, padding: bool = True, eval_mode: bool = False, **_: Any
-) -> tuple[Step, ...]:
+) -> tuple[Stage, ...]:
     """A line of text to the height of ``image_shape`` (3, height, width), -1 to 1, zeros on its right.
 
     PaddleX lets a long line be wider than ``image_shape``, PaddleOCR's own operator squeezes it.
@@ -119,12 +119,12 @@ def rec_resize_img(
 
 def normalize_image(
     at: At, *, scale: Any = None, mean: Any = None, std: Any = None, order: str = "chw", **_: Any
-) -> tuple[Step, ...]:
+) -> tuple[Stage, ...]:
     """Multiply by ``scale``, subtract ``mean``, divide by ``std``."""
     return normalized(divisor_of(scale), mean or IMAGENET_MEAN, std or IMAGENET_STD)
 
 
-def pad(at: At, *, size: Any = None, size_div: int = STRIDE, **_: Any) -> tuple[Step, ...]:
+def pad(at: At, *, size: Any = None, size_div: int = STRIDE, **_: Any) -> tuple[Stage, ...]:
     """Black at the bottom and the right, up to (height, width) or to multiples."""
     height, width = pair(size, "size") if size else (max(_up(side, size_div), size_div) for side in at.size)
     if height < at.size[0] or width < at.size[1]:
@@ -132,12 +132,12 @@ def pad(at: At, *, size: Any = None, size_div: int = STRIDE, **_: Any) -> tuple[
     return (Canvas(height, width, 0, 0, (0.0,) * CHANNELS),)
 
 
-def resize(at: At, *, size: Any = (640, 640), **_: Any) -> tuple[Step, ...]:
+def resize(at: At, *, size: Any = (640, 640), **_: Any) -> tuple[Stage, ...]:
     """To (height, width)."""
     return _linear(at, pair(size, "size"))
 
 
-def nothing(at: At, **_: Any) -> tuple[Step, ...]:
+def nothing(at: At, **_: Any) -> tuple[Stage, ...]:
     """What reading and laying out already do, or what concerns labels alone."""
     return ()
 
@@ -179,7 +179,7 @@ def _up(side: int, multiple: int) -> int:
     return (side + multiple - 1) // multiple * multiple
 
 
-def _linear(at: At, size: tuple[int, int]) -> tuple[Step, ...]:
+def _linear(at: At, size: tuple[int, int]) -> tuple[Stage, ...]:
     return resized(at, size, Resample("OpenCV", "LINEAR", at.dtype))  # type: ignore[arg-type]
 
 

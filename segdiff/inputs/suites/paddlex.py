@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from segdiff.inputs.config import DeployConfig
-from segdiff.inputs.pipeline import Step
+from segdiff.inputs.pipeline import Stage
 from segdiff.inputs.suites.common import (
     centre_crop,
     divisor_of,
@@ -57,7 +57,7 @@ def resize(
     size_divisor: int | None = None,
     interp: Any = "LINEAR",
     backend: str = "cv2",
-) -> tuple[Step, ...]:
+) -> tuple[Stage, ...]:
     """To (width, height); with ``keep_ratio`` to the largest size inside it, whichever way round it lies."""
     width, height = pair(target_size, "target_size")
     if (width, height) == (-1, -1):
@@ -76,7 +76,7 @@ def resize_by_long(
     size_divisor: int | None = None,
     interp: Any = "LINEAR",
     backend: str = "cv2",
-) -> tuple[Step, ...]:
+) -> tuple[Stage, ...]:
     """So that the longer side is ``target_long_edge``."""
     scale = target_long_edge / max(at.size)
     size = round(at.size[0] * scale), round(at.size[1] * scale)
@@ -90,19 +90,19 @@ def resize_by_short(
     size_divisor: int | None = None,
     interp: Any = "LINEAR",
     backend: str = "cv2",
-) -> tuple[Step, ...]:
+) -> tuple[Stage, ...]:
     """So that the shorter side is ``target_short_edge``."""
     scale = target_short_edge / min(at.size)
     size = round(at.size[0] * scale), round(at.size[1] * scale)
     return resized(at, _divided(size, size_divisor), resample(interp, backend, at.dtype))
 
 
-def normalize(at: At, *, scale: Any = None, mean: Any = 0.5, std: Any = 0.5) -> tuple[Step, ...]:
+def normalize(at: At, *, scale: Any = None, mean: Any = 0.5, std: Any = 0.5) -> tuple[Stage, ...]:
     """Multiply by ``scale`` (1/255), subtract ``mean``, divide by ``std``."""
     return normalized(divisor_of(scale), mean, std)
 
 
-def crop(at: At, *, crop_size: Any = None, size: Any = 224, mode: str = "C") -> tuple[Step, ...]:
+def crop(at: At, *, crop_size: Any = None, size: Any = 224, mode: str = "C") -> tuple[Stage, ...]:
     """The centre, (width, height)."""
     if mode != "C":
         raise ValueError("only the centre is cut out")

@@ -11,7 +11,7 @@ from typing import Any
 from segdiff.core.errors import InputError
 from segdiff.inputs.config import DeployConfig
 from segdiff.inputs.image import check_pixels, one_line
-from segdiff.inputs.pipeline import Canvas, Crop, Normalize, Resize, Step
+from segdiff.inputs.pipeline import Canvas, Crop, Normalize, Resize, Stage
 
 Size = tuple[int, int]
 
@@ -30,7 +30,7 @@ class At:
         return "float32" if self.is_float else "uint8"
 
 
-Operator = Callable[..., tuple[Step, ...]]
+Operator = Callable[..., tuple[Stage, ...]]
 """``operator(at, **parameters)``: its steps."""
 
 
@@ -52,7 +52,7 @@ class Plan:
     and width were multiplied with.
     """
 
-    steps: tuple[Step, ...]
+    steps: tuple[Stage, ...]
     content: Size
     factors: tuple[float, float]
     how: tuple[str, ...]
@@ -74,7 +74,7 @@ def check_operators(config: DeployConfig, suite: Suite) -> DeployConfig:
 
 def planned(config: DeployConfig, suite: Suite, size: Size) -> Plan:
     """The steps of all operators, in order. Raises InputError where one does not fit the picture."""
-    steps: list[Step] = []
+    steps: list[Stage] = []
     how: list[str] = []
     at, content, factors = At(size, False, config), size, (1.0, 1.0)
     for name, given in config.operators or ():
@@ -92,7 +92,7 @@ def planned(config: DeployConfig, suite: Suite, size: Size) -> Plan:
     return Plan(tuple(steps), content, factors, tuple(how))
 
 
-def after(at: At, step: Step) -> At:
+def after(at: At, step: Stage) -> At:
     """What the next operator finds."""
     if isinstance(step, Resize | Crop | Canvas):
         at = replace(at, size=(step.height, step.width))
@@ -100,7 +100,7 @@ def after(at: At, step: Step) -> At:
     return replace(at, is_float=at.is_float or broken or isinstance(step, Normalize))
 
 
-def _steps(suite: Suite, name: str, given: Mapping[str, Any], at: At) -> tuple[Step, ...]:
+def _steps(suite: Suite, name: str, given: Mapping[str, Any], at: At) -> tuple[Stage, ...]:
     call = f"{name}({_arguments(given)})"
     try:
         made = suite.operators[name](at, **given)
@@ -117,7 +117,7 @@ def _steps(suite: Suite, name: str, given: Mapping[str, Any], at: At) -> tuple[S
         ) from error
 
 
-def _told(step: Step) -> str:
+def _told(step: Stage) -> str:
     if isinstance(step, Resize):
         return f"resized to {step.height}x{step.width} (height x width) with {step.resample}"
     if isinstance(step, Canvas):
