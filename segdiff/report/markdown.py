@@ -34,7 +34,7 @@ def render(document: doc.Document) -> str:
     return f"{text}\n"
 
 
-def _drawn(block: doc.Block) -> Iterator[str]:
+def _drawn(block: doc.Part) -> Iterator[str]:
     if isinstance(block, doc.Headline):
         yield f"### {block.mark} {escaped(block.sentence)}"
     elif isinstance(block, doc.Heading):
