@@ -12,6 +12,7 @@ from typing import Any
 
 import paddle
 
+from . import net_pieces
 from .jobs import serve
 from .programs import Program, programs
 
@@ -59,6 +60,7 @@ def roi_align(x: paddle.Tensor, **arguments: Any) -> paddle.Tensor:
 
 
 OWN: dict[str, Any] = {
+    **net_pieces.OWN,
     "guarded_norm": guarded_norm,
     "written_layer_norm": written_layer_norm,
     "joined_three": joined_three,

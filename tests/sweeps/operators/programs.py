@@ -85,9 +85,9 @@ def values(wanted: Input, seed: str) -> Array:
 
 def programs() -> dict[str, Program]:
     """All of them by name."""
-    from . import elementwise, reported, spatial, structure
+    from . import elementwise, nets, reported, spatial, structure
 
-    parts = (spatial, elementwise, structure, reported)
+    parts = (spatial, elementwise, structure, reported, nets)
     found = [program for part in parts for program in part.programs()]
     names = [program.name for program in found]
     assert len(set(names)) == len(names), sorted(name for name in names if names.count(name) > 1)
