@@ -1,11 +1,11 @@
-"""What do the programs of ``nets`` call that is no single function of Paddle? As the code of nets writes it."""
+"""What do the programs of ``nets`` call that is no single function of Paddle? Written as nets write it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import paddle
-import paddle.nn.functional as F
+from paddle.nn import functional as F
 
 Tensor = paddle.Tensor
 
