@@ -5,12 +5,18 @@ A job is a line ``name<TAB>program<TAB>parameters<TAB>target<TAB>opset``.
 
 from __future__ import annotations
 
+import importlib
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import paddle2onnx
 
 from .jobs import forked, serve
+
+for _slow in ("polygraphy.backend.onnx", "onnx_graphsurgeon", "onnxruntime", "sympy"):
+    with suppress(ImportError):  # what 2.x folds constants with: loaded once, and not in every child
+        importlib.import_module(_slow)
 
 
 def convert(name: str, program: str, parameters: str, target: str, opset: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import paddle
-from paddle.nn import functional as F
+from paddle.nn import functional
 
 Tensor = paddle.Tensor
 
@@ -14,19 +14,21 @@ Tensor = paddle.Tensor
 
 def resized_like(x: Tensor, y: Tensor, mode: str) -> Tensor:
     """To the size of another tensor, which is asked at run time."""
-    return F.interpolate(x, size=paddle.shape(y)[2:], mode=mode) * 2.0
+    return functional.interpolate(x, size=paddle.shape(y)[2:], mode=mode) * 2.0
 
 
 def resized_twice(x: Tensor, mode: str) -> Tensor:
     """Down by a size, up by a factor."""
-    return F.interpolate(F.interpolate(x, size=[3, 4], mode=mode), scale_factor=3, mode=mode)
+    return functional.interpolate(
+        functional.interpolate(x, size=[3, 4], mode=mode), scale_factor=3, mode=mode
+    )
 
 
 def turned(x: Tensor, align_corners: bool) -> Tensor:
     """An image turned by a fixed map."""
     theta = paddle.to_tensor([[[0.8, -0.3, 0.1], [0.2, 0.9, -0.2]]] * 2)
-    grid = F.affine_grid(theta, [2, 3, 5, 8], align_corners=align_corners)
-    return F.grid_sample(x, grid, align_corners=align_corners)
+    grid = functional.affine_grid(theta, [2, 3, 5, 8], align_corners=align_corners)
+    return functional.grid_sample(x, grid, align_corners=align_corners)
 
 
 def warped(x: Tensor, flow: Tensor, align_corners: bool) -> Tensor:
@@ -37,7 +39,7 @@ def warped(x: Tensor, flow: Tensor, align_corners: bool) -> Tensor:
     across = 2.0 * place[:, 0] / (width - 1) - 1.0
     down = 2.0 * place[:, 1] / (height - 1) - 1.0
     grid = paddle.stack([across, down], axis=-1)
-    return F.grid_sample(x, grid, padding_mode="border", align_corners=align_corners)
+    return functional.grid_sample(x, grid, padding_mode="border", align_corners=align_corners)
 
 
 def focus(x: Tensor) -> Tensor:
@@ -51,18 +53,20 @@ def focus(x: Tensor) -> Tensor:
 
 def unpooled(x: Tensor) -> Tensor:
     """A pool and back."""
-    pooled, mask = F.max_pool2d(x, kernel_size=2, stride=2, return_mask=True)
-    return F.max_unpool2d(pooled, mask, kernel_size=2, stride=2)
+    pooled, mask = functional.max_pool2d(x, kernel_size=2, stride=2, return_mask=True)
+    return functional.max_unpool2d(pooled, mask, kernel_size=2, stride=2)
 
 
 def padded_conv(x: Tensor, weight: Tensor, bias: Tensor, mode: str) -> Tensor:
     """A convolution with another padding than zeros."""
-    return F.conv2d(F.pad(x, [1, 1, 1, 1], mode=mode), weight, bias)
+    return functional.conv2d(functional.pad(x, [1, 1, 1, 1], mode=mode), weight, bias)
 
 
 def folded_back(x: Tensor) -> Tensor:
     """Patches that overlap, and their sum."""
-    return F.fold(F.unfold(x, 3, strides=2, paddings=1), x.shape[2:], 3, strides=2, paddings=1)
+    return functional.fold(
+        functional.unfold(x, 3, strides=2, paddings=1), x.shape[2:], 3, strides=2, paddings=1
+    )
 
 
 def batch_norm_last(
@@ -70,7 +74,7 @@ def batch_norm_last(
 ) -> Tensor:
     """A batch norm with the channels last."""
     layout = "NHWC" if x.ndim == 4 else "NLC"
-    return F.batch_norm(
+    return functional.batch_norm(
         x, running_mean, running_var, weight, bias, training=False, epsilon=epsilon, data_format=layout
     )
 
@@ -102,7 +106,7 @@ def standardised(x: Tensor, guard: float) -> Tensor:
 
 def adaptive_instance(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """An instance norm whose scale and shift are computed."""
-    return F.instance_norm(x) * scale.unsqueeze([2, 3]) + shift.unsqueeze([2, 3])
+    return functional.instance_norm(x) * scale.unsqueeze([2, 3]) + shift.unsqueeze([2, 3])
 
 
 # --- attention
@@ -117,7 +121,7 @@ def self_attention(x: Tensor, qkv: Tensor, out: Tensor, heads: int) -> Tensor:
     """Queries, keys and values in one product."""
     three = paddle.matmul(x, qkv).reshape([0, 0, 3, heads, x.shape[-1] // heads]).transpose([2, 0, 3, 1, 4])
     q, k, v = three[0], three[1], three[2]
-    weights = F.softmax(paddle.matmul(q * q.shape[-1] ** -0.5, k, transpose_y=True), axis=-1)
+    weights = functional.softmax(paddle.matmul(q * q.shape[-1] ** -0.5, k, transpose_y=True), axis=-1)
     return paddle.matmul(paddle.matmul(weights, v).transpose([0, 2, 1, 3]).flatten(2), out)
 
 
@@ -126,7 +130,7 @@ def masked_attention(x: Tensor, mask: Tensor, heads: int) -> Tensor:
     q = split_heads(x, heads)
     scores = paddle.matmul(q, q, transpose_y=True) / 2.0
     minus = paddle.where(mask, paddle.full([1], -1e9), paddle.zeros([1])).unsqueeze([1, 2])
-    return paddle.matmul(F.softmax(scores + minus, axis=-1), q)
+    return paddle.matmul(functional.softmax(scores + minus, axis=-1), q)
 
 
 def window_attention(x: Tensor, size: int, shift: int) -> Tensor:
@@ -135,7 +139,9 @@ def window_attention(x: Tensor, size: int, shift: int) -> Tensor:
     moved = paddle.roll(x, shifts=[-shift, -shift], axis=[1, 2])
     parts = moved.reshape([batch, height // size, size, width // size, size, depth])
     tokens = parts.transpose([0, 1, 3, 2, 4, 5]).reshape([-1, size * size, depth])
-    mixed = paddle.matmul(F.softmax(paddle.matmul(tokens, tokens, transpose_y=True), axis=-1), tokens)
+    mixed = paddle.matmul(
+        functional.softmax(paddle.matmul(tokens, tokens, transpose_y=True), axis=-1), tokens
+    )
     back = mixed.reshape([batch, height // size, width // size, size, size, depth])
     whole = back.transpose([0, 1, 3, 2, 4, 5]).reshape([batch, height, width, depth])
     return paddle.roll(whole, shifts=[shift, shift], axis=[1, 2])
@@ -146,20 +152,20 @@ def channel_attention(x: Tensor) -> Tensor:
     flat = x.flatten(2)
     energy = paddle.bmm(flat, flat.transpose([0, 2, 1]))
     far = paddle.max(energy, axis=-1, keepdim=True).expand_as(energy) - energy
-    return paddle.bmm(F.softmax(far, axis=-1), flat).reshape(x.shape) + x
+    return paddle.bmm(functional.softmax(far, axis=-1), flat).reshape(x.shape) + x
 
 
 def object_context(x: Tensor, maps: Tensor) -> Tensor:
     """Pixels described by the regions of a soft mask, as in OCRNet."""
-    regions = paddle.bmm(F.softmax(maps.flatten(2), axis=2), x.flatten(2).transpose([0, 2, 1]))
+    regions = paddle.bmm(functional.softmax(maps.flatten(2), axis=2), x.flatten(2).transpose([0, 2, 1]))
     pixels = x.flatten(2).transpose([0, 2, 1])
-    weights = F.softmax(paddle.bmm(pixels, regions.transpose([0, 2, 1])) * 8**-0.5, axis=-1)
+    weights = functional.softmax(paddle.bmm(pixels, regions.transpose([0, 2, 1])) * 8**-0.5, axis=-1)
     return paddle.bmm(weights, regions).transpose([0, 2, 1]).reshape(x.shape)
 
 
 def linear_attention(x: Tensor) -> Tensor:
     """Attention whose keys are summed first."""
-    q, k = F.softmax(x, axis=-1), F.softmax(x, axis=1)
+    q, k = functional.softmax(x, axis=-1), functional.softmax(x, axis=1)
     return paddle.matmul(q, paddle.matmul(k, x, transpose_x=True))
 
 
@@ -174,12 +180,12 @@ def best_of(x: Tensor) -> list[Tensor]:
 
 def one_hot_of_best(x: Tensor) -> Tensor:
     """A hard choice."""
-    return F.one_hot(paddle.argmax(x, axis=1), num_classes=x.shape[1]).transpose([0, 3, 1, 2]) * x
+    return functional.one_hot(paddle.argmax(x, axis=1), num_classes=x.shape[1]).transpose([0, 3, 1, 2]) * x
 
 
 def top_scores(x: Tensor, k: int) -> list[Tensor]:
     """Scores and classes of the best of a flat list, as DETR decodes."""
-    scores, places = paddle.topk(F.sigmoid(x), k=k, axis=1)
+    scores, places = paddle.topk(functional.sigmoid(x), k=k, axis=1)
     return [scores, places % 3, places // 3]
 
 
@@ -245,7 +251,7 @@ def anchors(x: Tensor, stride: int) -> Tensor:
 
 def log_of_sum(x: Tensor, guard: float) -> Tensor:
     """The logarithm of a softmax that is kept from zero."""
-    return paddle.log(F.softmax(x, axis=1) + guard)
+    return paddle.log(functional.softmax(x, axis=1) + guard)
 
 
 def counted(x: Tensor) -> list[Tensor]:
@@ -256,7 +262,7 @@ def counted(x: Tensor) -> list[Tensor]:
 
 def soft_argmax(x: Tensor) -> Tensor:
     """The mean place."""
-    weights = F.softmax(x.flatten(2) * 3.0, axis=-1).reshape(x.shape)
+    weights = functional.softmax(x.flatten(2) * 3.0, axis=-1).reshape(x.shape)
     return (weights.sum(axis=2) * paddle.arange(x.shape[3], dtype="float32")).sum(axis=-1)
 
 
@@ -265,22 +271,24 @@ def soft_argmax(x: Tensor) -> Tensor:
 
 def squeeze_excite(x: Tensor, down: Tensor, up: Tensor) -> Tensor:
     """Channels weighed by their means."""
-    means = F.adaptive_avg_pool2d(x, 1).flatten(1)
-    return x * F.hardsigmoid(F.relu(means @ down) @ up).unsqueeze([2, 3])
+    means = functional.adaptive_avg_pool2d(x, 1).flatten(1)
+    return x * functional.hardsigmoid(functional.relu(means @ down) @ up).unsqueeze([2, 3])
 
 
 def pyramid(x: Tensor) -> Tensor:
     """Means of regions, resized and joined."""
     size = x.shape[2:]
-    parts = [F.interpolate(F.adaptive_avg_pool2d(x, n), size, mode="bilinear") for n in (1, 2, 4)]
+    parts = [
+        functional.interpolate(functional.adaptive_avg_pool2d(x, n), size, mode="bilinear") for n in (1, 2, 4)
+    ]
     return paddle.concat([x, *parts], axis=1)
 
 
 def sobel(x: Tensor) -> Tensor:
     """Edges by a fixed kernel, channel by channel."""
     kernel = paddle.to_tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
-    across = F.conv2d(x, kernel.expand([3, 1, 3, 3]), padding=1, groups=3)
-    down = F.conv2d(x, kernel.t().expand([3, 1, 3, 3]), padding=1, groups=3)
+    across = functional.conv2d(x, kernel.expand([3, 1, 3, 3]), padding=1, groups=3)
+    down = functional.conv2d(x, kernel.t().expand([3, 1, 3, 3]), padding=1, groups=3)
     return paddle.sqrt(across * across + down * down + 1e-6)
 
 
@@ -301,27 +309,27 @@ def trimap(alpha: Tensor, guess: Tensor) -> Tensor:
 
 def upscaled(x: Tensor, weight: Tensor) -> Tensor:
     """A super-resolution tail: shuffled pixels and the picture itself."""
-    fine = F.pixel_shuffle(F.conv2d(x, weight, padding=1), 2)
-    return paddle.clip(fine + F.interpolate(x, scale_factor=2, mode="bicubic"), -1.0, 1.0)
+    fine = functional.pixel_shuffle(functional.conv2d(x, weight, padding=1), 2)
+    return paddle.clip(fine + functional.interpolate(x, scale_factor=2, mode="bicubic"), -1.0, 1.0)
 
 
 def reassembled(x: Tensor, kernels: Tensor) -> Tensor:
     """Every pixel from its neighbours by a kernel of its own, as in CARAFE."""
-    patches = F.unfold(x, 3, paddings=1).reshape([1, 4 * 9, 5, 6])
-    patches = F.interpolate(patches, scale_factor=2, mode="nearest").reshape([1, 4, 9, 10, 12])
-    weights = F.softmax(kernels.reshape([1, 4, 9, 10, 12]), axis=2)
+    patches = functional.unfold(x, 3, paddings=1).reshape([1, 4 * 9, 5, 6])
+    patches = functional.interpolate(patches, scale_factor=2, mode="nearest").reshape([1, 4, 9, 10, 12])
+    weights = functional.softmax(kernels.reshape([1, 4, 9, 10, 12]), axis=2)
     return (patches * weights).sum(axis=2)
 
 
 def read_out(x: Tensor) -> list[Tensor]:
     """A text recogniser's end."""
-    scores = F.softmax(x.squeeze(2).transpose([0, 2, 1]), axis=2)
+    scores = functional.softmax(x.squeeze(2).transpose([0, 2, 1]), axis=2)
     return [scores, paddle.argmax(scores, axis=2), paddle.max(scores, axis=2)]
 
 
 def distances(x: Tensor) -> Tensor:
     """Expected distances of a distribution over bins, as in GFL."""
-    weights = F.softmax(x.reshape([0, -1, 4, 8]), axis=-1)
+    weights = functional.softmax(x.reshape([0, -1, 4, 8]), axis=-1)
     return paddle.matmul(weights, paddle.arange(8, dtype="float32").unsqueeze(-1)).squeeze(-1)
 
 
@@ -368,15 +376,15 @@ def coordinates_added(x: Tensor) -> Tensor:
 def split_mixed(x: Tensor) -> Tensor:
     """Two halves of the channels, shuffled."""
     first, second = paddle.split(x, 2, axis=1)
-    both = paddle.stack([F.relu(first), F.tanh(second)], axis=2)
+    both = paddle.stack([functional.relu(first), functional.tanh(second)], axis=2)
     return both.reshape([0, -1, 5, 6])
 
 
 def residual_groups(x: Tensor, weight: Tensor) -> Tensor:
     """Groups of channels, each fed the one before, as in Res2Net."""
     parts = paddle.split(x, [2, 2, 4], axis=1)
-    first = F.conv2d(parts[0], weight, padding=1)
-    second = F.conv2d(parts[1] + first[:, :2], weight, padding=1)
+    first = functional.conv2d(parts[0], weight, padding=1)
+    second = functional.conv2d(parts[1] + first[:, :2], weight, padding=1)
     return paddle.concat([first, second, parts[2]], axis=1)
 
 
@@ -412,7 +420,7 @@ OWN: dict[str, Any] = {
     "floored": lambda x, step: paddle.floor(x / step) * step,
     "sum_as": lambda x, dtype: paddle.sum(x, axis=1, dtype=dtype),
     "mean_of_mask": lambda x: paddle.mean(x.astype("float32"), axis=1) + paddle.sum(x, axis=1),
-    "gated": lambda x: paddle.nn.functional.gelu(x[:, :2]) * F.sigmoid(x[:, 2:]),
+    "gated": lambda x: paddle.nn.functional.gelu(x[:, :2]) * functional.sigmoid(x[:, 2:]),
     "std_kept": lambda x, axis: paddle.std(x, axis=axis, keepdim=True) + paddle.var(x, axis=axis),
     "median_kept": lambda x, axis: paddle.median(x, axis=axis, keepdim=True),
     "linspaced": lambda x, steps: x * paddle.linspace(0.0, 3.0, steps),
