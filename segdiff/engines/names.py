@@ -11,12 +11,8 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from segdiff.core.graph import Array, Graph, Op
+from segdiff.core.graph import Graph, Op
 
 Namer = Callable[[str, str], str | None]
 """``namer(op, variable)``: the value's name in the graph, or None where it cannot be told."""
@@ -124,62 +120,3 @@ def results_before(graph: Graph) -> dict[int, int]:
         counts[op.index] = total
         total += len(op.outputs)
     return counts
-
-
-def undelivered(graph: Graph) -> frozenset[str]:
-    """Values that Paddle never shows to the hook: tensor lists, and their parts unless they can be cut.
-
-    What a ``conditional_block`` of a ``.pdmodel`` writes is shown only where its branch is taken.
-    """
-    if graph.format != "pir":
-        branches = [op for op in graph.ops if op.type == "conditional_block"]
-        return frozenset(name for op in branches for name in op.outputs)
-    lists = [op for op in graph.ops if op.type.startswith("builtin.")]
-    names = {name for op in lists for name in (*op.outputs, *op.inputs[: op.type == "builtin.split"])}
-    return frozenset(names - {part for split in splits(graph) for part in split.parts})
-
-
-@dataclass(frozen=True)
-class Split:
-    """A tensor that a PIR program takes apart, so that its parts can be cut from it.
-
-    ``sizes`` are the parts' lengths along ``axis``; at most one may be -1, the rest.
-    """
-
-    whole: str
-    parts: tuple[str, ...]
-    axis: int
-    sizes: tuple[int, ...]
-
-    def cut(self, array: Array) -> list[Array]:
-        """The parts, C-contiguous, in order."""
-        known = sum(size for size in self.sizes if size >= 0)
-        sizes = [size if size >= 0 else array.shape[self.axis] - known for size in self.sizes]
-        if not sizes or sizes == [0]:
-            return []
-        places = np.cumsum(sizes)[:-1]
-        return [np.asarray(part, order="C") for part in np.split(array, places, axis=self.axis)]
-
-
-def splits(graph: Graph) -> tuple[Split, ...]:
-    """The splits of a program whose axis and sizes are constants of the program."""
-    found = []
-    for taken_apart in graph.ops:
-        if taken_apart.type != "builtin.split" or taken_apart.inputs[0] not in graph.producer:
-            continue
-        op = graph.producer[taken_apart.inputs[0]]
-        given = {slot: _constant(graph, name) for slot, name in zip(op.slots, op.inputs, strict=True)}
-        axis, parts = given.get("axis"), taken_apart.outputs
-        sizes: Any = given.get("sections") if op.type == "split" else None
-        if op.type == "split_with_num" and axis is not None:
-            length = (graph.value(op.inputs[0]).shape or (None,))[int(axis) :][:1]
-            sizes = [length[0] // len(parts)] * len(parts) if length and length[0] else None
-        if axis is not None and sizes is not None and len(sizes) == len(parts):
-            found.append(Split(op.inputs[0], parts, int(axis), tuple(int(size) for size in sizes)))
-    return tuple(found)
-
-
-def _constant(graph: Graph, name: str) -> Any:
-    """The value of a ``full`` or ``full_int_array`` op, else None."""
-    op = graph.producer.get(name)
-    return op.attributes.get("value") if op and op.type in ("full", "full_int_array") else None

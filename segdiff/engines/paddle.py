@@ -19,7 +19,8 @@ from segdiff.core.graph import Array
 from segdiff.core.memory import give_back
 from segdiff.engines.channel import ChannelClosedError
 from segdiff.engines.framework import Deliver
-from segdiff.engines.names import Namer, has_blocks, namer_for, outer_scope, splits
+from segdiff.engines.lists import splits
+from segdiff.engines.names import Namer, has_blocks, namer_for, outer_scope
 from segdiff.engines.protocol import Deployed, Load
 from segdiff.readers import read
 
@@ -40,6 +41,9 @@ class Paddle:
         self.predictor: inference.Predictor | None = self._start()
         self.deployed: tuple[Deployed, inference.Predictor] | None = None
         self.splits = splits(self.graph) if message.files.format == "pir" else ()
+        parted = (op for op in self.graph.ops if op.type == "builtin.split")
+        cut = {part for split in self.splits for part in split.parts}
+        self.lists = {name for op in parted for name in op.outputs} - cut
         self.scope: str | None = None
         self.heard: list[tuple[str, str]] | None = None
         self.namer: Namer = namer_for(self.graph)
@@ -74,6 +78,7 @@ class Paddle:
         self.predictor.run()
         if self.failure is not None:
             raise self.failure
+        self._deliver_listed(self.predictor)
 
     def run_deployed(
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
@@ -94,8 +99,7 @@ class Paddle:
             raise
         for name, source in zip(self.graph.outputs, predictor.get_output_names(), strict=True):
             if name in wanted:
-                array = np.asarray(predictor.get_output_handle(source).copy_to_cpu(), order="C")
-                deliver(name, array.ctypes.data, array.nbytes, array.dtype.str, array.shape)
+                hand_out(name, predictor, source, deliver)
 
     def _start(self) -> inference.Predictor:
         predictor = inference.create_predictor(self._config(Deployed("none")))
@@ -158,6 +162,21 @@ class Paddle:
                 for part, piece in zip(split.parts, split.cut(array), strict=False):
                     if part in self.asked:
                         self.deliver(part, piece.ctypes.data, piece.nbytes, piece.dtype.str, piece.shape)
+
+    def _deliver_listed(self, predictor: inference.Predictor) -> None:
+        """Outputs that are parts of a list: the hook is silent of them, but the predictor hands them out."""
+        assert self.deliver is not None
+        if not self.lists:
+            return
+        for name, source in zip(self.graph.outputs, predictor.get_output_names(), strict=True):
+            if name in self.asked and name in self.lists:
+                hand_out(name, predictor, source, self.deliver)
+
+
+def hand_out(name: str, predictor: inference.Predictor, source: str, deliver: Deliver) -> None:
+    """Deliver an output by its handle."""
+    array = np.asarray(predictor.get_output_handle(source).copy_to_cpu(), order="C")
+    deliver(name, array.ctypes.data, array.nbytes, array.dtype.str, array.shape)
 
 
 def feed(predictor: inference.Predictor, feeds: dict[str, Array]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Graph
-from segdiff.engines.names import undelivered
+from segdiff.engines.lists import undelivered
 from segdiff.engines.protocol import Deployed
 
 

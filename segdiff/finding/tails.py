@@ -25,7 +25,9 @@ from segdiff.finding.relations import relation, same
 from segdiff.walk import Run, Step, ends_of
 from segdiff.walk.verify import rewalk
 
-ACTIVATIONS = frozenset({"softmax", "log_softmax", "sigmoid", "relu", "tanh", "clip", "scale", "add", "mul"})
+ACTIVATIONS = frozenset(
+    {"softmax", "log_softmax", "sigmoid", "relu", "tanh", "clip", "scale", "add", "mul", "cast"}
+)
 """Tails of these alone keep an output's form: the diagnosis has causes of its own for them."""
 
 

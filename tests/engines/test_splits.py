@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from segdiff.core.graph import Graph, Op, Value
-from segdiff.engines.names import Split, splits, undelivered
+from segdiff.engines.lists import Split, splits, undelivered
 
 
 def program(kind: str, sizes: list[int] | None, axis: float | None = 1.0) -> Graph:
@@ -19,12 +19,13 @@ def program(kind: str, sizes: list[int] | None, axis: float | None = 1.0) -> Gra
     operands = {"split": ("x", "sections", "axis"), "split_with_num": ("x", "axis")}[kind]
     ops.append(Op(2, kind, "", operands, operands, ("list",), {}))
     ops.append(Op(3, "builtin.split", "", ("list",), ("0",), ("a", "b"), {}))
-    return Graph("pir", Path("model.json"), tuple(ops), {"x": Value("x", (1, 6, 2))}, {}, ("x",), ("a", "b"))
+    return Graph("pir", Path("model.json"), tuple(ops), {"x": Value("x", (1, 6, 2))}, {}, ("x",), ("end",))
 
 
 def test_sections_and_the_rest() -> None:
     (split,) = splits(program("split", [2, -1]))
     assert split == Split("x", ("a", "b"), 1, (2, -1))
+    assert isinstance(split, Split)
     x = np.arange(12.0).reshape(1, 6, 2)
     first, rest = split.cut(x)
     assert (first == x[:, :2]).all() and (rest == x[:, 2:]).all() and rest.flags.c_contiguous
