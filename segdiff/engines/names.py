@@ -109,7 +109,9 @@ class InstructionNamer:
         if len(op.outputs) == 1:
             self.shift = number  # from here on the numbers tell which output of an op is meant
             return op.outputs[0]
-        offset = number - (self.shift or 0)
+        if self.shift is None:
+            self.shift = number  # the program begins with this op, whose first output is shown first
+        offset = number - self.shift
         return op.outputs[offset] if 0 <= offset < len(op.outputs) else None
 
 

@@ -41,9 +41,9 @@ class Paddle:
         self.predictor: inference.Predictor | None = self._start()
         self.deployed: tuple[Deployed, inference.Predictor] | None = None
         self.splits = splits(self.graph) if message.files.format == "pir" else ()
-        parted = (op for op in self.graph.ops if op.type == "builtin.split")
-        cut = {part for split in self.splits for part in split.parts}
-        self.lists = {name for op in parted for name in op.outputs} - cut
+        made = self.graph.producer
+        self.handed = {n for n in self.graph.outputs if n in made and made[n].type != "conditional_block"}
+        self.shown: set[str] = set()
         self.scope: str | None = None
         self.heard: list[tuple[str, str]] | None = None
         self.namer: Namer = namer_for(self.graph)
@@ -72,13 +72,13 @@ class Paddle:
         if has_blocks(self.graph) and self.scope is None:
             self.scope = self._listen(self.predictor)
         self.namer, self.asked = namer_for(self.graph, self.scope), frozenset(wanted)
-        self.deliver, self.failure = deliver, None
+        self.deliver, self.failure, self.shown = deliver, None, set()
         for name, array in feeds.items():
             self._deliver_parts(name, array)
         self.predictor.run()
         if self.failure is not None:
             raise self.failure
-        self._deliver_listed(self.predictor)
+        self._hand_out_the_rest(self.predictor)
 
     def run_deployed(
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
@@ -145,8 +145,8 @@ class Paddle:
             return
         try:
             name = self.namer(op, variable)
-            if name in self.asked:  # an unwanted one may be uninitialised: reading it would crash
-                deliver_tensor(name, tensor, self.deliver)
+            if name in self.asked and deliver_tensor(name, tensor, self.deliver):
+                self.shown.add(name)
             if any(split.whole == name and self.asked.intersection(split.parts) for split in self.splits):
                 self._deliver_parts(name, tensor.numpy())
         except (ChannelClosedError, KeyboardInterrupt):
@@ -161,15 +161,16 @@ class Paddle:
             if split.whole == name and self.asked.intersection(split.parts):
                 for part, piece in zip(split.parts, split.cut(array), strict=False):
                     if part in self.asked:
+                        self.shown.add(part)
                         self.deliver(part, piece.ctypes.data, piece.nbytes, piece.dtype.str, piece.shape)
 
-    def _deliver_listed(self, predictor: inference.Predictor) -> None:
-        """Outputs that are parts of a list: the hook is silent of them, but the predictor hands them out."""
+    def _hand_out_the_rest(self, predictor: inference.Predictor) -> None:
+        """Outputs that the hook was silent of: parts of a list, and tensors without elements."""
         assert self.deliver is not None
-        if not self.lists:
+        if not (left := (self.asked & self.handed) - self.shown):
             return
         for name, source in zip(self.graph.outputs, predictor.get_output_names(), strict=True):
-            if name in self.asked and name in self.lists:
+            if name in left:
                 hand_out(name, predictor, source, self.deliver)
 
 
@@ -187,15 +188,24 @@ def feed(predictor: inference.Predictor, feeds: dict[str, Array]) -> None:
         handle.copy_from_cpu(np.ascontiguousarray(array))
 
 
-def deliver_tensor(name: str, tensor: paddle.Tensor, deliver: Deliver) -> None:
-    """Hand over a tensor from its own memory: ``tensor.numpy()`` would be one copy more."""
-    dtype = NUMPY_NAMES.get(tensor.dtype)
-    if dtype is None or not tensor._is_initialized():
-        return
-    shape = tuple(tensor.shape)
+def deliver_tensor(name: str, tensor: paddle.Tensor, deliver: Deliver) -> bool:
+    """Hand over a tensor from its own memory: ``tensor.numpy()`` would be one copy more.
+
+    False for one that cannot be had: an unwanted one may be uninitialised, and reading it would crash.
+    """
+    dtype, shape = NUMPY_NAMES.get(tensor.dtype), tuple(tensor.shape)
+    without_elements = (
+        len(shape) > 1 and 0 in shape
+    )  # has no memory; nor has one of shape (0,) that never ran
+    if dtype is None or not (tensor._is_initialized() or without_elements):
+        return False
+    if without_elements:
+        deliver(name, 0, 0, dtype, shape)
+        return True
     if not tensor.is_contiguous():
         array = np.asarray(tensor.numpy(), order="C")
         deliver(name, array.ctypes.data, array.nbytes, dtype, shape)
-        return
+        return True
     nbytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     deliver(name, tensor.data_ptr() if nbytes else 0, nbytes, dtype, shape)
+    return True

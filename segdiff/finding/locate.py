@@ -45,7 +45,7 @@ from segdiff.inputs import (
 )
 from segdiff.readers import find, read
 from segdiff.walk import Run, walked
-from segdiff.walk.verify import repeats_itself, verify
+from segdiff.walk.verify import repeats_itself, surfaced, verify
 from segdiff.walk.walker import mask_changed
 
 Progress = Callable[[str, int, int], None]
@@ -231,8 +231,8 @@ def proven(run: Run, reasons: list[str]) -> tuple[Run, tuple[str, ...]]:
     """Every origin put to the proof; also the values in which the reference contradicts itself."""
     doubtful = any(step.is_origin or step.failed for step in run.walk.steps)
     if run.walk.problem or not doubtful:
-        return run, ()
-    run = verify(run)
+        return surfaced(run), ()
+    run = surfaced(verify(run))
     reasons += run.walk.reasons
     try:
         return run, tuple(repeats_itself(run))

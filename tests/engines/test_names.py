@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from segdiff.core.graph import Graph
+from segdiff.engines.lists import undelivered
 from segdiff.engines.names import (
     InstructionNamer,
     VariableNamer,
     has_blocks,
     namer_for,
     outer_scope,
-    undelivered,
 )
 from tests.models import hand_made
 
@@ -88,6 +88,13 @@ def test_outputs_of_one_op_are_told_by_the_variables_number() -> None:
     namer("pd_op.conv2d:0", "0x1_inner_var_7")  # variable 7 is result 0 of the program
     said = [namer("pd_op.batch_norm:1", f"0x1_inner_var_{number}") for number in (8, 9, 10, 11)]
     assert said == ["batch_norm.0.0", "batch_norm.0.1", "batch_norm.0.2", None]
+
+
+def test_a_program_may_begin_with_an_op_of_several_outputs() -> None:
+    ops = [("instance_norm", ["x"], ["n.0.0", "n.0.1"]), ("relu", ["n.0.0"], ["relu.0.0"])]
+    namer = InstructionNamer(hand_made(ops, outputs=["relu.0.0"], format="pir"))
+    said = [namer("pd_op.instance_norm:0", f"0x1_inner_var_{number}") for number in (3, 4, 5)]
+    assert said == ["n.0.0", "n.0.1", None]
 
 
 def test_an_operator_that_works_in_place_has_another_type() -> None:

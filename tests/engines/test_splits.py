@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+import segdiff
 from segdiff.core.graph import Graph, Op, Value
-from segdiff.engines.lists import Split, splits, undelivered
+from segdiff.engines.lists import Laid, Split, splits, undelivered
+from tests.models import Net, save
 
 
 def program(kind: str, sizes: list[int] | None, axis: float | None = 1.0) -> Graph:
@@ -40,3 +45,70 @@ def test_only_what_cannot_be_cut_is_hidden() -> None:
     assert undelivered(program("split", [2, 4])) == {"list"}
     assert undelivered(program("split", None)) == {"list", "a", "b"}
     assert undelivered(program("split", [2, 4], axis=None)) == {"list", "a", "b"}
+
+
+def listed(
+    kind: str, attributes: dict[str, int], inputs: tuple[str, ...], shapes: dict[str, tuple[int, ...]]
+) -> Graph:
+    """``kind`` makes the list (``a``, ``b``), which are the outputs."""
+    ops = (
+        Op(0, "builtin.combine", "", inputs, tuple(map(str, range(len(inputs)))), ("all",), {}),
+        Op(1, kind, "", ("all",) if len(inputs) > 1 else inputs, ("x",), ("list",), attributes),
+        Op(2, "builtin.split", "", ("list",), ("0",), ("a", "b"), {}),
+        Op(3, "relu", "", ("a",), ("x",), ("c",), {}),
+    )
+    values = {name: Value(name, shape) for name, shape in shapes.items()}
+    return Graph("pir", Path("model.json"), ops, values, {}, inputs, ("b", "c"))
+
+
+def test_slices_lose_their_axis() -> None:
+    for kind in ("unbind", "unstack"):
+        (split,) = splits(listed(kind, {"axis": -1}, ("x",), {}))
+        x = np.arange(12.0).reshape(2, 3, 2)
+        first, second = split.cut(x)
+        assert (first == x[..., 0]).all() and (second == x[..., 1]).all() and second.flags.c_contiguous
+
+
+def test_a_grid_is_laid_out() -> None:
+    shapes = {"a": (3, 2), "b": (3, 2)}
+    down, across = splits(listed("meshgrid", {}, ("x", "y"), shapes))
+    assert isinstance(down, Laid) and isinstance(across, Laid)
+    assert (down.whole, down.parts, across.whole, across.parts) == ("x", ("a",), "y", ("b",))
+    rows, columns = np.meshgrid(np.arange(3), np.arange(2), indexing="ij")
+    assert (down.cut(np.arange(3))[0] == rows).all() and (across.cut(np.arange(2))[0] == columns).all()
+
+
+def test_an_output_is_handed_out_however_its_list_is_made() -> None:
+    assert undelivered(listed("meshgrid", {}, ("x", "y"), {})) == {"all", "list", "a"}
+
+
+LISTS = """
+import sys, paddle
+class Lists(paddle.nn.Layer):
+    def forward(self, x):
+        return [*paddle.unbind(x, 1), paddle.broadcast_tensors([x[:, :1], x])[0], x[:, 2:2]]
+paddle.jit.save(Lists(), sys.argv[1], input_spec=[paddle.static.InputSpec([1, 3, 4], "float32", name="x")])
+"""
+
+
+@pytest.mark.real
+def test_outputs_that_are_parts_of_a_list_are_compared(tmp_path: Path) -> None:
+    script = tmp_path / "lists.py"
+    script.write_text(LISTS)
+    subprocess.run([sys.executable, script, str(tmp_path / "net")], check=True, capture_output=True)
+    model = Net((1, 3, 4), opset=13)
+
+    def ints(*numbers: int) -> str:
+        return model.constant(numbers, np.int64)
+
+    parts = [model.node("Gather", "x", model.constant(n, np.int64), axis=1) for n in range(3)]
+    first = model.node("Slice", "x", ints(0), ints(1), ints(1))
+    whole = model.node("Expand", first, ints(1, 3, 4))
+    nothing = model.node("Slice", "x", ints(2), ints(2), ints(1))
+    image = np.arange(12, dtype=np.float32).reshape(1, 3, 4)
+    for wrong in (False, True):
+        last = model.node("Neg", whole) if wrong else whole
+        candidate = save(model.model(*parts, last, nothing), tmp_path / "net.onnx")
+        report = segdiff.locate(tmp_path / "net.json", candidate, image, threads=1, deployed=False)
+        assert all(each.cumulative for each in report.outputs)
+        assert report.verdict == ("diverges" if wrong else "agrees")

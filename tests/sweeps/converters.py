@@ -23,6 +23,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
+import segdiff
 from segdiff.core.answer import PairInfo, Report
 from segdiff.core.edit import apply
 from segdiff.core.errors import SegdiffError
@@ -42,6 +43,9 @@ SAME = 1e-5
 
 OTHER = 1e-3
 """Relative error from which anybody calls them different."""
+
+GOOD = ("right", "found", "refused")
+"""Outcomes that are as they should be."""
 
 OWN_ROUNDING = "within the segment's own rounding"
 """What ``segdiff.walk.judge`` says of such an error."""
@@ -166,6 +170,17 @@ class Judge:
         return outputs
 
 
+def refused(subject: Subject) -> str:
+    """Whether the command says of a file that onnxruntime refuses that it is refused."""
+    try:
+        report = segdiff.locate(subject.reference, subject.candidate, dict(subject.image), threads=1)
+    except SegdiffError as error:
+        return f"miss of a refusal ({short(error)})"
+    causes = {origin.cause.kind for origin in report.origins if origin.cause}
+    told = report.verdict == "diverges" and "runtime.refused" in causes
+    return "refused" if told else f"miss of a refusal ({report.sentence})"
+
+
 def kept_outputs(file: Path) -> list[Array]:
     """What Paddle made of a program."""
     with np.load(file) as arrays:
@@ -178,10 +193,13 @@ def judged(judge: Judge, subject: Subject) -> Record:
     try:
         judge.turn_to(subject)
         paddle = judge.paddle()
-        onnx = run(subject.candidate, subject.image)
-        record |= {"file": str(subject.candidate), "onnx_error": distance(paddle, onnx)}
     except (SegdiffError, RuntimeError, ValueError) as error:
         return {"outcome": "does not run", "said": short(error)}
+    try:
+        onnx = run(subject.candidate, subject.image)
+        record |= {"file": str(subject.candidate), "onnx_error": distance(paddle, onnx)}
+    except RuntimeError as error:
+        return {"outcome": refused(subject), "said": short(error)}
     try:
         report = judge.bench.diagnose(subject.candidate)
     except SegdiffError as error:
@@ -253,7 +271,11 @@ def run(file: Path, feeds: Mapping[str, Array]) -> list[Array]:
 
 
 def distance(truth: Sequence[Array], found: Sequence[Array]) -> float:
-    """The largest relative L2 error (share of changed elements of integers); infinite for another shape."""
+    """The largest relative L2 error (share of changed elements of integers); infinite for another shape,
+    and for floats where there are whole numbers.
+
+    A number and a vector of that number alone are one.
+    """
     if len(truth) != len(found):
         return float("inf")
     errors = [_distance(np.asarray(t), np.asarray(f)) for t, f in zip(truth, found, strict=True)]
@@ -261,10 +283,10 @@ def distance(truth: Sequence[Array], found: Sequence[Array]) -> float:
 
 
 def _distance(truth: Array, found: Array) -> float:
-    if truth.size != found.size:
+    if truth.shape != found.shape and not truth.size == found.size == 1:
         return float("inf")
-    if truth.shape != found.shape and sorted(truth.shape) == sorted(found.shape):
-        return float("inf")  # axes in another order; an axis of length one more or less is none
+    if (truth.dtype.kind == "f") != (found.dtype.kind == "f"):
+        return float("inf")
     if truth.size == 0:
         return 0.0
     comparison = compare_arrays(truth.astype(np.float64).ravel(), found.astype(np.float64).ravel())
@@ -324,7 +346,7 @@ def line(record: Record) -> str:
         for name in ("onnx_error", "onnx_wrong", "paddle_wrong")
         if name in record
     ]
-    said = "" if record["outcome"] in ("right", "found") else f" {record.get('said', '')[:160]}"
+    said = "" if record["outcome"] in GOOD else f" {record.get('said', '')[:160]}"
     return f"{record['outcome']}: {record['key']} [{', '.join(errors)}] {' '.join(causes)}{said}"
 
 
@@ -332,7 +354,7 @@ def summary(log: Log) -> str:
     """Counts, and every file that did not end as it should; what was found, by program and cause."""
     records, every = list(log.records.values()), programs()
     lines = [f"{len(records)} files: {dict(Counter(r['outcome'] for r in records))}"]
-    lines += [line(r) for r in records if r["outcome"] not in ("right", "found")]
+    lines += [line(r) for r in records if r["outcome"] not in GOOD]
     rows: dict[tuple[str, str, str], list[Record]] = {}
     for r in records:
         if r["outcome"] != "right" and r.get("origins"):

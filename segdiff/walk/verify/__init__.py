@@ -9,5 +9,6 @@ by what they hold. That also narrows a wide segment down to the operator.
 
 from segdiff.walk.verify.loop import verify
 from segdiff.walk.verify.rewalk import repeats_itself, rewalk
+from segdiff.walk.verify.surfacing import surfaced
 
-__all__ = ["repeats_itself", "rewalk", "verify"]
+__all__ = ["repeats_itself", "rewalk", "surfaced", "verify"]
