@@ -1,4 +1,4 @@
-"""An error that the norm of a tensor hides is found where it is seen; what only amplifies rounding is not blamed."""
+"""An error that the norm of a tensor hides is found where it is seen; what amplifies rounding is not blamed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_healthy_one_agrees(guard: float, tmp_path: Path) -> None:
 
 
 def test_what_amplifies_the_rounding_before_it_is_right(tmp_path: Path) -> None:
-    """A sum in another order differs in its last bits; a difference of two of them is nothing but last bits."""
+    """A sum in another order differs in its last bits; a difference of two is nothing but last bits."""
     files = []
     for name, axes in (("ours", ([2, 3],)), ("theirs", ([2], [3]))):
         net = Net((1, 3, 40, 40), opset=11)
