@@ -1,4 +1,4 @@
-"""An error that the norm of a tensor hides is found where it is seen; what amplifies rounding is not blamed."""
+"""An error that the norm of a tensor hides is found where it is seen; what amplifies is not blamed."""
 
 from __future__ import annotations
 

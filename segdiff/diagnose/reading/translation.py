@@ -17,6 +17,7 @@ from segdiff.core.edit import Node
 from segdiff.core.graph import Op
 from segdiff.diagnose.reading import activation_nodes
 from segdiff.diagnose.reading import translation_places as places
+from segdiff.diagnose.reading import translation_writing as writing
 from segdiff.diagnose.reading.activation_meaning import parts
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.paddle_op import PaddleOp, ints
@@ -243,5 +244,12 @@ MEANINGS: dict[str, Meaning] = {
     "matmul": places.matmul,
     "matmul_v2": places.matmul,
     "batch_norm": places.batch_norm,
+    "set_value": writing.set_value,
+    "set_value_": writing.set_value,
+    "set_value_with_tensor": writing.set_value,
+    "set_value_with_tensor_": writing.set_value,
+    "pixel_shuffle": writing.pixel_shuffle,
+    "pixel_unshuffle": writing.pixel_unshuffle,
+    "channel_shuffle": writing.channel_shuffle,
 }
 """By the op's own name, or by its kind."""
