@@ -7,7 +7,7 @@ draws any document (``terminal``, ``html``). Texts are cleaned here or before; a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from segdiff.core.printable import clean
@@ -149,6 +149,14 @@ class Action:
 
 Part = Headline | Heading | Lines | Note | Table | Grid | Sides | Profile | Action
 Document = tuple[Part, ...]
+
+
+def without_empty(table: Table) -> Table:
+    """A table without the columns in which every row says nothing (``-``); the first one stays."""
+    says = [any(row[i].text not in ("", "-") for row in table.rows) for i in range(len(table.columns))]
+    kept = [i for i, something in enumerate(says) if something or not i]
+    rows = tuple(tuple(row[i] for i in kept) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[i] for i in kept), rows=rows)
 
 
 def lines(rows: Iterable[Line]) -> tuple[Lines, ...]:

@@ -26,6 +26,7 @@ from segdiff.report.document import (
     Tone,
     lines,
     more,
+    without_empty,
 )
 from segdiff.report.facts import (
     MARKS,
@@ -209,7 +210,8 @@ def _outputs(report: Report) -> Iterator[Part]:
             Cell(clean(output.candidate) or "-", one_line=True),
         )
         rows.append((*names, Cell(max_abs), Cell(cosine_text), _mask(output.mask_changed)))
-    yield Table(tuple(Column(title, width) for title, width in titles), tuple(rows))
+    table = Table(tuple(Column(title, width) for title, width in titles), tuple(rows))
+    yield without_empty(table) if any(output.cumulative for output in outputs) else table
     yield from more(len(rows), len(outputs))
     if any(output.mask_changed is not None for output in outputs):
         yield Note("mask: the share of pixels whose class changes", "dim")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from segdiff.core.printable import clean
-from segdiff.report.text import number, share, shorten
+from segdiff.report.text import number, percentage, shorten
 from segdiff.score.attribution import Attribution
 from segdiff.score.compare import CANDIDATE, SAME_INPUT, ImageResult
 from segdiff.score.conclude import signed
@@ -110,7 +110,18 @@ def image_numbers(result: ImageResult) -> tuple[str, str, str]:
     """Pixels that differ, that clearly differ, and ``max_abs``."""
     found = result.agreement
     largest = number(result.output.max_abs) if result.output else "-"
-    return share(found.share), share(found.clear_share), largest
+    return percentage(found.share), percentage(found.clear_share), largest
+
+
+def next_steps(report: ScoreReport) -> Iterator[tuple[str, str]]:
+    """What to ask next, where the masks differ: saved masks cannot tell the input from the network."""
+    if report.verdict == "agrees" or not report.agreement.share or report.located:
+        return
+    if report.output is None:
+        yield "next", "segdiff evaluate DEPLOY MODEL.onnx DATASET runs both and tells input from network"
+    elif report.worst:
+        worst = shorten(clean(report.worst[0].name), 40)
+        yield "next", f"--locate-worst names the operator, asked about {worst}"
 
 
 def closing_lines(report: ScoreReport, problems: int) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ from segdiff.report.document import (
     cells,
     lines,
     more,
+    without_empty,
 )
 from segdiff.report.facts import VERDICT_MARKS, VERDICT_TONES
 from segdiff.report.located import document as located_document
@@ -28,6 +29,7 @@ from segdiff.report.score_facts import (
     closing_lines,
     gap,
     image_numbers,
+    next_steps,
     percent,
     protocols,
     score_rows,
@@ -59,6 +61,7 @@ def _blocks(report: ScoreReport, everything: bool) -> Iterator[Part]:
     yield from _classes(report, everything)
     yield from _worst(report)
     yield from lines(closing_lines(report, len(report.problems) if everything else PROBLEMS_SHOWN))
+    yield from lines(next_steps(report))
 
 
 def _scores(report: ScoreReport) -> Iterator[Part]:
@@ -106,4 +109,5 @@ def _worst(report: ScoreReport) -> Iterator[Part]:
     chosen = report.worst[:WORST_SHOWN]
     names = (Cell(clean(result.name), one_line=True) for result in chosen)
     numbers = (map(Cell, image_numbers(result)) for result in chosen)
-    yield Table(columns, tuple((name, *row) for name, row in zip(names, numbers, strict=True)), airy=True)
+    rows = tuple((name, *row) for name, row in zip(names, numbers, strict=True))
+    yield without_empty(Table(columns, rows, airy=True))

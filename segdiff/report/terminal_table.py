@@ -24,6 +24,9 @@ STYLES: dict[doc.Tone, str] = {
 NUMBER = 7
 """Cells of the number in front of a bar."""
 
+WORDS = 2
+"""Spaces that a number may hold (``1 - 3e-09``); what has more is a sentence."""
+
 LEAST_NAME = 7
 """Cells that a name has to have to be worth showing."""
 
@@ -82,19 +85,22 @@ def _cell(cell: doc.Cell, width: int, bars: bool) -> Text:
 
 def _widths(block: doc.Table, room: int, gap: int) -> tuple[list[int] | None, bool]:
     """The width of every column, and whether bars are drawn; no widths where even cut names do not fit."""
-    room -= gap * (len(block.columns) - 1)
+    room -= gap * len(block.columns) - 1  # a line's cell between columns, the rest behind each
     rows = (*block.rows, *((block.total,) if block.total else ()))
-    names = {i for i, _ in enumerate(block.columns) if any(_is_name(row[i]) for row in rows)}
+    giving = {i for i, column in enumerate(block.columns) if _can_give(column, [row[i] for row in rows])}
     for bars in (True, False):
         widths = [_needed(block, rows, i, bars) for i in range(len(block.columns))]
-        spare = room - sum(width for i, width in enumerate(widths) if i not in names)
-        if spare >= LEAST_NAME * len(names) * (2 if bars else 1):
-            return _shared(block, widths, names, spare), bars
+        spare = room - sum(width for i, width in enumerate(widths) if i not in giving)
+        if spare >= LEAST_NAME * len(giving) * (2 if bars else 1):
+            return _shared(block, widths, giving, spare), bars
     return None, False
 
 
-def _is_name(cell: doc.Cell) -> bool:
-    return cell.one_line or bool(cell.lead)
+def _can_give(column: doc.Column, cells: list[doc.Cell]) -> bool:
+    """Whether a column can do with less: names are cut, and sentences wrapped."""
+    named = any(cell.one_line or cell.lead for cell in cells)
+    sentences = any(cell.text.count(" ") > WORDS and cell.bar is None for cell in cells)
+    return named or (sentences and not column.right)
 
 
 def _needed(block: doc.Table, rows: tuple[tuple[doc.Cell, ...], ...], index: int, bars: bool) -> int:
@@ -110,9 +116,9 @@ def _length(cell: doc.Cell, bars: bool) -> int:
     return lead + cell_len(cell.text)
 
 
-def _shared(block: doc.Table, widths: list[int], names: set[int], spare: int) -> list[int]:
-    """The names share what is left as the table says; what one does not need goes to the next."""
-    asked = {index: block.columns[index].width or widths[index] for index in sorted(names)}
+def _shared(block: doc.Table, widths: list[int], giving: set[int], spare: int) -> list[int]:
+    """They share what is left as the table says; what one does not need goes to the next."""
+    asked = {index: block.columns[index].width or widths[index] for index in sorted(giving)}
     found, left = list(widths), spare
     for index, share in asked.items():
         found[index] = min(widths[index], spare * share // sum(asked.values()))

@@ -65,6 +65,11 @@ def share(fraction: float) -> str:
     return f"{percent:.2f}".rstrip("0").rstrip(".") + "%"
 
 
+def percentage(fraction: float) -> str:
+    """A fraction as a percentage of two decimals, as a column of a table wants it."""
+    return f"{100 * fraction:.2f}%" if math.isfinite(fraction) else "-"
+
+
 def filled(value: float) -> float:
     """How much of a bar an error fills, 0 to 1, on the log scale from ``WEAKEST`` to 1."""
     if math.isnan(value) or value <= WEAKEST:

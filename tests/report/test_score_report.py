@@ -16,7 +16,15 @@ from segdiff.core.answer import Cause, Repaired, RepairedOutput
 from segdiff.report.score_facts import attribution_rows, gap, percent
 from segdiff.score.areas import areas
 from segdiff.score.attribution import Attribution, Home, Stage
-from segdiff.score.compare import CANDIDATE, REFERENCE, SAME_INPUT, Agreement, ImageResult, Summary
+from segdiff.score.compare import (
+    CANDIDATE,
+    REFERENCE,
+    SAME_INPUT,
+    Agreement,
+    ImageResult,
+    OutputError,
+    Summary,
+)
 from segdiff.score.conclude import Terms, score_report, signed
 from segdiff.score.pictures import safe
 from segdiff.score.protocol import EVALUATED, LOGITS
@@ -143,3 +151,10 @@ def test_a_repair_in_a_notebook(left: tuple[str, ...]) -> None:
     for fact in ("before", "after", "fixed.onnx", *left):
         assert fact in html.text and fact in text
     assert ("agrees with the reference" in html.text) == (not left)
+
+
+def test_what_to_ask_next_is_said_where_the_masks_differ() -> None:
+    assert "segdiff evaluate DEPLOY MODEL.onnx DATASET" in printed(made(1000.0))
+    seen = replace(made(1000.0), output=OutputError(0.1, 0.2))
+    assert "--locate-worst names the operator, asked about street.png" in " ".join(printed(seen).split())
+    assert "--locate-worst" not in printed(made(0.0)) and "segdiff evaluate" not in printed(made(0.0))

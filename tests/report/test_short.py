@@ -13,6 +13,7 @@ from rich.console import Console
 from segdiff.core.answer import Cause, Report
 from segdiff.core.edit import Edit
 from segdiff.report import forms
+from segdiff.report.document import Cell, Column, Table, without_empty
 from segdiff.report.text import sparkline
 from tests.report import reports
 from tests.report.test_terminal import ALL
@@ -143,3 +144,22 @@ def test_the_marked_value_has_a_cell_of_its_own(count: int, marked: int) -> None
     values[marked] = 1.0
     line, at = sparkline(values, 30, marked)
     assert len(line) == min(30, count) and at == line.index("█")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_columns_of_numbers_are_whole_where_sentences_wrap(width: int) -> None:
+    words = "compared at the mask's size, label resized nearest, which takes more than a line"
+    columns = (Column("", 46), Column("points", 7, True), Column("mIoU", 7, True))
+    table = Table(columns, (tuple(map(Cell, (words, "-1.12", "93.92"))),), airy=True)
+    console = Console(file=StringIO(), width=width, color_system=None)
+    with console.capture() as captured:
+        console.print(forms.found(forms.FORMS["terminal"])((table,)))
+    text = captured.get()
+    assert "-1.12" in text and "93.92" in text
+    assert all(word in text for word in words.split())
+
+
+def test_a_column_that_says_nothing_is_left_out() -> None:
+    columns = tuple(map(Column, ("name", "pixels", "max_abs")))
+    table = without_empty(Table(columns, (tuple(map(Cell, ("a", "2.00%", "-"))),)))
+    assert [column.title for column in table.columns] == ["name", "pixels"]
