@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from segdiff.core.graph import Graph, Op
 from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.engines import Deployed
 from segdiff.finding.outputs import op_info
-from segdiff.finding.remedies import Form, in_trouble, remedies, said_of
+from segdiff.finding.remedies import Attempt, Form, in_trouble, remedies, said_of
 from segdiff.finding.weigh import upstream
 from segdiff.walk import Run
 
@@ -55,7 +56,7 @@ def refusal(run: Run, error: str | None, *, asked: bool, others: bool) -> Origin
     if node is None:
         return made(run, None, f"{runtime(run)} does not load {file}: {words}.", None)
     forms = forms_before(run, node)
-    reason = said_of(node, forms)
+    reason = said_of(run.probe.graph, node, forms)
     text = (
         f"{runtime(run)} does not run {file}: {node.type} {node.name!r} {reason or 'is refused'} ({words})."
     )
@@ -197,27 +198,35 @@ def remedied(run: Run, node: Op, forms: dict[str, Form]) -> Remedy | None:
 
 
 def tried_with_likes(run: Run, node: Op, words: str, edits: tuple[Edit, ...], until: float) -> Remedy | None:
-    """What the whole file does with a change. Where then another node is refused that the same change fits,
-    that one is changed, too, and so on; None where the file still does not run."""
-    graph, changed = run.probe.graph, {node.index}
+    """What the whole file does with a change. Where then another node is refused, that one is changed, too,
+    in the same way if it can be, and so on; None where the file still does not run."""
+    graph, changed, ways = run.probe.graph, {node.index}, [words]
     while True:
         error = tried(run, edits)
         if not isinstance(error, str):
-            count = f" in each of {len(changed)} such nodes," if len(changed) > 1 else ""
-            return Remedy(f"{words},{count}" if count else words, edits, *error)
+            return Remedy(said_together(ways), edits, *error)
         following = named_in(graph, error)
         if following is None or following.index in changed or time.monotonic() > until:
             return None
         forms = {name: form for name in following.inputs if (form := form_of(run, name, edits))}
-        more = {following.index: fitting(graph, following, words, forms)}
+        more = {following.index: fitting(graph, following, ways[-1], forms)}
         for op in graph.ops:
-            if op.index not in changed | set(more) and in_trouble(op, declared(graph, op)):
-                more[op.index] = fitting(graph, op, words, declared(graph, op))
-        more = {index: found for index, found in more.items() if found}
-        if following.index not in more:
+            if op.index not in changed | set(more) and in_trouble(graph, op, declared(graph, op)):
+                more[op.index] = fitting(graph, op, ways[-1], declared(graph, op))
+        if more[following.index] is None:
             return None
-        edits = (*edits, *(edit for found in more.values() for edit in found))
-        changed |= set(more)
+        found = {index: attempt for index, attempt in more.items() if attempt is not None}
+        ways += [said for said, _ in found.values()]
+        edits = (*edits, *(edit for _, more_edits in found.values() for edit in more_edits))
+        changed |= set(found)
+
+
+def said_together(ways: list[str]) -> str:
+    """Changes in words, equal ones once."""
+    counts = Counter(ways)
+    return " and ".join(
+        f"{words}, in each of {count} such nodes," if count > 1 else words for words, count in counts.items()
+    )
 
 
 def declared(graph: Graph, op: Op) -> dict[str, Form]:
@@ -230,9 +239,10 @@ def declared(graph: Graph, op: Op) -> dict[str, Form]:
     }
 
 
-def fitting(graph: Graph, op: Op, words: str, forms: dict[str, Form]) -> tuple[Edit, ...]:
-    """The edits of the change of these words for another op; none where it does not fit that one."""
-    return next((edits for said, edits in remedies(graph, [op], forms) if said == words), ())
+def fitting(graph: Graph, op: Op, words: str, forms: dict[str, Form]) -> Attempt | None:
+    """The change of these words for another op, else the first that there is; None where there is none."""
+    found = list(remedies(graph, [op], forms))
+    return next((each for each in found if each[0] == words), found[0] if found else None)
 
 
 Outcome = tuple[str, Comparison | None]

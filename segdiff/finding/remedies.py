@@ -23,7 +23,7 @@ AXES_AS_OPERAND = 13
 """The opset from which Squeeze and Unsqueeze take their axes as an operand."""
 
 
-def said_of(node: Op, forms: Mapping[str, Form]) -> str:
+def said_of(graph: Graph, node: Op, forms: Mapping[str, Form]) -> str:
     """What is wrong with a node in words that follow its name; nothing where it is not known."""
     shapes = [forms[name][1] for name in node.inputs if name in forms]
     types = {forms[name][0] for name in node.inputs if name in forms}
@@ -40,13 +40,19 @@ def said_of(node: Op, forms: Mapping[str, Form]) -> str:
         )
     if dilated_same(node):
         return f"has auto_pad {auto_pad(node)} with dilations {list(node.attributes['dilations'])}"
+    if miscast(graph, node):
+        return f"casts to {cast_to(node)}, and the file declares {graph.value(node.outputs[0]).dtype} for it"
+    if empties(node, forms):
+        return "is given sizes and scales, which are empty, but not as a constant of the file that says so"
     if len(types) > 1 and node.type in SAME_TYPE:
         return f"is given {' and '.join(sorted(types))}"
     return f"is given {listed(shapes)}" if shapes else ""
 
 
-def in_trouble(node: Op, forms: Mapping[str, Form]) -> bool:
-    """Whether the forms alone show that no runtime takes a node. A length of -1 is not known."""
+def in_trouble(graph: Graph, node: Op, forms: Mapping[str, Form]) -> bool:
+    """Whether the file and the forms alone show that no runtime takes a node. A length of -1 is not known."""
+    if miscast(graph, node) or empties(node, forms):
+        return True
     shapes = [forms[name][1] for name in node.inputs if name in forms]
     if len(shapes) < len(node.inputs):
         return False
@@ -74,7 +80,7 @@ def unfit(node: Op, shapes: list[tuple[int, ...]]) -> bool:
 def remedies(graph: Graph, near: list[Op], forms: Mapping[str, Form]) -> Iterator[Attempt]:
     """The changes to be tried. ``near`` are the nodes before the refused one, it being the last of them."""
     node = near[-1]
-    for function in (scalars_joined, types_joined, channels_last, same_padding):
+    for function in (scalars_joined, types_joined, channels_last, same_padding, cast_as_declared, emptied):
         yield from function(graph, node, forms)
     for op in reversed(near):
         if op.type == "Squeeze" and len(op.inputs) < 2 and "axes" not in op.attributes:
@@ -152,6 +158,56 @@ def axes_named(graph: Graph, op: Op, forms: Mapping[str, Form]) -> Iterator[Atte
             yield words, (Edit(op.outputs[0], inputs={1: np.array([axis], np.int64)}),)
         else:
             yield words, (Edit(op.outputs[0], attributes={"axes": [axis]}),)
+
+
+def cast_to(op: Op) -> str | None:
+    """numpy's name of the type that a Cast makes; None for another op, or a type that numpy has not."""
+    from onnx import helper
+
+    try:
+        return helper.tensor_dtype_to_np_dtype(int(op.attributes["to"])).name if op.type == "Cast" else None
+    except KeyError:
+        return None
+
+
+def miscast(graph: Graph, op: Op) -> bool:
+    """Whether a Cast makes another type than the file declares for its result.
+
+    A tool that turned the graph to half precision has changed the one and left the other.
+    """
+    made, declared = cast_to(op), graph.value(op.outputs[0]).dtype
+    return made is not None and declared is not None and made != declared
+
+
+def cast_as_declared(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Attempt]:
+    """A Cast makes the type that the file declares for its result."""
+    from onnx import helper
+
+    if not miscast(graph, node):
+        return
+    declared = str(graph.value(node.outputs[0]).dtype)
+    number = int(helper.np_dtype_to_tensor_dtype(np.dtype(declared)))
+    yield f"its result cast to {declared} as declared", (Edit(node.outputs[0], attributes={"to": number}),)
+
+
+def empties(op: Op, forms: Mapping[str, Form]) -> list[int]:
+    """The places of a Resize's operands that have no element, where it has sizes, too."""
+    places = [int(slot) for slot in op.slots if slot.isdigit()]
+    if op.type != "Resize" or SIZES not in places:
+        return []
+    shapes = {place: forms[name][1] for place, name in zip(places, op.inputs, strict=False) if name in forms}
+    return [place for place in (1, SCALES) if shapes.get(place) == (0,)] if shapes.get(SCALES) == (0,) else []
+
+
+SCALES, SIZES = 2, 3
+"""Operands of Resize."""
+
+
+def emptied(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Attempt]:
+    """Empty operands are left out: those that are no constants of the file look like given ones."""
+    places = empties(node, forms)
+    if places:
+        yield "its empty operands left out", (Edit(node.outputs[0], inputs=dict.fromkeys(places)),)
 
 
 def auto_pad(op: Op) -> str:

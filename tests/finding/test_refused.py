@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import ModelProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 import segdiff
 from segdiff.core.answer import Report
@@ -143,6 +143,47 @@ def nested_channels_last(turned: bool) -> ModelProto:
         x = net.node("Transpose", x, perm=[0, 2, 3, 1]) if turned else x
         x = net.node("Relu", x)
     return net.model(x)
+
+
+def counted(to: int) -> ModelProto:
+    """Half precision divided by a number that a Cast makes; the file declares it float16, whatever it is."""
+    net = Net()
+    half = net.node("Cast", net.conv("x", (3, 4)), to=TensorProto.FLOAT16)
+    number = net.node("Cast", net.node("Size", half), to=to)
+    found = net.node("Cast", net.node("Div", half, number), to=TensorProto.FLOAT)
+    model = net.model(net.node("LeakyRelu", found, alpha=0.2))
+    model.graph.value_info.append(helper.make_tensor_value_info(number, TensorProto.FLOAT16, []))
+    return model
+
+
+def sized(computed: bool) -> ModelProto:
+    """A Resize to a size, whose scales are empty: a constant, or turned from half precision."""
+    net = Net()
+    empty = net.constant(np.zeros(0), np.float16 if computed else np.float32)
+    scales = net.node("Cast", empty, to=TensorProto.FLOAT) if computed else empty
+    size = net.constant([1, 4, 32, 48], np.int64)
+    return net.model(net.node("Resize", net.conv("x", (3, 4)), "", scales, size, mode="nearest"))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        (counted(TensorProto.FLOAT16), counted(TensorProto.FLOAT), "casts to float32, and the file declares"),
+        (sized(computed=False), sized(computed=True), "sizes and scales, which are empty"),
+    ],
+    ids=["cast", "resize"],
+)
+def test_what_a_conversion_to_half_precision_leaves_wrong(
+    right: ModelProto, wrong: ModelProto, words: str, tmp_path: Path
+) -> None:
+    report = told(right, wrong, tmp_path)
+    first = report.first
+    assert first is not None and first.cause is not None
+    assert (first.cause.kind, first.cause.proven) == ("runtime.refused", True), report.sentence
+    assert words in report.sentence
+    fixed = report.repair(tmp_path / "fixed.onnx")
+    assert fixed.agrees
+    onnx_session(tmp_path / "fixed.onnx")
 
 
 @pytest.mark.parametrize("build", [resized_twice, nested_channels_last])
