@@ -29,7 +29,7 @@ from segdiff.diagnose.reading.candidate_constants import (
     laid,
 )
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.differences import difference, distance, near, same, turned
+from segdiff.diagnose.reading.differences import cut_off, difference, distance, near, same, turned
 from segdiff.diagnose.reading.partner import partner_of
 from segdiff.diagnose.reading.weights import WEIGHTED, Affine, Wanted
 
@@ -302,13 +302,15 @@ def _named(match: _Match) -> tuple[str, str]:
     name, words = turned(held.array, want, turns)
     if name:
         return name, words
-    return cut_off(held, want) or difference(held.array, want, channel_axes(held), held.slack)
+    return beyond(held, want) or difference(held.array, want, channel_axes(held), held.slack)
 
 
-def cut_off(held: Held, want: Array) -> tuple[str, str] | None:
-    """The kind and words, where a quantised constant's integers end before the reference's numbers do."""
+def beyond(held: Held, want: Array) -> tuple[str, str] | None:
+    """The kind and words, where a quantised constant's integers end before the reference's numbers do, or one
+    of half precision was cut off."""
     if held.how is None:
-        return None
+        found = cut_off(held.array, want) if held.array.dtype == np.float16 else None
+        return (found[0], f"({found[1]})") if found else None
     limits, wide = np.iinfo(held.how.dtype), want.astype(np.float64)
     steps = held.how.steps(want.ndim).astype(np.float64)
     zero = held.how.numbers(np.zeros_like(want, np.int64)).astype(np.float64)

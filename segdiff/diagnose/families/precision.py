@@ -19,7 +19,7 @@ from segdiff.diagnose.hypothesis import ANY, Hypothesis, family
 from segdiff.diagnose.reading import weights
 from segdiff.diagnose.reading.candidate_constants import Held, compatible, held_by, holds, laid
 from segdiff.diagnose.reading.case import Case
-from segdiff.diagnose.reading.differences import near
+from segdiff.diagnose.reading.differences import cut_off
 from segdiff.diagnose.reading.weights import Wanted
 
 FLOAT, HALF = 1, 10
@@ -52,9 +52,6 @@ SETTLING = frozenset(
 
 LONGEST = 8
 """Operators that may follow one another in float32."""
-
-TINY = 2.0**-14
-"""Below that float16 loses digits; the converters replace such constants by 1e-7, or by 0."""
 
 
 @family(ANY)
@@ -93,22 +90,6 @@ def _constants(case: Case) -> tuple[list[CutOff], dict[tuple[int, int], Array]]:
                 cut += [CutOff(held, want, array, *words)] if words else []
                 break
     return cut, right
-
-
-def cut_off(have: Array, want: Array) -> tuple[str, str] | None:
-    """The kind of cut, and what it does, where all elements that differ were cut off; else None."""
-    wide, exact = have.astype(np.float64), want.astype(np.float64)
-    wrong = ~near(have, want)
-    size, asked = np.abs(wide[wrong]), np.abs(exact[wrong])
-    if not wrong.any() or not np.isfinite(exact).all():
-        return None
-    high = (asked > size) & (size == np.abs(wide).max()) & (size > 1)
-    low = (asked < TINY) & (size < TINY)
-    if not np.all(high | low | ~np.isfinite(size)):
-        return None
-    if np.all(low):
-        return "precision.underflow", f"{asked.max():.3g}, which the file has as {size.max():.3g}"
-    return "precision.clipped", f"up to {asked.max():.3g}, which the file has cut off at {size.max():.6g}"
 
 
 def _with_constant(case: Case, found: CutOff, right: Mapping[tuple[int, int], Array]) -> Hypothesis:

@@ -29,6 +29,9 @@ PAIRWISE = 64
 """Slices that are compared one with each other; more of them are told by their bits."""
 
 
+TINY = 2.0**-14
+"""Below that float16 loses digits; the converters replace such constants by 1e-7, or by 0."""
+
 Slack = Array | float
 """What two numbers may differ by beside rounding: half a step of a quantised constant's scale."""
 
@@ -82,6 +85,22 @@ def difference(
     gap = np.abs(np.subtract(have, want, dtype=np.float64))
     largest = float(gap.max()) if gap.size else 0.0
     return "parameter.value", f"with other values (up to {largest:.3g} apart)"
+
+
+def cut_off(have: Array, want: Array) -> tuple[str, str] | None:
+    """The kind of cut, and what it does, where all elements that differ were cut off; else None."""
+    wide, exact = have.astype(np.float64), want.astype(np.float64)
+    wrong = ~near(have, want)
+    size, asked = np.abs(wide[wrong]), np.abs(exact[wrong])
+    if not wrong.any() or not np.isfinite(exact).all():
+        return None
+    high = (asked > size) & (size == np.abs(wide).max()) & (size > 1)
+    low = (asked < TINY) & (size < TINY)
+    if not np.all(high | low | ~np.isfinite(size)):
+        return None
+    if np.all(low):
+        return "precision.underflow", f"{asked.max():.3g}, which the file has as {size.max():.3g}"
+    return "precision.clipped", f"up to {asked.max():.3g}, which the file has cut off at {size.max():.6g}"
 
 
 def _sign(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> tuple[str, str] | None:
