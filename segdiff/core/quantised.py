@@ -42,6 +42,19 @@ class Quantisation:
             whole = np.rint(array / self.steps(array.ndim)) + zero
             return np.asarray(np.clip(np.nan_to_num(whole), limits.min, limits.max), self.dtype)
 
+    def cut_off(self, array: Array) -> float:
+        """The share of an array (of its L2 norm) that is lost because the integers end before its numbers."""
+        limits = np.iinfo(self.dtype)
+        zero, step = self.along_zero(array.ndim), self.steps(array.ndim).astype(np.float64)
+        wide = np.nan_to_num(array.astype(np.float64))
+        over = wide - np.clip(wide, (limits.min - zero - 0.5) * step, (limits.max - zero + 0.5) * step)
+        norm = float(np.linalg.norm(wide))
+        return float(np.linalg.norm(over)) / norm if norm else 0.0
+
+    def along_zero(self, ndim: int) -> Array:
+        """The zero point, int64, in a shape that broadcasts against a tensor of so many axes."""
+        return self._along(self.zero_point.astype(np.int64), ndim)
+
     def _along(self, array: Array, ndim: int) -> Array:
         if array.size == 1:
             return array.reshape(())

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
+from segdiff.core.edit import Edit
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Array, Graph, Op, Parameter
 from segdiff.core.quantised import Quantisation
 
 INTEGERS = frozenset({"int8", "uint8", "int16", "uint16", "int32"})
+
+PASSING = frozenset(
+    [
+        *("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "MaxPool", "Slice", "Split"),
+        *("Expand", "Tile", "Gather", "DepthToSpace", "SpaceToDepth", "Resize", "Pad"),
+    ]
+)
+"""Operators that hand bytes on as they are, and with them their scale."""
 
 OUT = -1
 """In place of an input position: the operator's output."""
@@ -73,7 +82,7 @@ def _is_constant(graph: Graph, op: Op, found: Mapping[str, Quantisation]) -> boo
 
 def _said(graph: Graph, op: Op) -> Iterator[tuple[str, Quantisation]]:
     places = dict(zip(op.slots, op.inputs, strict=True))
-    for tensor, scale, zero in _roles(op):
+    for tensor, scale, zero in roles(op):
         name = op.outputs[0] if tensor == OUT else places.get(str(tensor))
         if name is None:
             continue
@@ -82,7 +91,8 @@ def _said(graph: Graph, op: Op) -> Iterator[tuple[str, Quantisation]]:
             yield name, how
 
 
-def _roles(op: Op) -> tuple[tuple[int, int, int], ...]:
+def roles(op: Op) -> tuple[tuple[int, int, int], ...]:
+    """Tensor, scale and zero point of an operator, by input position (:data:`OUT`: what it writes)."""
     if op.type in MULTIPLIED:
         weight, zero = MULTIPLIED[op.type]
         return ((weight, -2, zero),)
@@ -114,3 +124,47 @@ def _quantisation(graph: Graph, op: Op, name: str, scale: str, zero: str) -> Qua
 def _dtype(graph: Graph, name: str) -> str:
     known = graph.parameters.get(name)
     return known.dtype if known else graph.value(name).dtype or "uint8"
+
+
+def uses(graph: Graph, name: str) -> list[tuple[Op, int, int]] | None:
+    """Who says how a quantised value is quantised: its writer and its readers, each with the input positions
+    of scale and zero point; None where somebody reads the bytes in a way that no table knows."""
+    found: list[tuple[Op, int, int]] = []
+    queue, seen = [name], {name}
+    while queue:
+        each = queue.pop()
+        maker = graph.producer.get(each)
+        if maker is not None:
+            found += [(maker, scale, zero) for tensor, scale, zero in roles(maker) if tensor == OUT]
+        for reader in graph.consumers.get(each, ()):
+            slots = {int(slot) for slot, n in zip(reader.slots, reader.inputs, strict=True) if n == each}
+            told = [(reader, scale, zero) for tensor, scale, zero in roles(reader) if tensor in slots]
+            found += told
+            if not told and reader.type not in PASSING:
+                return None
+            new = [] if told else [out for out in reader.outputs if out not in seen]
+            seen.update(new)
+            queue += new
+    return found
+
+
+def edited(graph: Graph, name: str, edits: Iterable[Edit]) -> Quantisation | None:
+    """How a value is quantised after some edits; None where they do not change it."""
+    how, maker = graph.quantised.get(name), graph.producer.get(name)
+    while maker is not None and maker.type in PASSING and maker.inputs:
+        maker = graph.producer.get(maker.inputs[0])
+    if how is None or maker is None:
+        return None
+    changes = {
+        place: array for edit in edits if edit.output in maker.outputs for place, array in edit.inputs.items()
+    }
+    for _, scale, zero in (place for place in roles(maker) if place[0] == OUT):
+        found = [changes.get(place) for place in (scale, zero)]
+        steps, zeros = (each if isinstance(each, np.ndarray) else None for each in found)
+        if steps is not None or zeros is not None:
+            return replace(
+                how,
+                scale=how.scale if steps is None else steps,
+                zero_point=how.zero_point if zeros is None else zeros,
+            )
+    return None

@@ -21,8 +21,9 @@ from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Tensor
 from segdiff.engines.revived import Candidate
 from segdiff.readers.dtypes import numpy_dtype
+from segdiff.readers.onnx_quantised import edited
 from segdiff.walk import last_bit
-from segdiff.walk.judge import NOISE_FACTOR, Judgement, judge
+from segdiff.walk.judge import NOISE_FACTOR, STEP_FACTOR, Judgement, judge
 from segdiff.walk.last_bit import SEED
 from segdiff.walk.rounding import roundings
 from segdiff.walk.steps import Form
@@ -60,7 +61,16 @@ class Probe:
         """
         made = {name for index in segment.nodes for name in self.graph.op(index).outputs}
         own = tuple(edit for edit in edits if edit.place in made)
-        return self.candidate.run(feeds, wanted, segment.nodes, own)
+        got = self.candidate.run(feeds, wanted, segment.nodes, own)
+        return {name: self._at_its_scale(name, tensor, own) for name, tensor in got.items()}
+
+    def _at_its_scale(self, name: str, tensor: Tensor, edits: tuple[Edit, ...]) -> Tensor:
+        """The numbers of a quantised value, where an edit gives its bytes another scale or zero point."""
+        how = self.graph.quantised.get(name)
+        changed = edited(self.graph, name, edits) if how and edits else None
+        if how is None or changed is None or tensor.array.dtype.kind != "f":
+            return tensor
+        return self.blocks.tensor(changed.numbers(how.integers(tensor.array)))
 
     def fitting(self, c: str, tensor: Tensor) -> Tensor:
         """A reference tensor in the dtype and shape that the candidate has in its place."""
@@ -81,7 +91,11 @@ class Probe:
         return numpy_dtype(self.graph.value(c).dtype or tensor.array.dtype.name)
 
     def unfit(self, c: str, tensor: Tensor) -> bool:
-        """Whether the type that the candidate has in its place does not hold a reference tensor."""
+        """Whether the type that the candidate has in its place does not hold a reference tensor, or its bytes
+        end before the tensor's numbers do: whoever makes them is to blame."""
+        how = self.graph.quantised.get(c) if tensor.array.dtype.kind == "f" else None
+        if how is not None and how.cut_off(tensor.array) > STEP_FACTOR * STEP:
+            return True
         declared = self._declared(c, tensor)
         return not held(tensor.array, self.forms[c][0] if c in self.forms else declared)
 

@@ -116,6 +116,8 @@ def byte_faults(model: ModelProto, made: ModelProto, image: Array, seed: int, ki
     target.CopyFrom(numpy_helper.from_array(then.astype(now.dtype), tensor.name))
     readers = [node for node in made.graph.node if tensor.name in node.input]
     outputs = frozenset(name for node in readers for name in node.output)
+    if kind == "quantization.weight_scale":  # what reads the numbers that are spelled out
+        outputs |= {name for node in made.graph.node if outputs & set(node.input) for name in node.output}
     text = f"{tensor.name} {now.reshape(-1)[:1]} -> {then.reshape(-1)[:1]}"
     return Planted(copy, kind, text, outputs, error)
 

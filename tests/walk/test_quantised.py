@@ -206,3 +206,42 @@ def test_a_scale_for_each_channel() -> None:
     array = np.ones((2, 3, 1), np.int8)
     assert how.numbers(array)[:, 0, 0].tolist() == [1.0, 2.0]
     assert how.steps(3).shape == (2, 1, 1)
+
+
+# --- operators on integers
+
+
+def initializer(model: ModelProto, name: str) -> NDArray[Any]:
+    return numpy_helper.to_array(next(t for t in model.graph.initializer if t.name == name))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("options", [{}, {"per_channel": True}])
+def test_the_scale_of_integers_that_an_operator_reads_itself(
+    locate: Locate, tmp_path: Path, place: int, options: dict[str, Any]
+) -> None:
+    """It is the scale of the bias, too: other integers alone would not mend it."""
+    healthy = quantised(net(), tmp_path, "qoperator", **options)
+    name = find_node(healthy, "QLinearConv", place).input[4]
+    report = locate(net(), changed(healthy, name, lambda scale: scale * 1.5))
+    assert all("QLinearConv" in types for types in blamed(report))
+    assert cause(report) == ("quantization.weight_scale", True)
+
+
+def test_the_range_of_bytes_that_an_operator_writes_itself(locate: Locate, tmp_path: Path) -> None:
+    healthy = quantised(net(), tmp_path, "qoperator")
+    broken = changed(healthy, find_node(healthy, "QLinearConv").input[6], lambda scale: scale / 8)
+    bias = find_node(healthy, "QLinearConv", 1).input[8]  # kept at the scale of what the node reads
+    broken = changed(broken, bias, lambda whole: whole * 8)
+    report = locate(net(), broken)
+    assert cause(report) == ("quantization.activation_range", True)
+    files = [models.save(net(), tmp_path / "net.onnx"), models.save(broken, tmp_path / "broken.onnx")]
+    fixed = segdiff.locate(*files, image(), deployed=False).repair(tmp_path / "fixed.onnx").path
+    assert segdiff.locate(files[0], fixed, image(), deployed=False).verdict == "agrees"
+
+
+def test_the_scale_of_a_dynamic_weight(locate: Locate, tmp_path: Path) -> None:
+    healthy = quantised(net(), tmp_path, "dynamic")
+    names = [t.name for t in healthy.graph.initializer if t.name.endswith("_scale")]
+    report = locate(net(), changed(healthy, names[0], lambda scale: scale * 1.5))
+    assert cause(report) == ("quantization.weight_scale", True)

@@ -10,21 +10,29 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from segdiff.core.edit import Edit, Operand
+from segdiff.core.edit import Edit, Operand, merged
 from segdiff.core.graph import Array, Op
 from segdiff.core.quantised import Quantisation
 from segdiff.diagnose.hypothesis import Hypothesis, family
-from segdiff.diagnose.reading.candidate_constants import HALF_A_STEP
+from segdiff.diagnose.reading.candidate_constants import HALF_A_STEP, Held, held_by, laid
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.partner import partner_of
 from segdiff.diagnose.reading.weights import affine_forms
+from segdiff.readers.onnx_quantised import CONCAT, OUT, QUANTISED, roles, uses
+
+FITTED = 0.6
+"""Steps by which a weight may differ from its integers at the scale that fits them best: half of one for the
+rounding, and what the fit adds to the largest integers (measured: 0.514)."""
+
+MAKING = tuple(name for name, places in QUANTISED.items() if any(place[0] == OUT for place in places))
+"""Operators that write bytes at a scale of their own."""
 
 
-@family("QuantizeLinear")
+@family(*MAKING, CONCAT)
 def activations(case: Case, op: Op) -> Iterator[Hypothesis]:
-    """The scale and zero point at which a value is quantised, here and where it is turned back."""
+    """The scale and zero point at which a value is quantised, here and wherever it is read."""
     how = case.candidate.quantised.get(op.outputs[0])
-    if how is None or how.scale.size != 1:
+    if how is None or how.scale.size != 1 or op.outputs[0] in case.candidate.parameters:
         return
     asked = _asked(case, op)
     if asked is not None:
@@ -48,10 +56,9 @@ def _asked(case: Case, op: Op) -> Quantisation | None:
 
 def _numbers(case: Case, op: Op) -> Iterator[Array]:
     """What the reference has where the node reads, or where its integers are turned back."""
-    names = [
-        op.inputs[0],
-        *(o.outputs[0] for o in case.candidate.consumers.get(op.outputs[0], ()) if o.outputs),
-    ]
+    readers = case.candidate.consumers.get(op.outputs[0], ())
+    before = [op.inputs[0]] if op.type == "QuantizeLinear" else []
+    names = [*before, op.outputs[0], *(o.outputs[0] for o in readers if o.type == "DequantizeLinear")]
     for name in names:
         array = case.feeds.get(name) if name in case.feeds else case.truth.get(name)
         if array is not None and array.dtype.kind == "f" and array.size and np.isfinite(array).all():
@@ -89,21 +96,90 @@ def _other(
     same_scale = np.array_equal(right.scale, how.scale)
     if same_scale and np.array_equal(right.zero_point, how.zero_point):
         return
-    readers = case.candidate.consumers.get(op.outputs[0], ())
-    if right.dtype != how.dtype or any(reader.type != "DequantizeLinear" for reader in readers):
+    told = uses(case.candidate, op.outputs[0])
+    if right.dtype != how.dtype or told is None or op.outputs[0] in case.candidate.outputs:
         return
-    inputs: dict[int, Operand] = {2: right.zero_point}
-    if not same_scale:
-        inputs[1] = right.scale
-    edits = tuple(Edit(each.outputs[0], inputs=inputs) for each in (op, *readers))
+    edits = merged(_says(case, each, (scale, zero), (how, right)) for each, scale, zero in told)
     zero, other = (int(each.zero_point.reshape(-1)[0]) for each in (how, right))
     if same_scale:
-        text = f"QuantizeLinear has the zero point {zero}: {words} right is {other}"
+        text = f"{op.type} has the zero point {zero}: {words} right is {other}"
         yield Hypothesis("quantization.zero_point", text, edits, expected)
         return
     now, then = (float(each.scale.reshape(-1)[0]) for each in (how, right))
-    text = f"QuantizeLinear has the scale {now:.3g}: {words} right is {then:.3g} with the zero point {other}"
+    text = f"{op.type} has the scale {now:.3g}: {words} right is {then:.3g} with the zero point {other}"
     yield Hypothesis("quantization.activation_range", text, edits, expected)
+
+
+BIAS = {"QLinearConv": (1, 8), "com.microsoft.QGemm": (1, 6)}
+"""Operators whose bias is kept at the scale of their input times that of their weight: the positions of the
+input's scale and of the bias."""
+
+
+def _says(case: Case, op: Op, places: tuple[int, int], both: tuple[Quantisation, Quantisation]) -> Edit:
+    """Another scale and zero point where one operator says them, and its bias at that scale."""
+    (scale, zero), (how, right) = places, both
+    inputs: dict[int, Operand] = {zero: right.zero_point}
+    if not np.array_equal(right.scale, how.scale):
+        inputs[scale] = right.scale
+        at, place = BIAS.get(op.type, (-1, -1))
+        bias = case.operand_constant(op, place) if scale == at else None
+        if bias is not None:
+            limits = np.iinfo(np.int32)
+            ratio = float(how.scale.reshape(-1)[0]) / float(right.scale.reshape(-1)[0])
+            whole = np.clip(np.rint(bias.astype(np.float64) * ratio), limits.min, limits.max)
+            inputs[place] = whole.astype(np.int32)
+    return Edit(op.outputs[0], inputs=inputs)
+
+
+@family("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm", "ConvInteger", "MatMulInteger")
+def stored_weight(case: Case, op: Op) -> Iterator[Hypothesis]:
+    """The scale at which a weight is kept as integers: the one that makes the reference's numbers of them."""
+    for held in (held for held in held_by(case) if held.op is op and held.role == "weight" and held.whole):
+        stored = case.operand_constant(op, int(held.slot))
+        if stored is None or held.how is None:
+            continue
+        whole = stored.astype(np.float64) - held.how.along_zero(stored.ndim)
+        for form in (form for other in case.reference_ops for form in affine_forms(case, other)):
+            for want in laid(held, form.weight, is_weight=True):
+                for edit, now, then in _rescaled(case, op, held, whole, want.astype(np.float64)):
+                    text = (
+                        f"the integers of the weight of {op.type} have the scale {now:.3g}, "
+                        f"and the reference's numbers are these integers at {then:.3g}"
+                    )
+                    yield Hypothesis("quantization.weight_scale", text, (edit,), True)
+
+
+def _rescaled(
+    case: Case, op: Op, held: Held, whole: Array, want: Array
+) -> Iterator[tuple[Edit, float, float]]:
+    """The edit that gives a weight the scale at which its integers are the wanted numbers; both scales."""
+    for target, place, scale in _scales(case, op, held):
+        others = tuple(n for n in range(whole.ndim) if scale.size == 1 or n != _channels(op, whole.ndim))
+        square = np.sum(whole * whole, axis=others, keepdims=True)
+        step = np.sum(whole * want, axis=others, keepdims=True) / np.where(square > 0, square, 1.0)
+        if step.size != scale.size or not (step > 0).all():
+            continue
+        right = np.asarray(step.reshape(scale.shape), np.float32)
+        if (np.abs(whole * step - want) > FITTED * step).any() or np.allclose(right, scale, rtol=1e-3):
+            continue
+        place_of = int(np.argmax(np.abs(np.log(right / np.maximum(scale, 1e-30)))))
+        now, then = float(scale.reshape(-1)[place_of]), float(right.reshape(-1)[place_of])
+        yield Edit(target.outputs[0], inputs={place: right}), now, then
+
+
+def _channels(op: Op, ndim: int) -> int:
+    return 0 if "Conv" in op.type else ndim - 1
+
+
+def _scales(case: Case, op: Op, held: Held) -> Iterator[tuple[Op, int, Array]]:
+    """Where the scale of a weight stands: the node, its input position, and the scale as it is."""
+    places = [(op, scale) for tensor, scale, _ in roles(op) if tensor == int(held.slot) and scale >= 0]
+    if not places:  # an integer product, whose scale is multiplied to that of its input
+        places = [(each, int(s)) for each in case.nodes if each.type == "Mul" for s in each.slots]
+    for each, place in places:
+        scale = case.operand_constant(each, place)
+        if scale is not None and scale.dtype == np.float32:
+            yield each, place, scale
 
 
 @family("Conv", "ConvTranspose", "MatMul", "Gemm")
