@@ -97,6 +97,8 @@ class Matcher:
             self.add(biased, theirs.outputs[0], why)
         elif clipped := self.clipped_after(ours, theirs):
             self.add(*clipped, why)
+        elif held := self.bias_inside(ours, theirs):
+            self.add(*held, why)
         elif self.does_the_same(ours, theirs):
             for r, c in self.outputs_of(ours, theirs):
                 if r in self.reference.producer and c in self.candidate.producer:
@@ -130,6 +132,24 @@ class Matcher:
         if len(behind) != 1 or any(adds_parameter(self.candidate, op) for op in after):
             return None
         return behind[0].outputs[0] if adds_parameter(self.reference, behind[0]) else None
+
+    def bias_inside(self, ours: Op, theirs: Op) -> tuple[str, str] | None:
+        """The biased values of two products: one adds the bias itself, the other in an op behind it."""
+        sides = [(self.reference, ours), (self.candidate, theirs)]
+        counts = [len(view.parameters_of[op.index]) for view, op in sides]
+        if kind_of(ours) not in ("conv", "conv_transpose", "matmul") or kind_of(ours) != kind_of(theirs):
+            return None
+        if abs(counts[0] - counts[1]) != 1 or min(counts) < 1 or "activation" in theirs.attributes:
+            return None
+        ends = []
+        for (view, op), count in zip(sides, counts, strict=True):
+            behind = view.readers.get(op.outputs[0], ())
+            added = [reader for reader in behind if adds_parameter(view, reader)]
+            apart = count == min(counts)
+            if bool(added) != apart or (apart and len(behind) != 1):
+                return None
+            ends.append(added[0].outputs[0] if apart else op.outputs[0])
+        return ends[0], ends[1]
 
     def clipped_after(self, ours: Op, theirs: Op) -> tuple[str, str] | None:
         """The values behind two ops one of which keeps its result as bytes of no negative numbers.

@@ -63,3 +63,26 @@ def test_a_bias_that_is_added_behind_bytes_is_not_lost(read: Read) -> None:
     pairs = align(ours, theirs).pairs
     add = next(op for op in ours.ops if op.type == "Add")
     assert theirs.producer[pairs[add.outputs[0]]].type != "Conv"
+
+
+def test_a_bias_inside_one_product_and_behind_the_other(read: Read) -> None:
+    """Further down the bytes of an Add of a number stand like the Add of the bias, and are not it."""
+
+    def model(*, inside: bool) -> ModelProto:
+        net = Net()
+        weight, bias = net.weight(6, 3, 3, 3), net.weight(6)
+        operands = [weight, bias] if inside else [weight]
+        out = net.node("Conv", "x", *operands, pads=[1] * 4)
+        if not inside:
+            out = net.node("Add", out, net.constant(net.constants[bias].reshape(1, 6, 1, 1)))
+        one = net.node("Mul", out, net.constant([1.5]))
+        return net.model(net.node("Mul", one, net.node("Add", one, net.constant([3.0]))))
+
+    ours, theirs = read(model(inside=False)), read(with_pairs(model(inside=True)))
+    for first, second in ((ours, theirs), (theirs, ours)):
+        found = align(first, second)
+        assert coverage(found) == (1.0, 1.0)
+        add = next(op.outputs[0] for op in ours.ops if op.type == "Add")
+        conv = next(op.outputs[0] for op in theirs.ops if op.type == "Conv")
+        pairs = found.pairs if first is ours else {c: r for r, c in found.pairs.items()}
+        assert pairs[add] == f"{conv}.back"

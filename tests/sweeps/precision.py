@@ -73,6 +73,21 @@ def ort16(keep_io: bool) -> Make:
     return make
 
 
+def hoisted(model: ModelProto) -> ModelProto:
+    """A copy whose Constant nodes are initializers: onnxruntime's quantiser sees no weights elsewhere."""
+    copy = copied(model)
+    kept = []
+    for node in copy.graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            copy.graph.initializer.append(node.attribute[0].t)
+            copy.graph.initializer[-1].name = node.output[0]
+        else:
+            kept.append(node)
+    del copy.graph.node[:]
+    copy.graph.node.extend(kept)
+    return copy
+
+
 def static(form: str, per_channel: bool) -> Make:
     """onnxruntime's static quantisation, calibrated on the picture that the models are compared on."""
 
@@ -87,7 +102,7 @@ def static(form: str, per_channel: bool) -> Make:
                 return next(({model.graph.input[0].name: each} for each in self.left), None)
 
         source, target = folder / "float.onnx", folder / "static.onnx"
-        onnx.save(model, source)
+        onnx.save(hoisted(model), source)
         options: dict[str, Any] = {"quant_format": QuantFormat[form], "per_channel": per_channel}
         if ranges is not None:
             options["calibration_cache_path"] = ranges
@@ -101,7 +116,7 @@ def dynamic(model: ModelProto, image: Array, folder: Path, ranges: Path | None) 
     """onnxruntime's dynamic quantisation."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    onnx.save(model, folder / "float.onnx")
+    onnx.save(hoisted(model), folder / "float.onnx")
     quantize_dynamic(folder / "float.onnx", folder / "dynamic.onnx", weight_type=QuantType.QUInt8)
     return onnx.load(folder / "dynamic.onnx")
 
