@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from segdiff.align.decisive import decisive
+from segdiff.align.kinds import kind_of
 from segdiff.align.quantised import ROUNDING
 from segdiff.align.view import View
 from segdiff.core.graph import Graph
@@ -61,7 +62,7 @@ def cut(reference: View, candidate: View, pairs: Mapping[str, str]) -> tuple[Seg
     partner = {c: r for r, c in pairs.items()}
     cones = {c: _cone(candidate.graph, c, partner) for c in partner if c in candidate.producer}
     compute = frozenset(op.index for op in candidate.ops)
-    binding = compute - {op.index for op in candidate.ops if op.type in ROUNDING}
+    binding = compute - {op.index for op in candidate.ops if op.type in ROUNDING or kind_of(op) == "cast"}
     groups = _without_cycles(_sharing(cones, binding), cones)
     built = [_segment(reference, candidate, pairs, partner, group, cones, compute) for group in groups]
     return tuple(sorted(built, key=lambda segment: segment.nodes[-1]))
@@ -85,8 +86,8 @@ def _cone(graph: Graph, end: str, stops: Mapping[str, str]) -> _Cone:
 
 
 def _sharing(cones: Mapping[str, _Cone], compute: frozenset[int]) -> list[list[str]]:
-    """Groups of ends whose cones share an op that computes, and not one that only turns floats into bytes or
-    back: several readers may have that in common, and each can run it for itself."""
+    """Groups of ends whose cones share an op that computes, and not one that only stores a value in another
+    type, or as bytes: several readers may have that in common, and each can run it for itself."""
     together = nx.Graph()
     together.add_nodes_from(cones)
     first: dict[int, str] = {}

@@ -86,3 +86,17 @@ def test_a_bias_inside_one_product_and_behind_the_other(read: Read) -> None:
         conv = next(op.outputs[0] for op in theirs.ops if op.type == "Conv")
         pairs = found.pairs if first is ours else {c: r for r, c in found.pairs.items()}
         assert pairs[add] == f"{conv}.back"
+
+
+def test_a_cast_that_several_operators_read_keeps_the_segments_apart(read: Read) -> None:
+    """onnxruntime's tool casts to float32 what operators read that it leaves in float32: once for all."""
+
+    def model(*, cast: bool) -> ModelProto:
+        net = Net()
+        stem = net.node("Relu", net.conv("x", (3, 6)))
+        wide = net.node("Cast", stem, to=11) if cast else stem
+        one = net.node("Relu", net.conv(wide, (6, 6)))
+        return net.model(net.node("Add", net.node("Relu", net.conv(one, (6, 6))), wide))
+
+    ours, theirs = read(model(cast=False)), read(model(cast=True))
+    assert ends(ours, theirs) == ends(ours, ours)
