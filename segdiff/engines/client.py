@@ -42,7 +42,7 @@ from segdiff.engines.protocol import (
     Release,
     Seen,
 )
-from segdiff.engines.registry import EngineRow, engine_for
+from segdiff.engines.registry import EngineRow, engine_for, lacking
 from segdiff.readers import ModelFiles
 
 DEFAULT_ALLOWANCE = 64 << 20
@@ -145,7 +145,7 @@ class Engine:
         self.timeout = timeout
         self.row = engine_for(files.format)
         self.loaded: Ready | None = None
-        self.name = self.row.name
+        self.name, self.python = self.row.name, python or self.row.interpreter
         self.owner = f"{self.name}-{next(_serial)}"
         self.quantised: Mapping[str, Quantisation] = {}
         self.last_value: str | None = None
@@ -155,7 +155,7 @@ class Engine:
         self.leased: set[int] = set()
         self.closed = False
         self.serial = 0
-        self.child, self.channel = spawn(files, self.owner, self.row, python)
+        self.child, self.channel = spawn(files, self.owner, self.row, self.python)
         with suppress(EngineError):  # one that ends at once is told of when it is asked for something
             self._send(Load(self.row.home, files, allowance, threads))
 
@@ -342,7 +342,10 @@ class Engine:
             return self._over(self._error(f"sent more than {no_room(why)}"))
         code = self.child.wait(GRACE)
         told = "hung up and was stopped" if code is None else how_it_ended(code)
-        return self._over(self._error(told + self.child.last_words()), killed=code in FROM_OUTSIDE)
+        words = self.child.last_words()
+        return self._over(
+            self._error(told + words + lacking(words, self.python)), killed=code in FROM_OUTSIDE
+        )
 
     def _over(self, error: EngineError, *, killed: bool = False) -> EngineError:
         """This engine's last word: whoever asks again gets it at once."""
@@ -360,12 +363,11 @@ class Engine:
 
 
 def spawn(files: ModelFiles, owner: str, row: EngineRow, python: str | None) -> tuple[Child, Channel]:
-    """Start a worker, with another Python where one is named here or in the engine's row.
+    """Start a worker, with another Python where one is named.
 
     Raises EngineError where that cannot be started.
     """
     ours, theirs = socket.socketpair()
-    python = python or row.interpreter
     more = {**ALLOCATOR, "OMP_WAIT_POLICY": "PASSIVE"}  # two engines share the cores: none may spin idly
     variables = {**os.environ, **more} if python else environment(**more)
     variables.update({name: value for name, value in row.environment.items() if name not in os.environ})

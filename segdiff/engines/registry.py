@@ -84,3 +84,16 @@ def engine_for(model_format: str, rows: tuple[EngineRow, ...] | None = None) -> 
 def threads_of(row: EngineRow, asked: int | None) -> int:
     """Threads for an engine: as asked, or its own default."""
     return asked or row.threads or os.cpu_count() or 1
+
+
+def lacking(words: str, python: str | None) -> str:
+    """What to do where another Python has ended for want of a module; nothing otherwise.
+
+    >>> lacking(": ModuleNotFoundError: No module named 'networkx'", "/env/bin/python")
+    '; /env/bin/python needs the framework, numpy and networkx; onnx and onnx-graphsurgeon for an ONNX file'
+    >>> lacking(": ModuleNotFoundError: No module named 'paddle'", None)
+    ''
+    """
+    if python is None or "ModuleNotFoundError" not in words:
+        return ""
+    return f"; {python} needs the framework, numpy and networkx; onnx and onnx-graphsurgeon for an ONNX file"

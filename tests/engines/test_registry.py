@@ -106,6 +106,18 @@ def test_a_row_names_another_python(
         assert b"HOME=elsewhere" not in variables(engine)  # the user's own counts
 
 
+def test_a_python_that_lacks_a_module_is_told_what_it_needs(
+    toy: Path, other_python: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "networkx.py").write_text("raise ModuleNotFoundError(\"No module named 'networkx'\")\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+    files = toy, candidate(toy.parent, "Relu", "Exp", "Neg", "Tanh")
+    with pytest.raises(
+        EngineError, match=r"No module named 'networkx'; .*other.* needs the framework, numpy"
+    ):
+        segdiff.locate(*files, image(), reference_python=other_python, candidate_python=other_python)
+
+
 def test_either_side_runs_with_another_python(
     toy: Path, other_python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
