@@ -147,7 +147,15 @@ class Action:
     command: str
 
 
-Part = Headline | Heading | Lines | Note | Table | Grid | Sides | Profile | Action
+@dataclass(frozen=True)
+class Hint:
+    """What the command line can show besides: for a terminal alone."""
+
+    label: str
+    text: str
+
+
+Part = Headline | Heading | Lines | Note | Table | Grid | Sides | Profile | Action | Hint
 Document = tuple[Part, ...]
 
 

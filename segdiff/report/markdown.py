@@ -28,6 +28,8 @@ def render(document: doc.Document) -> str:
     """A document as Markdown."""
     text, before = "", None
     for block in document:
+        if isinstance(block, doc.Hint):  # of the command line
+            continue
         listed = isinstance(block, doc.Lines | doc.Profile) and isinstance(before, doc.Lines | doc.Profile)
         text += ("" if before is None else "\n" if listed else "\n\n") + "\n".join(_drawn(block))
         before = block
@@ -52,7 +54,7 @@ def _drawn(block: doc.Part) -> Iterator[str]:
         yield from _sides(block)
     elif isinstance(block, doc.Grid):
         yield from _rows([""] * max(map(len, block.rows)), map(_cells, block.rows))
-    else:
+    elif isinstance(block, doc.Table):
         total = (block.total,) if block.total else ()
         yield from _rows([column.title for column in block.columns], map(_cells, (*block.rows, *total)))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from segdiff.core.answer import Origin, OutputInfo, PairInfo, Report
 from segdiff.core.printable import clean
-from segdiff.report.document import Action, Document, Headline, Lines, Part, Profile, lines
+from segdiff.report.document import Action, Document, Headline, Hint, Lines, Part, Profile, lines
 from segdiff.report.facts import (
     VERDICT_MARKS,
     VERDICT_TONES,
@@ -53,7 +53,7 @@ def _blocks(report: Report) -> Iterator[Part]:
     if any(pair.cumulative for pair in report.pairs):
         yield _profile(report)
     yield from lines(_remarks(report))
-    yield from lines([("more", "--full shows all that was measured, --json FILE keeps it")])
+    yield Hint("more", "--full shows all that was measured, --html FILE keeps it")
     yield from action(report)
 
 

@@ -79,7 +79,7 @@ def _spaced(document: doc.Document, width: int) -> Iterator[RenderableType]:
 def _apart(before: doc.Part, block: doc.Part) -> bool:
     if isinstance(before, doc.Heading):
         return isinstance(block, doc.Sides)
-    listed = doc.Lines | doc.Profile
+    listed = doc.Lines | doc.Profile | doc.Hint
     if isinstance(block, listed | doc.Action) and isinstance(before, listed):
         return False
     together = isinstance(block, doc.Note) and (
@@ -95,6 +95,8 @@ def _drawn(block: doc.Part, width: int) -> RenderableType:
         return Text(block.text, "bold")
     if isinstance(block, doc.Lines):
         return _lines(block, width)
+    if isinstance(block, doc.Hint):
+        return _lines(doc.Lines(((block.label, block.text),)), width)
     if isinstance(block, doc.Note):
         return Padding(Text(block.text, styled(block.tone)), (0, 2))
     if isinstance(block, doc.Sides):
