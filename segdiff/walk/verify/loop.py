@@ -6,11 +6,10 @@ import time
 from dataclasses import replace
 
 from segdiff.align import cut
-from segdiff.align.kinds import kind_of
 from segdiff.core.errors import EngineError
-from segdiff.core.metrics import squeezed
 from segdiff.walk.run import Run
 from segdiff.walk.steps import Walk
+from segdiff.walk.verify.misfits import drop_misfits
 from segdiff.walk.verify.pairing import mend
 from segdiff.walk.verify.regions import Region, key_of, regions_of
 from segdiff.walk.verify.rewalk import rewalk
@@ -83,24 +82,3 @@ def unproven(walk: Walk, region: Region, error: EngineError) -> Walk:
     reason = f"The origin at {first!r} could not be put to the proof: {error}"
     problem = walk.problem or (str(error) if error.died else None)
     return replace(walk, problem=problem, reasons=(*walk.reasons, reason))
-
-
-def drop_misfits(run: Run, pairs: dict[str, str], evidence: dict[str, tuple[str, ...]]) -> None:
-    """Drop the pairs that only their place spoke for, once the tensors have turned out of another shape.
-
-    Of two operators of one kind that is a finding, but where only axes of length one stand elsewhere: a
-    simplifier turns those as it likes inside a network, and what reads them tells whether it did so rightly.
-    """
-    outputs = frozenset(run.outputs)
-    for step in run.walk.steps:
-        for pair in step.pairs:
-            ours = run.alignment.reference.producer.get(pair.reference)
-            theirs = run.alignment.candidate.producer.get(pair.candidate)
-            if (pair.reference, pair.candidate) in outputs:
-                continue  # an output of another shape is the finding
-            other_shape = pair.isolated is not None and pair.isolated.other_shape
-            form = run.walk.forms.get(pair.candidate)
-            turned = form is not None and squeezed(pair.shape) == squeezed(form[1])
-            if other_shape and ours and theirs and (turned or kind_of(ours) != kind_of(theirs)):
-                pairs.pop(pair.reference, None)
-                evidence.pop(pair.reference, None)
