@@ -16,6 +16,7 @@ import networkx as nx
 from segdiff.align.branches import with_whole_branches
 from segdiff.align.kinds import QUANTISED_DATA, is_identity, kind_of
 from segdiff.core.graph import Graph, Op
+from segdiff.core.sequences import sequences
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ class View:
 
     @cached_property
     def values(self) -> tuple[str, ...]:
-        """Values that someone reads or receives: the model's inputs, then in program order."""
+        """Tensors that someone reads or receives: the model's inputs, then in program order."""
         made = [name for op in self.ops for name in op.outputs if self.source(name) == name]
-        wanted = set(self.readers) | set(self.outputs)
+        wanted = (set(self.readers) | set(self.outputs)) - sequences(self.graph)
         return tuple(name for name in (*self.graph.inputs, *made) if name in wanted)
 
     @cached_property

@@ -11,6 +11,7 @@ from segdiff.align import Alignment, Segment
 from segdiff.core.answer import Cause
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
+from segdiff.core.sequences import sequences
 from segdiff.diagnose import families  # noqa: F401  (the families register themselves)
 from segdiff.diagnose.chance import again_of
 from segdiff.diagnose.hypothesis import hypotheses
@@ -118,7 +119,9 @@ def _case(alignment: Alignment, bench: Bench) -> tuple[Case, Mapping[str, Tensor
     segment = bench.segment
     nodes = tuple(theirs.op(index) for index in segment.nodes)
     ends = [c for _, c in segment.outputs]
-    inner = [name for op in nodes for name in op.outputs if name in theirs.consumers or name in ends]
+    made = [name for op in nodes for name in op.outputs if name in theirs.consumers or name in ends]
+    lists = sequences(theirs)
+    inner = [name for name in made if name not in lists]
     got = bench.run(inner)
     forms: dict[str, Form] = {
         name: (str(tensor.array.dtype), tensor.array.shape) for name, tensor in {**bench.feeds, **got}.items()

@@ -17,6 +17,7 @@ import onnxruntime as ort
 from segdiff.core.edit import Edit, apply
 from segdiff.core.graph import Array
 from segdiff.core.memory import give_back
+from segdiff.core.sequences import lists_among
 from segdiff.engines.cutting import Cutter, declared, fetch_weights
 from segdiff.engines.framework import Deliver
 from segdiff.engines.protocol import Deployed, Load
@@ -220,12 +221,17 @@ def grouped(cutter: Cutter, wanted: frozenset[str], room: Room) -> Iterator[tupl
     group: list[int] = []
     exposed = 0
     constants = set(cutter.constants.values())
+    nodes = cutter.model.graph.node
+    lists = lists_among((node.op_type, node.input, node.output) for node in nodes)
+    last = {name: index for index, names in enumerate(cutter.reads) for name in names if name in lists}
+    open_until = -1  # a list of tensors cannot be handed from one cut to the next
     for index, node in enumerate(cutter.model.graph.node):
         if index in constants:
             continue  # each cut takes the constants it reads
         group.append(index)
+        open_until = max([open_until, *(last.get(name, -1) for name in node.output)])
         exposed += sum(name in wanted for name in node.output)
-        if exposed >= room.values:
+        if exposed >= room.values and index >= open_until:
             yield tuple(group)
             group, exposed = [], 0
     if group:

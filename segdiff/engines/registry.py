@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Graph
+from segdiff.core.sequences import sequences
 from segdiff.engines.lists import undelivered
 from segdiff.engines.protocol import Deployed
 
@@ -54,6 +55,7 @@ ENGINES: tuple[EngineRow, ...] = (
         cuts=True,
         ways=(Deployed(),),
         optimiser="runtime.optimisation",
+        hidden=sequences,
         # Since 1.32 it reports every session to its makers, and leaves a file among the temporary ones.
         environment={"ORT_DISABLE_TELEMETRY": "1"},
     ),

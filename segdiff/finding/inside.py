@@ -25,6 +25,7 @@ from segdiff.core.errors import SegdiffError
 from segdiff.core.graph import Op
 from segdiff.core.inside import InsideOf
 from segdiff.diagnose import explain
+from segdiff.diagnose.families.control_flow import DECIDES
 from segdiff.engines import Blocks, Tensor
 from segdiff.engines.session import Engines, started
 from segdiff.finding.meeting import Files, Meeting, paired
@@ -71,13 +72,19 @@ class Inside:
     cause: Cause | None
 
 
-def look_inside(run: Run, files: Files, limits: Limits, reasons: list[str]) -> dict[Segment, Inside]:
+def look_inside(
+    run: Run, files: Files, limits: Limits, causes: Mapping[Segment, Cause], reasons: list[str]
+) -> dict[Segment, Inside]:
     """What errs inside the origins that run a block, by their segment.
 
-    Raises nothing that an engine does: why a block could not be looked into goes to ``reasons``.
+    Where what decides on a block is proven to be the cause, there is nothing to look for in it. Raises
+    nothing that an engine does: why a block could not be looked into goes to ``reasons``.
     """
     found: dict[Segment, Inside] = {}
-    with_blocks = [step for step in run.origins if _op_pair(run, step) is not None]
+    decided = {segment for segment, cause in causes.items() if cause.proven and cause.kind in DECIDES}
+    with_blocks = [
+        step for step in run.origins if step.segment not in decided and _op_pair(run, step) is not None
+    ]
     for step in with_blocks[:MOST]:
         try:
             inside = _inside(run, step, files, limits, DEEPEST)

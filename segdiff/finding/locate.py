@@ -20,6 +20,7 @@ from segdiff.core.graph import Array
 from segdiff.core.kept import KeptTensors
 from segdiff.core.memory import PeakMemory, give_back
 from segdiff.core.metrics import compare_arrays
+from segdiff.core.sequences import sequences
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed import NOT_DEPLOYED, as_deployed
 from segdiff.diagnose import explain
@@ -124,7 +125,7 @@ def locate(
         engines.show_numbers(graphs)
         environment = engines.environment()
         clock.lap("start")
-        alignment = observable(align(*graphs), engines.hidden(graphs[0]))
+        alignment = observable(align(*graphs), engines.hidden(graphs[0]), sequences(graphs[1]))
         give_back()
         clock.lap("align")
         feeds = engines.feeds(graphs, alignment, prepared)
@@ -142,7 +143,7 @@ def locate(
         if checkpoint:
             ends = replace(ends, causes={**checkpoint.causes, **ends.causes})
         causes = explained(run, told, ends)
-        inside = look_inside(run, files, Limits(memory, timeout, threads), reasons)
+        inside = look_inside(run, files, Limits(memory, timeout, threads), causes, reasons)
         causes = causes_with(causes, inside)
         clock.lap("explain")
         weights = NOT_WEIGHED if checkpoint else weighed(run, causes, reasons)
@@ -218,9 +219,10 @@ def fed_input(
     return FedInput(fed.tensor, fed.how, compare_inputs(prepared, fed.tensor, config))
 
 
-def observable(alignment: Alignment, hidden: frozenset[str]) -> Alignment:
-    """The alignment without the pairs whose reference value no engine can show."""
-    pairs = {r: c for r, c in alignment.pairs.items() if r not in hidden}
+def observable(alignment: Alignment, hidden: frozenset[str], lists: frozenset[str]) -> Alignment:
+    """The alignment without the pairs whose values no engine can show: the reference's that are ``hidden``,
+    and the candidate's that are ``lists`` of tensors."""
+    pairs = {r: c for r, c in alignment.pairs.items() if r not in hidden and c not in lists}
     if len(pairs) == len(alignment.pairs):
         return alignment
     segments = cut(alignment.reference, alignment.candidate, pairs)

@@ -12,6 +12,7 @@ from segdiff.align import Alignment, Segment, align, cut
 from segdiff.core.errors import SegdiffError
 from segdiff.core.files import ModelFiles
 from segdiff.core.graph import Array, Graph, Op
+from segdiff.core.sequences import sequences
 from segdiff.engines import Tensor
 from segdiff.engines.session import Engines
 from segdiff.readers.blocks import Block, BlockInput
@@ -100,6 +101,10 @@ class Meeting:
                 for place, word in enumerate(other.carried)
                 if self.pairs.get(word) in places
             ]
+            firsts = len(mine.carried) + 1, len(other.carried) + 1
+            rows = [len(block.results) - first for block, first in zip(self.blocks, firsts, strict=True)]
+            if rows[0] == rows[1]:  # what each iteration makes for a whole that is joined behind the loop
+                pairs += [(firsts[0] + place, firsts[1] + place) for place in range(rows[0])]
         else:
             single = ops[0].type == "select_input"
             pairs = [
@@ -127,6 +132,8 @@ class Meeting:
             for r, c in found.pairs.items()
             if r not in hidden and (r not in ours.inputs or (r == c and c in right))
         }
+        lists = sequences(theirs)
+        pairs = {r: c for r, c in pairs.items() if c not in lists}
         return replace(found, pairs=pairs, segments=cut(found.reference, found.candidate, pairs))
 
     def feeds(

@@ -9,10 +9,11 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from segdiff.core.captures import read_from_outside, subgraphs
+from segdiff.core.captures import read_from_outside, reads_of, subgraphs
 from segdiff.core.errors import ModelError
 from segdiff.core.files import ModelFiles
 from segdiff.core.graph import Graph, Op, Parameter
+from segdiff.core.sequences import sequences
 from segdiff.readers.blocks import LOOPS, Block, BlockInput
 from segdiff.readers.onnx import load
 
@@ -34,8 +35,12 @@ def block(files: ModelFiles, graph: Graph, op: Op, taken: bool) -> Block:
         for place, (name, start) in enumerate(initial.items(), start=1)
         if start in graph.parameters and ends[place : place + 1] == [name]
     }  # weights that a loop carries and never changes are weights of its body
-    carried = tuple(name for name in initial if name not in fixed)
-    places = [place for place, name in enumerate(ends) if name not in fixed]
+    known = sequences(graph)
+    lists = {name for name, start in initial.items() if start in known}
+    shown = without_lists(part, lists)
+    carried = tuple(name for name in initial if name not in fixed and name not in lists)
+    skipped = {place for place, name in enumerate(initial, start=1) if name in lists}
+    places = [n for n, name in enumerate(ends) if name not in fixed and n not in skipped]
     return Block(
         word=word,
         captured=tuple(
@@ -44,13 +49,30 @@ def block(files: ModelFiles, graph: Graph, op: Op, taken: bool) -> Block:
         carried=carried,
         results=tuple(ends[place] if ends[place] in made else None for place in places),
         write=lambda folder, inputs, wanted: _write(
-            files.program, model, part, fixed, folder, inputs, [ends[places[each]] for each in wanted]
+            files.program, model, shown, fixed, folder, inputs, [ends[places[each]] for each in wanted]
         ),
         initial=tuple(initial[name] for name in carried),
         count=own[0] if own else None,
         condition=own[1] if len(own) > 1 else None,
         trips=given.get("0") if own else None,
     )
+
+
+def without_lists(part: onnx.GraphProto, lists: set[str]) -> onnx.GraphProto:
+    """A block without the nodes that hang on lists of tensors: a model cannot be fed those."""
+    if not lists:
+        return part
+    copy, gone = onnx.GraphProto(), set(lists)
+    copy.CopyFrom(part)
+    del copy.node[:]
+    for node in part.node:
+        if gone.intersection(reads_of(node)):
+            gone.update(node.output)
+        else:
+            copy.node.append(node)
+    del copy.output[:]
+    copy.output.extend(item for item in part.output if item.name not in gone)
+    return copy
 
 
 def _write(

@@ -2,6 +2,7 @@
 
 from segdiff.diagnose.families import (
     activation,
+    control_flow,
     conv,
     elementwise,
     grid_sample,
@@ -31,6 +32,7 @@ from segdiff.diagnose.families import (
 
 __all__ = [
     "activation",
+    "control_flow",
     "conv",
     "elementwise",
     "grid_sample",
