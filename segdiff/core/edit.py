@@ -221,8 +221,19 @@ class _Constants:
             count += 1
             name = f"{stem}.segdiff.{count}"
         self.taken.add(name)
-        self.graph.initializer.append(numpy_helper.from_array(np.asarray(operand, order="C"), name))
+        array = np.asarray(operand, order="C")
+        if array.dtype.name == "bfloat16":  # onnx's helper knows no such array
+            self.graph.initializer.append(_bfloat16(array, name))
+        else:
+            self.graph.initializer.append(numpy_helper.from_array(array, name))
         return name
+
+
+def _bfloat16(array: Array, name: str) -> Any:
+    from onnx import TensorProto
+
+    raw = array.view(np.uint16).astype("<u2").tobytes()
+    return TensorProto(name=name, data_type=TensorProto.BFLOAT16, dims=array.shape, raw_data=raw)
 
 
 def _reads(graph: Any) -> Counter[str]:

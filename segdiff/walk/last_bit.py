@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from segdiff.align import Segment
 from segdiff.align.kinds import QUANTISED_DATA
 from segdiff.core.edit import Edit, Node, Operand, merged
 from segdiff.core.graph import Array, Graph, Op
@@ -51,6 +52,51 @@ def steps(how: Quantisation, shape: tuple[int, ...], seed: int) -> Array:
     """Up to a step of the scale either way, at random."""
     random = np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
     return random * how.steps(len(shape))
+
+
+def read(reference: Graph, segment: Segment, c: str) -> Quantisation | None:
+    """How the reference's ops of a segment quantise what they read in the place of ``c``, where they do."""
+    ours = {r for r, name in segment.inputs if name == c}
+    for op in map(reference.op, segment.reference_ops):
+        if op.type == "QuantizeLinear" and ours & set(op.inputs) and op.outputs[0] in reference.quantised:
+            return reference.quantised[op.outputs[0]]
+    return None
+
+
+def written(reference: Graph, segment: Segment, c: str) -> Quantisation | None:
+    """How the reference quantises what a segment makes in the place of ``c``, where the segment does so."""
+    name = next((r for r, other in segment.outputs if other == c), "")
+    maker = reference.producer.get(name)
+    if maker is None or maker.index not in segment.reference_ops:
+        return None
+    if maker.type == "DequantizeLinear":
+        return reference.quantised.get(maker.inputs[0])
+    return reference.quantised.get(name)
+
+
+def stored_anew(ours: tuple[Graph, Iterable[int]], theirs: tuple[Graph, Iterable[int]]) -> bool:
+    """Whether two sets of ops keep the same weights as integers of another scale: each rounded for itself.
+
+    A scale that was changed alone moves the numbers by more than a step.
+    """
+    mine, other = (list(_weights(graph, ops)) for graph, ops in (ours, theirs))
+    for array, how in mine:
+        for again, anew in other:
+            if array.shape != again.shape or np.array_equal(array, again):
+                continue
+            step = np.maximum(how.steps(array.ndim), anew.steps(array.ndim))
+            if (np.abs(array - again) <= step).all():
+                return True
+    return False
+
+
+def _weights(graph: Graph, ops: Iterable[int]) -> Iterator[tuple[Array, Quantisation]]:
+    """The quantised parameters of some ops, as the numbers that they stand for, and how they are kept."""
+    for name in {name for op in map(graph.op, ops) for name in op.inputs if name in graph.parameters}:
+        how = graph.quantised.get(name)
+        if how is not None:
+            array = graph.parameters[name].load()
+            yield how.numbers(array) if array.dtype.name == how.dtype else array, how
 
 
 def edits(graph: Graph, ops: Iterable[int], given: tuple[Edit, ...] = ()) -> tuple[Edit, ...]:

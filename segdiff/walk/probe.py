@@ -131,11 +131,15 @@ class Probe:
         return arithmetic(self.graph)
 
     def alike(self, segment: Segment) -> bool:
-        """Whether both sides quantise by the same operators: then bytes are not a step apart."""
+        """Whether both sides quantise by the same operators, and the same numbers: then bytes are not a step
+        apart."""
         if not last_bit.quantises(self.reference, segment.reference_ops):
             return False
         ours = sorted(self.reference.op(index).type for index in segment.reference_ops)
-        return ours == sorted(self.graph.op(index).type for index in segment.ops)
+        if ours != sorted(self.graph.op(index).type for index in segment.ops):
+            return False
+        sides = (self.reference, segment.reference_ops), (self.graph, segment.ops)
+        return not last_bit.stored_anew(*sides)
 
     def unit(self, segment: Segment) -> float:
         """One rounding of the coarsest type that the segment is stored in, on either side."""
@@ -168,7 +172,7 @@ class Probe:
             name: self.blocks.tensor(
                 disturbed(tensor.array, SEED + place)
                 if alike
-                else last_bit.moved(graph, name, tensor.array, SEED + place, unit)
+                else self._moved(segment, name, tensor.array, SEED + place, unit)
             )
             for place, (name, tensor) in enumerate(feeds.items())
         }
@@ -181,7 +185,17 @@ class Probe:
             return None  # it takes the tensors as they are, but not these
         if c in graph.quantised and not alike:
             got = last_bit.moved(graph, c, got, SEED, unit)
+        if not alike and (how := last_bit.written(self.reference, segment, c)) is not None:
+            got = np.asarray(got + last_bit.steps(how, got.shape, SEED + 1), got.dtype)
         return compare_arrays(undisturbed, got)
+
+    def _moved(self, segment: Segment, name: str, array: Array, seed: int, unit: float) -> Array:
+        """An input with its last bit disturbed, and by a step where the reference makes bytes of it."""
+        found = last_bit.moved(self.graph, name, array, seed, unit)
+        how = last_bit.read(self.reference, segment, name)
+        if how is None or found.dtype.kind != "f":
+            return found
+        return np.asarray(found + last_bit.steps(how, found.shape, seed + 1), found.dtype)
 
     def unmoved(
         self,

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime as ort
-from onnx import ModelProto
+from onnx import ModelProto, version_converter
 
 import segdiff
 from segdiff.core.errors import SegdiffError
@@ -88,6 +88,12 @@ def hoisted(model: ModelProto) -> ModelProto:
     return copy
 
 
+def with_axes(model: ModelProto) -> ModelProto:
+    """A copy of an opset that knows a scale for each channel: in an older one it is refused."""
+    opset = next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx"))
+    return version_converter.convert_version(model, 13) if opset < 13 else model
+
+
 def static(form: str, per_channel: bool) -> Make:
     """onnxruntime's static quantisation, calibrated on the picture that the models are compared on."""
 
@@ -102,7 +108,7 @@ def static(form: str, per_channel: bool) -> Make:
                 return next(({model.graph.input[0].name: each} for each in self.left), None)
 
         source, target = folder / "float.onnx", folder / "static.onnx"
-        onnx.save(hoisted(model), source)
+        onnx.save(hoisted(model) if not per_channel else with_axes(hoisted(model)), source)
         options: dict[str, Any] = {"quant_format": QuantFormat[form], "per_channel": per_channel}
         if ranges is not None:
             options["calibration_cache_path"] = ranges

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from onnx import ModelProto, numpy_helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import segdiff
 from segdiff.core.answer import Report
@@ -228,3 +228,31 @@ def test_a_mended_half_precision_file_agrees_within_its_rounding(locate: Locate,
     fixed = locate(squares(), halved(squares())).repair(tmp_path / "fixed.onnx")
     assert fixed.agrees and fixed.exit_code == 0
     assert fixed.unit == 2.0**-11
+
+
+def stored_in_bfloat16(model: ModelProto, factor: float = 1.0) -> ModelProto:
+    """A copy whose kernels are kept in bfloat16 and cast to float32; the first of them times a factor."""
+    copy = copied(model)
+    casts = []
+    for tensor in copy.graph.initializer:
+        if len(tensor.dims) == 4:
+            array = numpy_helper.to_array(tensor) * np.float32(1.0 if casts else factor)
+            bits = (array.astype("<f4").view("<u4") + np.uint32(0x8000)) >> np.uint32(16)
+            name, raw = tensor.name, bits.astype("<u2").tobytes()
+            tensor.Clear()
+            tensor.name, tensor.data_type, tensor.raw_data = f"{name}.short", TensorProto.BFLOAT16, raw
+            tensor.dims.extend(array.shape)
+            casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *copy.graph.node]
+    del copy.graph.node[:]
+    copy.graph.node.extend(nodes)
+    return copy
+
+
+def test_weights_in_bfloat16(locate: Locate) -> None:
+    report = locate(segmenter(), stored_in_bfloat16(segmenter()))
+    assert report.verdict == "agrees", report.sentence
+    assert report.precision is not None and report.precision.candidate == "bfloat16"
+    broken = locate(segmenter(), stored_in_bfloat16(segmenter(), factor=1.2))
+    assert [origin.candidate_nodes[-1].type for origin in broken.origins] == ["Conv"]
+    assert broken.origins[0].pair.noise is not None  # its last bit could be disturbed

@@ -245,3 +245,20 @@ def test_the_scale_of_a_dynamic_weight(locate: Locate, tmp_path: Path) -> None:
     names = [t.name for t in healthy.graph.initializer if t.name.endswith("_scale")]
     report = locate(net(), changed(healthy, names[0], lambda scale: scale * 1.5))
     assert cause(report) == ("quantization.weight_scale", True)
+
+
+# --- both sides rounded, each for itself
+
+
+def test_a_scale_for_each_tensor_against_one_for_each_channel(locate: Locate, tmp_path: Path) -> None:
+    one, other = quantised(net(), tmp_path), quantised(net(), tmp_path, per_channel=True)
+    for pair in ((one, other), (other, one)):
+        report = locate(*pair)
+        assert report.verdict == "agrees", report.sentence
+
+
+def test_bytes_against_half_precision(locate: Locate, tmp_path: Path) -> None:
+    half = models.halved(net())
+    for kind in ("qdq", "qoperator"):
+        report = locate(half, quantised(net(), tmp_path, kind))
+        assert report.verdict == "agrees", report.sentence
