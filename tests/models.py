@@ -191,11 +191,11 @@ def halved(model: ModelProto, *, keep_io: bool = True) -> ModelProto:
     return copy
 
 
-def with_pairs(model: ModelProto, scale: float = 0.05) -> ModelProto:
+def with_pairs(model: ModelProto, scale: float = 0.05, zero: int = 128) -> ModelProto:
     """A copy with a QuantizeLinear and a DequantizeLinear (``NAME.back``) behind every node but one."""
     copy = copied(model)
     nodes = list(copy.graph.node)
-    tensors = {"step": np.float32(scale), "zero": np.uint8(128)}
+    tensors = {"step": np.float32(scale), "zero": np.uint8(zero)}
     copy.graph.initializer.extend(numpy_helper.from_array(np.asarray(a), n) for n, a in tensors.items())
     written = []
     for node in nodes:

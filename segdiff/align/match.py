@@ -148,8 +148,21 @@ class Matcher:
             apart = count == min(counts)
             if bool(added) != apart or (apart and len(behind) != 1):
                 return None
-            ends.append(added[0].outputs[0] if apart else op.outputs[0])
-        return ends[0], ends[1]
+            ends.append(added[0] if apart else op)
+        return self.clipped_ends(ends[0], ends[1])
+
+    def clipped_ends(self, ours: Op, theirs: Op) -> tuple[str, str] | None:
+        """What two ops that do the same make, where one of them may keep it as bytes that cut off what an
+        activation does behind the other."""
+        left, right = never_negative(self.whole[0], ours), never_negative(self.whole[1], theirs)
+        if left == right:
+            return ours.outputs[0], theirs.outputs[0]
+        view, op = (self.reference, ours) if right else (self.candidate, theirs)
+        behind = view.readers.get(op.outputs[0], ())
+        if len(behind) != 1 or kind_of(behind[0]) not in CLIPPING:
+            return None
+        out = behind[0].outputs[0]
+        return (out, theirs.outputs[0]) if right else (ours.outputs[0], out)
 
     def clipped_after(self, ours: Op, theirs: Op) -> tuple[str, str] | None:
         """The values behind two ops one of which keeps its result as bytes of no negative numbers.
@@ -159,14 +172,7 @@ class Matcher:
         if kind_of(ours) != kind_of(theirs):
             return None
         left, right = never_negative(self.whole[0], ours), never_negative(self.whole[1], theirs)
-        if left == right:
-            return None
-        view, op = (self.reference, ours) if right else (self.candidate, theirs)
-        behind = view.readers.get(op.outputs[0], ())
-        if len(behind) != 1 or kind_of(behind[0]) not in CLIPPING:
-            return None
-        out = behind[0].outputs[0]
-        return (out, theirs.outputs[0]) if right else (ours.outputs[0], out)
+        return None if left == right else self.clipped_ends(ours, theirs)
 
     def does_the_same(self, ours: Op, theirs: Op) -> bool:
         """Kind and number of parameters agree: no bias, batch norm or activation is fused into either."""

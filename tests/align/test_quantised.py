@@ -100,3 +100,18 @@ def test_a_cast_that_several_operators_read_keeps_the_segments_apart(read: Read)
 
     ours, theirs = read(model(cast=False)), read(model(cast=True))
     assert ends(ours, theirs) == ends(ours, ours)
+
+
+def test_a_bias_inside_a_product_whose_bytes_do_what_the_activation_does(read: Read) -> None:
+    def ours() -> ModelProto:
+        net = Net()
+        out = net.node("Add", net.conv("x", (3, 6), bias=False), net.weight(1, 6, 1, 1))
+        return net.model(net.node("Mul", net.node("Relu", out), net.constant([1.5])))
+
+    net = Net()
+    weight = net.weight(6, 3, 3, 3)
+    out = net.node("Conv", "x", weight, net.weight(6), pads=[1] * 4)
+    theirs = with_pairs(net.model(net.node("Mul", out, net.constant([1.5]))), zero=0)
+    found = align(read(ours()), read(theirs))
+    maker = {c: r for r, c in found.pairs.items()}
+    assert maker[f"{out}.back"].startswith("relu")
