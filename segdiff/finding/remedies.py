@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from segdiff.core.edit import Edit, Node, Operand
-from segdiff.core.graph import Graph, Op
+from segdiff.core.graph import Array, Graph, Op
 
 Form = tuple[str, tuple[int, ...]]
 """dtype (numpy's name) and shape."""
@@ -85,6 +85,8 @@ def remedies(graph: Graph, near: list[Op], forms: Mapping[str, Form]) -> Iterato
     for op in reversed(near):
         if op.type == "Squeeze" and len(op.inputs) < 2 and "axes" not in op.attributes:
             yield from axes_named(graph, op, forms)
+    if any(len(back_to_last(graph, op)) for op in near):
+        yield from to_the_first(graph)
 
 
 def scalars_joined(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Attempt]:
@@ -254,3 +256,25 @@ def numbers_of_same(graph: Graph, op: Op, forms: Mapping[str, Form]) -> list[int
         begins.append(more if auto_pad(op) == "SAME_LOWER" else less)
         ends.append(less if auto_pad(op) == "SAME_LOWER" else more)
     return [*begins, *ends]
+
+
+def back_to_last(graph: Graph, op: Op) -> Array:
+    """Which axes a Slice walks backwards and ends at -1, where ONNX has its last element: nothing is left."""
+    places = {slot: name for slot, name in zip(op.slots, op.inputs, strict=True) if name in graph.parameters}
+    if op.type != "Slice" or not {"2", "4"} <= set(places):
+        return np.array([], np.int64)
+    ends, steps = (graph.parameters[places[slot]].load() for slot in ("2", "4"))
+    return np.flatnonzero((ends == -1) & (steps < 0))
+
+
+def to_the_first(graph: Graph) -> Iterator[Attempt]:
+    """Every such Slice goes on to the first element, as ``x[::-1]`` does."""
+    edits = []
+    for op in graph.ops:
+        axes = back_to_last(graph, op)
+        if len(axes):
+            ends = graph.parameters[op.inputs[op.slots.index("2")]].load().astype(np.int64)
+            ends[axes] = np.iinfo(np.int32).min
+            edits.append(Edit(op.outputs[0], inputs={2: ends}))
+    where = f"{len(edits)} Slices, which end" if len(edits) > 1 else "the Slice, which ends"
+    yield f"{where} at -1 with a step back, going on to the first element", tuple(edits)

@@ -107,7 +107,20 @@ def onnx_session(path: Path) -> None:
     ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.parametrize(("build", "words"), [(squeezed, "axis"), (channels_last, "channels")])
+def turned_sizes(first: bool) -> ModelProto:
+    """Divides by the width and the height, turned round: to the first element, or by an end of -1 to none."""
+    net = Net()
+    x = net.node("Transpose", net.node("LeakyRelu", net.conv("x", (3, 2)), alpha=0.2), perm=[0, 2, 3, 1])
+    ends = -(2**31) if first else -1
+    bounds = [net.constant([number], np.int64) for number in (2**31 - 1, ends, 0, -1)]
+    lengths = [net.constant([n], np.int64) for n in (2, 4, 0)]
+    turned = net.node("Slice", net.node("Slice", net.node("Shape", x), *lengths), *bounds)
+    return net.model(net.node("Div", x, net.node("Cast", turned, to=onnx.TensorProto.FLOAT)))
+
+
+@pytest.mark.parametrize(
+    ("build", "words"), [(squeezed, "axis"), (channels_last, "channels"), (turned_sizes, "the first element")]
+)
 def test_forms_that_a_change_makes_run(build, words: str, tmp_path: Path) -> None:
     report = told(build(True), build(False), tmp_path, deployed=False)
     assert report.verdict == "diverges"
