@@ -26,6 +26,15 @@ def cones(view: View, bits: Mapping[str, int]) -> tuple[dict[str, int], dict[str
     """Value -> the seeds above it, and value -> the seeds below it, as bit sets; missing where none is.
 
     ``bits`` gives the bit of every seed: a paired value or a paired parameter. A seed is above itself.
+
+    >>> from pathlib import Path
+    >>> from segdiff.align.view import view_of
+    >>> from segdiff.core.graph import Graph, Op
+    >>> names = ("x", "a", "b", "y")
+    >>> ops = [Op(i, "Relu", "", names[i : i + 1], ("0",), names[i + 1 : i + 2], {}) for i in range(3)]
+    >>> view = view_of(Graph("onnx", Path("m"), tuple(ops), {}, {}, ("x",), ("y",)))
+    >>> cones(view, {"a": 1, "y": 2})
+    ({'a': 1, 'b': 1, 'y': 3}, {'b': 2, 'a': 2, 'x': 3})
     """
     own = bits.get
     above: dict[str, int] = {name: bits[name] for name in view.graph.inputs if name in bits}

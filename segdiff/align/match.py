@@ -192,7 +192,20 @@ def adds_parameter(view: View, op: Op) -> bool:
 
 
 def match(reference: View, candidate: View, parameters: Iterable[ParameterPair]) -> Matcher:
-    """Pair the values of two views; see the module's docstring for the method."""
+    """Pair the values of two views; see the module's docstring for the method.
+
+    >>> from pathlib import Path
+    >>> from segdiff.align.view import view_of
+    >>> from segdiff.core.graph import Graph
+    >>> def model(kinds, *names):
+    ...     rows = enumerate(zip(kinds, names, names[1:]))
+    ...     ops = [Op(i, kind, "", (read,), ("0",), (made,), {}) for i, (kind, read, made) in rows]
+    ...     return view_of(Graph("onnx", Path("m"), tuple(ops), {}, {}, names[:1], names[-1:]))
+    >>> ours = model(("Exp", "Relu", "Tanh"), "x", "a", "b", "y")
+    >>> theirs = model(("Exp", "Elu", "Tanh"), "x", "b", "c", "z")
+    >>> match(ours, theirs, ()).forward
+    {'x': 'x', 'y': 'z', 'b': 'c', 'a': 'b'}
+    """
     known = {pair.reference: pair for pair in parameters}
     whole = reference, candidate
     matcher = Matcher(plain(reference), plain(candidate), known, whole)

@@ -44,7 +44,22 @@ class ParameterPair:
 def match_parameters(
     reference: Graph, candidate: Graph, used: tuple[Iterable[str], Iterable[str]]
 ) -> list[ParameterPair]:
-    """Pair the parameters that compute ops use; only pairs that are unambiguous on both sides."""
+    """Pair the parameters that compute ops use; only pairs that are unambiguous on both sides.
+
+    ``used`` are the names of those parameters, the reference's and the candidate's. Raises ModelError where
+    one cannot be read.
+
+    >>> from pathlib import Path
+    >>> def model(**arrays):
+    ...     held = {n: Parameter(n, a.shape, a.dtype.name, lambda a=a: a) for n, a in arrays.items()}
+    ...     return Graph("onnx", Path("m"), (), {}, held, (), ())
+    >>> w = np.arange(24, dtype=np.float32).reshape(4, 6)
+    >>> ours, theirs = model(w=w, b=w[0], c=w[0]), model(p=w.T, q=w[0])
+    >>> match_parameters(ours, theirs, (ours.parameters, theirs.parameters))
+    [ParameterPair(reference='w', candidate='p', exact=True)]
+
+    A transposed weight is the same one; of ``b`` and ``c`` either could be ``q``.
+    """
     ours = [as_numbers(reference, name) for name in dict.fromkeys(used[0])]
     theirs = [as_numbers(candidate, name) for name in dict.fromkeys(used[1])]
     found: list[ParameterPair] = list(_equal_content(ours, theirs))

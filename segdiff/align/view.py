@@ -103,7 +103,15 @@ def computed_on(op: Op) -> tuple[str, ...]:
 
 
 def view_of(graph: Graph) -> View:
-    """Classify the ops of a graph and keep those that compute and whose result is used."""
+    """Classify the ops of a graph and keep those that compute and whose result is used.
+
+    >>> from pathlib import Path
+    >>> rows = [("Identity", "x", "i"), ("Relu", "i", "y"), ("Shape", "x", "s"), ("Neg", "x", "n")]
+    >>> ops = tuple(Op(k, kind, "", (read,), ("0",), (to,), {}) for k, (kind, read, to) in enumerate(rows))
+    >>> view = view_of(Graph("onnx", Path("m"), ops, {}, {}, ("x",), ("y",)))
+    >>> [op.type for op in view.ops], view.reads, view.source("i")
+    (['Relu'], {1: ('x',)}, 'x')
+    """
     constants = {name: frozenset([name]) for name in graph.parameters}
     shapes: set[str] = set()
     alias: dict[str, str] = {}

@@ -34,12 +34,25 @@ class Parser(argparse.ArgumentParser):
 
 @dataclass(frozen=True)
 class Command:
-    """One command: what it is for, its arguments, and the function that runs it to an exit code."""
+    """One command: what it is for, its arguments, and the function that runs it to an exit code.
+
+    ``examples`` are lines to type, ``codes`` what its exit codes 0 and 1 mean.
+    """
 
     summary: str
     usage: str
     arguments: Callable[[Parser], None]
     run: Callable[[Arguments, Parser], int]
+    examples: tuple[str, ...]
+    codes: tuple[str, str]
+
+    @property
+    def ending(self) -> str:
+        """What its help ends with: examples and exit codes."""
+        lines = (f"  {example}" for example in self.examples)
+        meanings = zip("012", (*self.codes, "it could not tell, and stderr says why"), strict=True)
+        codes = (f"  {code}  {meaning}" for code, meaning in meanings if meaning)
+        return "\n".join(("examples:", *lines, "", "exit codes:", *codes))
 
 
 def full_argument(group: argparse._ArgumentGroup) -> None:

@@ -79,7 +79,12 @@ def _dispatch(words: list[str]) -> int:
         top.error(_no_such(name))
     command = COMMANDS[name]
     parser = Parser(
-        prog=f"segdiff {name}", usage=command.usage, description=command.summary, allow_abbrev=False
+        prog=f"segdiff {name}",
+        usage=command.usage,
+        description=command.summary,
+        epilog=command.ending,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     command.arguments(parser)
     return command.run(parser.parse_intermixed_args(words[1:]), parser)

@@ -30,4 +30,6 @@ COMMAND = Command(
     "segdiff demo [options]",
     common_arguments,
     run_demo,
+    ("segdiff demo",),
+    ("the planted fault was found", ""),
 )

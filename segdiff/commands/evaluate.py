@@ -107,4 +107,14 @@ def _listed(arguments: Arguments) -> Iterator[Path]:
 
 USAGE = "segdiff evaluate REFERENCE CANDIDATE DATASET [options]"
 
-COMMAND = Command("Score both models on a data set.", USAGE, evaluate_arguments, run_evaluate)
+COMMAND = Command(
+    "Score both models on a data set.",
+    USAGE,
+    evaluate_arguments,
+    run_evaluate,
+    (
+        "segdiff evaluate deploy/ model.onnx val.txt --out report.json --pictures worst/",
+        "segdiff evaluate deploy/ model.onnx val.txt --candidate-input infer.py:preprocess",
+    ),
+    ("the masks and the raw outputs agree", "they do not"),
+)

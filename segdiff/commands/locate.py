@@ -225,4 +225,15 @@ def _options(arguments: Arguments) -> dict[str, Any]:
 USAGE = """segdiff locate REFERENCE CANDIDATE IMAGE [options]
        segdiff locate --convert REFERENCE IMAGE [options]"""
 
-COMMAND = Command("Find the operator that is to blame for a difference.", USAGE, locate_arguments, run_locate)
+COMMAND = Command(
+    "Find the operator that is to blame for a difference.",
+    USAGE,
+    locate_arguments,
+    run_locate,
+    (
+        "segdiff locate deploy/ model.onnx street.jpg",
+        "segdiff locate deploy/ model.onnx street.jpg --candidate-input infer.py:preprocess",
+        "segdiff locate --convert deploy/ street.jpg --json report.json",
+    ),
+    ("the models agree", "they diverge"),
+)

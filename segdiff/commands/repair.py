@@ -71,4 +71,11 @@ def as_json(repair: dict[str, Any], report: Report) -> str:
 
 USAGE = "segdiff repair REFERENCE CANDIDATE IMAGE -o FILE [options]"
 
-COMMAND = Command("Mend what is proven to be wrong, in a copy.", USAGE, repair_arguments, run_repair)
+COMMAND = Command(
+    "Mend what is proven to be wrong, in a copy.",
+    USAGE,
+    repair_arguments,
+    run_repair,
+    ("segdiff repair deploy/ model.onnx street.jpg -o fixed.onnx",),
+    ("the outputs agree now, or there was nothing to repair", "they still differ"),
+)

@@ -154,4 +154,11 @@ def finish(report: ScoreReport, arguments: Arguments) -> int:
 
 USAGE = "segdiff score --labels DIR --reference-masks DIR --candidate-masks DIR [options]"
 
-COMMAND = Command("Split the gap between two scores, from saved masks.", USAGE, score_arguments, run_score)
+COMMAND = Command(
+    "Split the gap between two scores, from saved masks.",
+    USAGE,
+    score_arguments,
+    run_score,
+    ("segdiff score --labels labels/ --reference-masks paddle/ --candidate-masks onnx/",),
+    ("the masks agree", "they do not"),
+)

@@ -52,6 +52,12 @@ def convert(
 
     Returns ``onnx_path``. Raises ModelError for a reference that cannot be converted and a target that cannot
     be written, EngineError where paddle2onnx fails or dies.
+
+    >>> from segdiff.example import example_files
+    >>> with example_files() as files, tempfile.TemporaryDirectory() as folder:
+    ...     made = convert(files.reference, Path(folder) / "model.onnx")
+    ...     made.name, made.stat().st_size > 10_000
+    ('model.onnx', True)
     """
     files, target = find(reference), Path(onnx_path)
     params = parameter_file(files)

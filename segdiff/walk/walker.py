@@ -239,7 +239,14 @@ class _Walker:
 
 
 class Waiting:
-    """Which segments can run? Those whose reference tensors are there and whose predecessors have run."""
+    """Which segments can run? Those whose reference tensors are there and whose predecessors have run.
+
+    >>> first = Segment((("a", "s"),), (("x", "x"),), (0,), (0,), (0,), True)
+    >>> second = Segment((("y", "z"),), (("a", "s"),), (1,), (1,), (1,), True)
+    >>> waiting = Waiting((first, second))
+    >>> waiting.ready("x"), waiting.ready("a"), waiting.ready("y"), waiting.ready(0)
+    ([], [0], [], [1])
+    """
 
     def __init__(self, segments: tuple[Segment, ...]) -> None:
         maker = {pair: number for number, segment in enumerate(segments) for pair in segment.outputs}

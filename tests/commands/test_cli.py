@@ -450,3 +450,16 @@ def test_the_command_itself_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_the_help_of_every_command_has_an_example_and_its_exit_codes(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    examples, codes = capsys.readouterr().out.split("examples:\n")[1].split("exit codes:\n")
+    assert all(line.startswith(f"  segdiff {name}") for line in examples.splitlines() if line)
+    assert examples.strip() and [line.split()[0] for line in codes.splitlines()][:1] == ["0"]
+    assert "\n  2  it could not tell, and stderr says why" in codes
