@@ -155,7 +155,7 @@ def locate(
         if deployed:
             optimised = as_deployed(run, lambda done: told("deployed", done, 2))
             clock.lap("deployed")
-        precision = precision_of(run)
+        precision = precision_of(run, reasons)
         others = bool(run.origins or ends.origins)
         refused = refusal(run, optimised.refused, asked=deployed, others=others)
         if refused is not None and kept is None:

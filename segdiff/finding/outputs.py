@@ -107,7 +107,7 @@ def partner_outputs(run: Run, *, fetch: bool) -> list[End]:
         try:
             mine |= {name: t.array for name, t in run.reference(missing)} if missing else {}
             if absent:
-                got = run.probe.candidate.engine.run(run.probe.feeds, dict.fromkeys(absent))
+                got = run.probe.candidate.run(run.probe.feeds, dict.fromkeys(absent))
                 other |= {name: tensor.array for name, tensor in got.items()}
         except EngineError:
             pass  # they stay unmeasured, and the verdict says so

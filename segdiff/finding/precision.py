@@ -12,11 +12,12 @@ from segdiff.walk import Run
 from segdiff.walk.walker import mask_changed
 
 
-def precision_of(run: Run) -> Precision | None:
+def precision_of(run: Run, reasons: list[str]) -> Precision | None:
     """The arithmetic of both sides and what comes with it; None where both compute in float32 or finer.
 
     The final error is that of the candidate's file as it runs here, whole: onnxruntime's CPU keeps float32
-    between the operators of a float16 graph, where the walk stores every value as the file says.
+    between the operators of a float16 graph, where the walk stores every value as the file says. Why it is
+    not known goes to ``reasons``.
     """
     ours, theirs = arithmetic(run.probe.reference), arithmetic(run.probe.graph)
     if {ours, theirs} <= {"float32"}:
@@ -28,7 +29,8 @@ def precision_of(run: Run) -> Precision | None:
         return found
     try:
         return _with_final(run, found)
-    except EngineError:
+    except EngineError as error:
+        reasons.append(f"What this arithmetic costs in the end is not known: {error}")
         return found
 
 
