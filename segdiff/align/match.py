@@ -24,8 +24,9 @@ from segdiff.align.kinds import COMMUTATIVE, kind_of
 from segdiff.align.outputs import Places, pair_outputs
 from segdiff.align.parameters import ParameterPair
 from segdiff.align.quantised import CLIPPING, nature, never_negative, plain, shown
+from segdiff.align.shapes import may_be_equal
 from segdiff.align.view import View
-from segdiff.core.graph import Op, Shape
+from segdiff.core.graph import Op
 
 CERTAIN = frozenset({"parameters", "model input", "model output"})
 """Arguments that hold whatever the shapes say: a fault may change a shape, but not what the weights are."""
@@ -395,19 +396,3 @@ def _plausible(matcher: Matcher, label: Rule, r: str, c: str) -> bool:
     if label is readers or kind_of(ours) != kind_of(theirs):
         return True
     return matcher.does_the_same(ours, theirs)
-
-
-def may_be_equal(ours: Shape | None, theirs: Shape | None) -> bool:
-    """Whether two declared shapes can be the same but for axes of length one; unknown lengths fit any.
-
-    >>> may_be_equal((None, 3, 8), (1, 3, 8)), may_be_equal((1, 3, 8), (1, 4, 8)), may_be_equal(None, (2,))
-    (True, False, True)
-    """
-    if ours is None or theirs is None:
-        return True
-    mine, other = [n for n in ours if n != 1], [n for n in theirs if n != 1]
-    if None in mine or None in other:
-        return len(ours) != len(theirs) or all(
-            a is None or b is None or a == b for a, b in zip(ours, theirs, strict=True)
-        )
-    return mine == other
