@@ -17,6 +17,7 @@ from segdiff.core.inside import InsideOf
 from segdiff.core.kept import KeptTensors
 from segdiff.core.late import door
 from segdiff.core.metrics import Comparison, Metrics
+from segdiff.core.outlets import Ends
 from segdiff.core.precision import EPSILON, Precision
 from segdiff.core.thresholds import crossing
 
@@ -96,7 +97,7 @@ class Cause:
     """Why an origin errs; ``proven`` when the change it stands for makes the isolated error vanish.
 
     ``residual`` is the isolated error after the change and ``before`` the one without it; ``edits`` are the
-    change itself, for the repair.
+    change itself, for the repair, and ``ends`` what the file shall give out.
     """
 
     kind: str
@@ -105,6 +106,12 @@ class Cause:
     residual: Metrics | None = None
     before: Metrics | None = None
     edits: tuple[Edit, ...] = field(default=(), repr=False, compare=False)
+    ends: Ends | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def mends(self) -> bool:
+        """Whether a repair can make use of it."""
+        return self.proven and (bool(self.edits) or self.ends is not None)
 
 
 @dataclass(frozen=True)

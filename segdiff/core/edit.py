@@ -163,6 +163,12 @@ def _insert(graph: Any, index: int, nodes: list[Any]) -> None:
         graph.node.extend(rest)
 
 
+def new_nodes(graph: Any, nodes: Iterable[Node]) -> list[Any]:
+    """Nodes as protos; their constants become initializers of the graph (``onnx.GraphProto``)."""
+    constants = _Constants(graph)
+    return [_node(node, constants) for node in nodes]
+
+
 def _node(node: Node, constants: _Constants) -> Any:
     from onnx import helper
 

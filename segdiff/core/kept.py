@@ -29,7 +29,8 @@ class KeptTensors:
 
     ``feeds`` are the candidate's inputs and ``outputs`` what the reference makes of them, by the
     candidate's names; ``segments`` the origins' tensors, by the candidate's value that the origin ends in.
-    ``problem`` says why some of them, or all, are missing.
+    ``problem`` says why some of them, or all, are missing. ``finals`` are all of the reference's outputs in
+    their order; empty where one of them cannot be had.
     """
 
     files: tuple[ModelFiles, ModelFiles]
@@ -37,3 +38,4 @@ class KeptTensors:
     outputs: Mapping[str, Array]
     segments: Mapping[str, SegmentTensors] = field(default_factory=dict)
     problem: str | None = None
+    finals: tuple[Array, ...] = ()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from segdiff.core.errors import EngineError
 from segdiff.core.files import ModelFiles
+from segdiff.core.graph import Array
 from segdiff.core.kept import KeptTensors, SegmentTensors
+from segdiff.finding.outputs import references
 from segdiff.walk import Run, Step, ends_of
 
 MOST_BYTES = 512 << 20
@@ -15,9 +17,14 @@ def keep(files: tuple[ModelFiles, ModelFiles], run: Run) -> KeptTensors:
     """Copy what is to be kept. Where the reference has to run again and fails, the rest is kept all the same,
     with the reason."""
     ends = dict(run.outputs)
-    finals, problem = {}, None
+    finals: dict[str, Array] = {}
+    whole: tuple[Array, ...] = ()
+    problem = None
     try:
         finals = {ends[name]: tensor.array.copy() for name, tensor in run.reference(ends)}
+        listed = [each if each is None else each.copy() for each in references(run)]
+        whole = tuple(each for each in listed if each is not None)
+        whole = whole if len(whole) == len(listed) else ()
     except EngineError as error:
         problem = str(error)
     feeds = {name: tensor.array.copy() for name, tensor in run.probe.feeds.items()}
@@ -32,7 +39,7 @@ def keep(files: tuple[ModelFiles, ModelFiles], run: Run) -> KeptTensors:
                 continue
             left -= sum(array.nbytes for array in (*tensors.inputs.values(), *tensors.expected.values()))
             kept.update({c: tensors for _, c in step.segment.outputs})
-    return KeptTensors(files, feeds, finals, kept, problem)
+    return KeptTensors(files, feeds, finals, kept, problem, whole)
 
 
 def _segment(step: Step, run: Run) -> SegmentTensors:

@@ -148,7 +148,7 @@ def locate(
         clock.lap("explain")
         weights = NOT_WEIGHED if checkpoint else weighed(run, causes, reasons)
         clock.lap("weigh")
-        kept = tensors_kept(files, run, reasons) if run.walk.diverges else None
+        kept = tensors_kept(files, run, reasons) if run.walk.diverges or ends.origins else None
         as_fed = run_as_fed(run, prepared, fed)
         clock.lap("keep")
         optimised = NOT_DEPLOYED

@@ -15,7 +15,9 @@ from segdiff.core.answer import Cause, OpInfo, Origin, OutputInfo, PairInfo, Rea
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Graph, Op
 from segdiff.core.metrics import Comparison, compare_arrays
+from segdiff.core.outlets import Outlet, Outlets
 from segdiff.core.precision import unit_of
+from segdiff.finding.outlets import built, in_form, outlet, shown, whole
 from segdiff.finding.relations import agree
 from segdiff.finding.rows import other_order
 from segdiff.finding.tails import cut_tails
@@ -77,7 +79,8 @@ def endings(run: Run) -> tuple[Run, Endings]:
     run, causes, otherwise = cut_tails(run)
     causes = {**causes, **other_order(run, frozenset(causes))}
     blamed = {pair for step in run.origins for pair in step.segment.outputs}
-    origins = [*exchanged(run, ends), *unpaired(run)]
+    listed = whole(run, {end.places[0]: end.places[1] for end in ends})
+    origins = [*exchanged(run, ends, listed), *unpaired(run, listed)]
     remarks: list[str] = []
     for end in ends:
         if end.values not in blamed:
@@ -123,6 +126,15 @@ def partner_outputs(run: Run, *, fetch: bool) -> list[End]:
     ]
 
 
+def references(run: Run) -> list[Array | None]:
+    """The reference's outputs in their order, also those without a partner. Raises EngineError."""
+    view = run.alignment.reference
+    mine = known(view.graph, {**run.reference.feeds, **run.reference.held})
+    missing = [name for name in view.outputs if name not in mine]
+    mine |= {name: tensor.array for name, tensor in run.reference(missing)} if missing else {}
+    return [mine.get(name) for name in view.outputs]
+
+
 def known(graph: Graph, tensors: Mapping[str, object]) -> dict[str, Array]:
     """Tensors by name; an output that is a constant of the file needs no run."""
     found = {name: graph.parameters[name].load() for name in graph.outputs if name in graph.parameters}
@@ -165,8 +177,9 @@ def alone(run: Run) -> tuple[list[int], list[int]]:
 # --- order
 
 
-def exchanged(run: Run, ends: list[End]) -> Iterator[Origin]:
-    """One finding for all outputs that stand in another order, where a reader would notice."""
+def exchanged(run: Run, ends: list[End], listed: Outlets | None) -> Iterator[Origin]:
+    """One finding for all outputs that stand in another order, where a reader would notice; ``listed`` are
+    the outputs as they should be."""
     order = [end.places[1] for end in ends]
     if order == sorted(order):
         return
@@ -201,6 +214,7 @@ def exchanged(run: Run, ends: list[End]) -> Iterator[Origin]:
         all(each.values not in faulty for each, _ in moved),
         right.metrics if right else None,
         wrong.metrics if wrong else None,
+        ends=listed,
     )
     yield origin(run, (end.values[0], rival.values[1]), (end.names[0], rival.names[1]), wrong, cause)
 
@@ -234,8 +248,8 @@ def nth(place: int) -> str:
 # --- lost and added
 
 
-def unpaired(run: Run) -> Iterator[Origin]:
-    """A finding for each output that only one side has."""
+def unpaired(run: Run, listed: Outlets | None) -> Iterator[Origin]:
+    """A finding for each output that only one side has; ``listed`` are the outputs as they should be."""
     ours, theirs = run.alignment.reference, run.alignment.candidate
     backward = {c: r for r, c in run.alignment.pairs.items()}
     for i in alone(run)[0]:
@@ -247,13 +261,15 @@ def unpaired(run: Run) -> Iterator[Origin]:
             else "nothing in it computes it"
         )
         text = f"The candidate lacks the reference's {nth(i)} output, {name!r}: {has}."
-        yield origin(run, (value, inner), (name, inner), None, Cause("output.missing", text, True))
+        cause = Cause("output.missing", text, True, ends=listed)
+        yield origin(run, (value, inner), (name, inner), None, cause)
     for j in alone(run)[1]:
         name, value = theirs.graph.outputs[j], theirs.outputs[j]
         inner = backward.get(value, "")
         has = f"the reference has it inside, as {inner!r}" if inner else "nothing in the reference is like it"
         text = f"The candidate has an output more than the reference, its {nth(j)}, {name!r}: {has}."
-        yield origin(run, (inner, value), (inner, name), None, Cause("output.extra", text, True))
+        cause = Cause("output.extra", text, True, ends=listed)
+        yield origin(run, (inner, value), (inner, name), None, cause)
 
 
 # --- form
@@ -272,17 +288,43 @@ def misformed(run: Run, end: End, remarks: list[str]) -> Iterator[Origin]:
     if not walked(run, end) and not agree(found, unit):
         source = source_of(run.alignment.candidate.graph, end.values[1])
         words = f"Output {name} is another ({found.mismatch or found.metrics}): {forms}; {source}."
-        cause = Cause("output.value", words, False, None, found.metrics)
+        cause = remade(run, end, Cause("output.value", words, False, None, found.metrics))
     elif found.mismatch:
         return
     elif not same_shape and end.ours.size > 1:
         cause = Cause("output.shape", f"Output {name} has another shape: {forms}.", True, found.metrics)
+        cause = replace(cause, ends=formed(run, end))
     elif group(end.ours) != group(end.theirs):
         cause = Cause("output.dtype", f"Output {name} has another type: {forms}.", True, found.metrics)
+        cause = replace(cause, ends=formed(run, end))
     elif not same_shape or end.ours.dtype != end.theirs.dtype:
         remarks.append(f"Of output {name} {forms}.")
     if cause is not None:
         yield origin(run, end.values, end.names, found, cause)
+
+
+def formed(run: Run, end: End) -> Outlet | None:
+    """The output in the form of the reference's, where a cast and axes of length one make it so."""
+    assert end.ours is not None and end.theirs is not None
+    return outlet(run, end.values[1], in_form(run, end.values[1], end.theirs, end.ours))
+
+
+def remade(run: Run, end: End, cause: Cause) -> Cause:
+    """The cause of an output that nothing computes, proven where the reference's constant or operators in its
+    place give what the reference gives."""
+    others = {r: c for r, c in run.alignment.pairs.items() if r != end.values[0]}
+    made = built(run, end.values[0], others)
+    got = None if made is None else shown(run, end.names[1], made)
+    if got is None or end.ours is None:
+        return cause
+    after = compare_arrays(end.ours, got)
+    if not agree(after, unit_of(got.dtype.name)):
+        return cause
+    what = run.alignment.reference.graph.producer.get(end.values[0])
+    held = f"what the reference's {what.type} gives" if what else "what the reference has"
+    text = f"{cause.text} With {held} in its place it is right."
+    ends = outlet(run, end.names[1], made)
+    return replace(cause, text=text, proven=True, residual=after.metrics, ends=ends)
 
 
 def walked(run: Run, end: End) -> bool:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from segdiff.core.answer import Cause, Repaired, RepairedOutput, Report
-from segdiff.core.edit import Edit, apply, merged
 from segdiff.core.errors import EngineError, InputError, RepairError
 from segdiff.core.graph import Array
 from segdiff.core.kept import KeptTensors
@@ -21,8 +17,10 @@ from segdiff.core.outputs import refuse_input, refuse_other_suffix, refuse_unwri
 from segdiff.core.precision import EPSILON, unit_named
 from segdiff.engines import Blocks, Engine
 from segdiff.engines.registry import engine_for, threads_of
+from segdiff.finding.again import located_again
+from segdiff.finding.draft import move_external_data, write
 from segdiff.finding.weigh import WORSE, damage_of
-from segdiff.readers import find
+from segdiff.readers import find, read
 from segdiff.readers.companions import companions
 from segdiff.walk.walker import mask_changed
 
@@ -57,7 +55,7 @@ def repair(
     (True, ['resize.coordinate_mode'])
     """
     evidence, target = _evidence(report), Path(path)
-    proven = {id(o): o.cause for o in report.origins if o.cause and o.cause.proven and o.cause.edits}
+    proven = {id(o): o.cause for o in report.origins if o.cause and o.cause.mends}
     if not proven:
         raise RepairError(
             "no cause is proven, so there is nothing that could be repaired with certainty; "
@@ -73,9 +71,11 @@ def repair(
                 "no change brings the outputs nearer to the reference's, so nothing was written; "
                 "report.repro(), or --repro, writes the operator down for a bug report"
             )
-        draft, remarks = workbench.write([proven[key] for key in kept])
-        outputs = workbench.outputs(draft)
-        _move_external_data(source, draft, target)
+        changes = [proven[key] for key in kept]
+        draft, remarks = workbench.write(changes)
+        outputs = workbench.outputs(draft, changes)
+        again = located_again(evidence, draft, timeout, threads) if report.precision else None
+        move_external_data(source, draft, target)
         draft.replace(target)
     taken_back = tuple(
         f"Taken back, for the outputs came no nearer: {cause.text} [{cause.kind}]"
@@ -83,10 +83,12 @@ def repair(
         if key not in kept
     )
     left = tuple(o.pair.candidate for o in report.origins if id(o) not in kept and not o.runtime)
-    changes = tuple(proven[key] for key in kept)
+    if again is not None and again.verdict != "agrees":
+        left += tuple(o.pair.candidate for o in again.origins if o.pair.candidate not in left)
+        remarks += (f"Located once more, the repaired file is not right yet: {again.sentence}",)
     sides = (report.precision.reference, report.precision.candidate) if report.precision else ()
     unit = max(map(unit_named, sides), default=EPSILON)
-    return Repaired(target, changes, left, outputs, remarks + taken_back + _beside(report), unit)
+    return Repaired(target, tuple(changes), left, outputs, remarks + taken_back + _beside(report), unit)
 
 
 @dataclass(frozen=True)
@@ -103,29 +105,52 @@ class _Workbench:
     def write(self, causes: Sequence[Cause]) -> tuple[Path, tuple[str, ...]]:
         """A draft with these changes, and remarks on it. Raises RepairError."""
         draft = Path(tempfile.mkdtemp(dir=self.folder)) / "model.onnx"
-        edits = merged(edit for cause in causes for edit in cause.edits)
-        return draft, _write(self.evidence.files[1].program, draft, edits)
+        return draft, write(self.evidence.files[1].program, draft, causes, self.evidence.finals)
 
-    def outputs(self, draft: Path) -> tuple[RepairedOutput, ...]:
+    def outputs(self, draft: Path, changes: Sequence[Cause]) -> tuple[RepairedOutput, ...]:
         """A draft's outputs from the image, beside those of before. Raises EngineError."""
-        return _outputs(self.report, self.evidence.outputs, self.run(draft))
+        if any(cause.ends is not None for cause in changes):
+            return tuple(_placed(self.report, self.evidence.finals, self.listed(draft)))
+        return _outputs(self.report, self.evidence.outputs, self.run(draft, self.evidence.outputs))
 
-    def run(self, model: Path) -> dict[str, Array]:
-        """The outputs of a model from the image. Raises EngineError."""
+    def listed(self, model: Path) -> list[Array]:
+        """The outputs of a model from the image, in its own order. Raises EngineError."""
+        graph = read(find(model))
+        held = {name: graph.parameters[name] for name in graph.outputs if name in graph.parameters}
+        got = self.run(model, [name for name in graph.outputs if name not in held])
+        return [held[name].load() if name in held else got[name] for name in graph.outputs]
+
+    def run(self, model: Path, wanted: Iterable[str]) -> dict[str, Array]:
+        """These values of a model from the image. Raises EngineError."""
         files, blocks = find(model), Blocks()
         threads = threads_of(engine_for(files.format), self.threads)
         try:
             with Engine(files, blocks, timeout=self.timeout, threads=threads, python=self.python) as engine:
                 tensors = {name: blocks.tensor(array) for name, array in self.evidence.feeds.items()}
-                stream = engine.stream(tensors, self.evidence.outputs)
+                stream = engine.stream(tensors, dict.fromkeys(wanted))
                 return {name: tensor.array.copy() for name, tensor in stream}
         finally:
             blocks.close()
 
     def error(self, model: Path) -> float:
         """How far the outputs of a model are from the reference's (finding/weigh.Damage)."""
-        got = self.run(model)
+        got = self.run(model, self.evidence.outputs)
         return damage_of((truth, got[name]) for name, truth in self.evidence.outputs.items()).error
+
+    def misplaced(self, causes: Sequence[Cause]) -> float:
+        """The error with these changes, every output in the reference's place; one lost or added counts 1.
+
+        Raises EngineError where the engine died.
+        """
+        try:
+            source = self.evidence.files[1].program
+            return misplaced(self.evidence.finals, self.listed(self.write(causes)[0] if causes else source))
+        except EngineError as error:
+            if error.died:
+                raise
+            return math.inf
+        except RepairError:
+            return math.inf
 
     def before(self) -> float:
         """The error of the candidate as it is; infinite where it does not run.
@@ -154,8 +179,43 @@ class _Workbench:
             return math.inf
 
 
+def misplaced(truth: Sequence[Array], got: Sequence[Array]) -> float:
+    """The error of outputs that are read by their place (finding/weigh.Damage); one lost or added counts 1,
+    and so does one of another shape, axes of length one included, or that has whole numbers for floats."""
+    pairs = list(zip(truth, got, strict=False))
+    other = sum(other_form(*pair) for pair in pairs)
+    return math.hypot(damage_of(pairs).error, math.sqrt(other + abs(len(truth) - len(got))))
+
+
+def other_form(ours: Array, theirs: Array) -> bool:
+    """Whether one of two outputs cannot be read in the place of the other, whatever it holds."""
+    return (ours.dtype.kind == "f") != (theirs.dtype.kind == "f") or (
+        ours.shape != theirs.shape and ours.size > 1
+    )
+
+
 def _nearer(workbench: _Workbench, proven: Mapping[int, Cause]) -> list[int]:
     """The changes to keep: every one must let the outputs come nearer, or at least not farther.
+
+    First those of nodes, with the outputs paired by what they hold, then those of the outputs themselves,
+    with every output in its place.
+    """
+    nodes = {key: cause for key, cause in proven.items() if cause.edits}
+    kept = _nearer_by_nodes(workbench, nodes) if nodes else []
+    ends = [key for key, cause in proven.items() if cause.ends is not None and key not in kept]
+    if not ends or not workbench.evidence.finals:
+        return kept
+    now = workbench.misplaced([proven[key] for key in kept])
+    for keys in (ends, *([key] for key in ends if len(ends) > 1)):
+        more = [key for key in keys if key not in kept]
+        error = workbench.misplaced([proven[key] for key in (*kept, *more)]) if more else math.inf
+        if error < now:
+            kept, now = [*kept, *more], error
+    return kept
+
+
+def _nearer_by_nodes(workbench: _Workbench, proven: Mapping[int, Cause]) -> list[int]:
+    """The changes of nodes to keep.
 
     Where each has been weighed alone, and all together do no harm, nothing more is asked. Otherwise they are
     made one after the other, the weightiest first, and one that does harm is taken back; and all of them once
@@ -164,7 +224,7 @@ def _nearer(workbench: _Workbench, proven: Mapping[int, Cause]) -> list[int]:
     weight = {id(o): o.effect.final_error_removed for o in workbench.report.origins if o.effect}
     ranked = sorted(proven, key=lambda key: -weight.get(key, 0.0))
     before = workbench.before()
-    whole = workbench.error(workbench.write([proven[key] for key in ranked])[0])
+    whole = workbench.tried([proven[key] for key in ranked])
     allowed = before * (1 + WORSE) + NOTHING
     if whole <= allowed and all(weight.get(key, -1.0) >= -WORSE for key in ranked):
         return ranked
@@ -215,77 +275,6 @@ def inputs_of(report: Report, evidence: KeptTensors) -> Iterator[Path]:
         yield Path(report.image)
 
 
-def _write(source: Path, draft: Path, edits: tuple[Edit, ...]) -> tuple[str, ...]:
-    """The changed model at ``draft``, external data beside it; returns remarks. Raises RepairError."""
-    import onnx
-
-    from segdiff.readers.onnx import load
-
-    model = load(source)
-    original = onnx.ModelProto()
-    original.CopyFrom(model)
-    apply(model, edits)
-    _forget_shapes(model.graph, edits)
-    _link_external_data(model, source, draft)
-    draft.write_bytes(model.SerializeToString())
-    try:
-        onnx.checker.check_model(str(draft))
-    except Exception as error:  # the checker raises half a dozen types
-        words = " ".join(str(error).split())[:300]
-        try:
-            onnx.checker.check_model(original)
-        except Exception:
-            return (f"The ONNX checker objects to the candidate, and to the repaired file: {words}",)
-        raise RepairError(f"{source}: the repaired model fails the ONNX checker: {words}") from error
-    return ()
-
-
-def _forget_shapes(graph: Any, edits: Iterable[Edit]) -> None:
-    """Drop what the file says of the shapes behind a change: a repair may change them."""
-    changed = {edit.place for edit in edits}
-    for node in graph.node:  # in topological order
-        if changed.intersection(node.input) or changed.intersection(node.output):
-            changed.update(node.output)
-    kept = [info for info in graph.value_info if info.name not in changed]
-    del graph.value_info[:]
-    graph.value_info.extend(kept)
-
-
-def external_files(model: Any) -> list[str]:
-    """The locations of a model's external data, relative to its folder."""
-    found = dict.fromkeys(
-        entry.value
-        for tensor in model.graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    )
-    return list(found)
-
-
-def _link_external_data(model: Any, source: Path, draft: Path) -> None:
-    for location in external_files(model):
-        beside = draft.parent / location
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(source.parent / location, beside)
-        except OSError:  # another file system
-            shutil.copyfile(source.parent / location, beside)
-
-
-def _move_external_data(source: Path, draft: Path, target: Path) -> None:
-    """Put external data beside the repaired file; where it shares the candidate's folder it is there."""
-    if target.parent.resolve() == source.parent.resolve():
-        return
-    for file in sorted(p for p in draft.parent.rglob("*") if p.is_file() and p != draft):
-        place = target.parent / file.relative_to(draft.parent)
-        if place.exists():
-            raise InputError(
-                f"{place}: is in the way of the model's external data; choose another folder for {target}"
-            )
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(file, place)
-
-
 def _outputs(
     report: Report, truth: Mapping[str, Array], got: Mapping[str, Array]
 ) -> tuple[RepairedOutput, ...]:
@@ -296,3 +285,12 @@ def _outputs(
             ours, array = truth[before.candidate], got[before.candidate]
             found.append(RepairedOutput(before, compare_arrays(ours, array), mask_changed(ours, array)))
     return tuple(found)
+
+
+def _placed(report: Report, truth: Sequence[Array], got: Sequence[Array]) -> Iterator[RepairedOutput]:
+    """The reference's outputs beside those in their places."""
+    before = {output.places[0]: output for output in report.outputs if output.places[0] is not None}
+    for place, (ours, theirs) in enumerate(zip(truth, got, strict=False)):
+        if place in before:
+            after = compare_arrays(ours, theirs)
+            yield RepairedOutput(before[place], after, mask_changed(ours, theirs))

@@ -21,6 +21,8 @@ from segdiff.core.answer import Cause
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Op
 from segdiff.core.metrics import Comparison, compare_arrays
+from segdiff.core.outlets import Outlet
+from segdiff.finding.outlets import built, in_form, outlet
 from segdiff.finding.relations import relation, same
 from segdiff.walk import Run, Step, ends_of
 from segdiff.walk.verify import rewalk
@@ -161,7 +163,17 @@ class Tail:
             has = f"it gives what the reference has before it, {self.inner!r}"
             text = f"The reference ends in {listed(self.ops)}, which the candidate does not have: {has}"
         before = self.inside.error.metrics
-        return Cause(kind_of_tail(self.ops), f"{text}; {self.inside.forms}.", True, residual.metrics, before)
+        text = f"{text}; {self.inside.forms}."
+        return Cause(kind_of_tail(self.ops), text, True, residual.metrics, before, ends=self.outlet)
+
+    @property
+    def outlet(self) -> Outlet | None:
+        """The output as it should be: the value before the candidate's tail, or behind the reference's."""
+        run, (r, c) = self.inside.run, self.inside.pair
+        if not self.extra:
+            return outlet(run, c, built(run, r, {self.inner: c}))
+        have, want = self.inside.got[self.inner], self.inside.truth[r]
+        return outlet(run, c, in_form(run, self.inner, have, want))
 
 
 def tail_of(inside: _Inside) -> Tail | None:
@@ -206,7 +218,8 @@ def related(inside: _Inside) -> Causes:
     if found.backward:
         told = f"The reference's output is {found.words} of the candidate's {name!r}"
     text = f"{told}: {inside.forms}."
-    cause = Cause(found.kind, text, True, found.residual.metrics, inside.error.metrics)
+    made = outlet(inside.run, c, built(inside.run, r, dict(inside.step.segment.inputs)))
+    cause = Cause(found.kind, text, True, found.residual.metrics, inside.error.metrics, ends=made)
     return {inside.step.segment: cause}
 
 

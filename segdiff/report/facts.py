@@ -190,7 +190,7 @@ def cause_lines(origin: Origin) -> Iterator[Line]:
 def can_be_repaired(origin: Origin) -> bool:
     """Whether ``repair`` has a proven change of the file to make."""
     cause = origin.cause
-    return bool(cause and cause.proven and not origin.runtime and (cause.edits or not origin.speaks))
+    return bool(cause and cause.mends and not origin.runtime)
 
 
 def _proof(cause: Cause) -> str:

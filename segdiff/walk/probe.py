@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,6 +30,9 @@ from segdiff.walk.steps import Form
 
 DRAWS = 6
 """Disturbances that may show that an element jumps."""
+
+LAST = "select_last_index"
+"""The attribute by which an ArgMax takes the last of equal elements; without it, as in Paddle, the first."""
 
 
 @dataclass(frozen=True)
@@ -115,15 +118,27 @@ class Probe:
     ) -> Judgement:
         """Judge an isolated error of a segment; ``output`` and ``inputs`` are shapes of the run's tensors."""
         kinds = self.kinds(segment)
+        apart = "random" in kinds or self.takes_another_tie(segment)
         return judge(
             comparison,
             self.thresholds,
-            lambda: None if "random" in kinds else disturb(),
+            lambda: None if apart else disturb(),
             bounded=bool(kinds & BOUNDED),
             roundings=roundings(self.graph, segment.ops, inputs, output),
             unit=self.unit(segment),
             unmoved=unmoved,
         )
+
+    def takes_another_tie(self, segment: Segment) -> bool:
+        """Whether both sides pick elements, and of equal ones one takes the first and the other the last."""
+        picks = [
+            [bool(op.attributes.get(LAST)) for op in ops if kind_of(op) in ("arg_max", "arg_min")]
+            for ops in (
+                [self.reference.op(index) for index in segment.reference_ops],
+                [self.graph.op(index) for index in segment.ops],
+            )
+        ]
+        return bool(picks[0]) and len(picks[0]) == len(picks[1]) and picks[0] != picks[1]
 
     @cached_property
     def arithmetic(self) -> str:
@@ -208,22 +223,45 @@ class Probe:
         """The share of an error that lies where several disturbances move nothing that is worth a word.
 
         ``arrays`` are the reference's tensor and the candidate's, undisturbed. An index that jumps moves some
-        elements by much; a fault is an error of elements that stay where they are.
+        elements by much; a fault is an error of elements that stay where they are. Of integers, which pick
+        elements, the share of the others is meant that no disturbance turns into the reference's.
         """
+        if arrays[0].dtype.kind in "iub":
+            return self._unreached(segment, c, arrays, feeds, edits)
         truth, got = (array.astype(np.float64).reshape(-1) for array in arrays)
         moved = np.zeros(got.size)
+        for again in self._draws(segment, c, feeds, edits):
+            moved = np.fmax(moved, np.abs(again.astype(np.float64).reshape(-1) - got))
+        error = np.abs(got - truth)
+        whole = float(error @ error)
+        stays = error[error > NOISE_FACTOR * moved]
+        return float(stays @ stays) / whole if whole else 0.0
+
+    def _unreached(
+        self,
+        segment: Segment,
+        c: str,
+        arrays: tuple[Array, Array],
+        feeds: Mapping[str, Tensor],
+        edits: tuple[Edit, ...],
+    ) -> float:
+        truth, got = (array.reshape(-1) for array in arrays)
+        left = other = truth != got
+        for again in self._draws(segment, c, feeds, edits):
+            left = left & (again.reshape(-1) != truth)
+        return float(left.sum() / max(1, other.sum()))
+
+    def _draws(
+        self, segment: Segment, c: str, feeds: Mapping[str, Tensor], edits: tuple[Edit, ...]
+    ) -> Iterator[Array]:
+        """What the segment makes of inputs whose last bit is disturbed, again and again, where it runs."""
         for seed in range(DRAWS):
             shaken = {
                 name: self.blocks.tensor(disturbed(tensor.array, SEED + 1000 * (seed + 1) + place))
                 for place, (name, tensor) in enumerate(feeds.items())
             }
             with suppress(EngineError):
-                again = self.run(segment, shaken, [c], edits)[c].array.astype(np.float64).reshape(-1)
-                moved = np.fmax(moved, np.abs(again - got))
-        error = np.abs(got - truth)
-        whole = float(error @ error)
-        stays = error[error > NOISE_FACTOR * moved]
-        return float(stays @ stays) / whole if whole else 0.0
+                yield self.run(segment, shaken, [c], edits)[c].array
 
     def bench(self, segment: Segment, tensors: Mapping[str, Tensor]) -> Bench:
         """The segment between the reference's ``tensors``, by the reference's names."""

@@ -263,10 +263,10 @@ def test_an_engine_that_died_is_no_file_that_does_not_run(
     workbench = importlib.import_module("segdiff.finding.repair")._Workbench
     honest = workbench.run
 
-    def run(self: Any, model: Path) -> Any:
+    def run(self: Any, model: Path, wanted: Any) -> Any:
         if model.name == "theirs.onnx":
             raise segdiff.EngineError("was killed by SIGKILL", died=True)
-        return honest(self, model)
+        return honest(self, model, wanted)
 
     monkeypatch.setattr(workbench, "run", run)
     with pytest.raises(segdiff.EngineError, match="SIGKILL"):

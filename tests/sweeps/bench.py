@@ -93,7 +93,8 @@ class Bench:
             weights=weights,
             reasons=tuple(reasons),
         )
-        kept = keep((self.files, engines.candidate.engine.files), run) if run.walk.diverges else None
+        files = self.files, engines.candidate.engine.files
+        kept = keep(files, run) if run.walk.diverges or ends.origins else None
         return replace(conclude(found), evidence=kept)
 
     def shared_names(self, file: Path) -> tuple[dict[str, str], dict[str, str]]:

@@ -271,7 +271,14 @@ def cases() -> Iterator[Case]:
     yield Case("rows: sorted", detector(), detector(sort=True), kinds=("rows.order",))
     yield Case("rows: grouped", detector(sort=True), detector(), kinds=("rows.order",))
     for word, other in (("iou", detector(iou=0.8, count=True)), ("score", detector(score=0.5, count=True))):
-        yield Case(f"rows: another number, {word}", detector(count=True), other, node="NonMaxSuppression")
+        kinds = (f"non_max_suppression.{word}_threshold",)
+        yield Case(
+            f"rows: another number, {word}",
+            detector(count=True),
+            other,
+            kinds=kinds,
+            node="NonMaxSuppression",
+        )
     half = models.halved(one)
     yield Case("half: argmax added", one, models.halved(masks(one)), kinds=tail, node="ArgMax")
     yield Case("half: argmax lost", masks(one), half, kinds=tail)
@@ -282,9 +289,24 @@ def cases() -> Iterator[Case]:
     yield Case(
         "value: the constant", constant_output(two, 1), constant_output(two, 3), kinds=("output.value",)
     )
+    shown = with_output(append(passed_through(two), 2, "Relu"), inner(two))
+    yield Case("value: the input for its Relu", shown, idle(shown, 2), kinds=("output.value",))
+    seen = repeated(two)
+    seen = append(seen, 2, "Relu")
+    yield Case("value: another output for its Relu", seen, idle(seen, 2), kinds=("output.value",))
     faulty = models.with_attribute(two, "MaxPool", strides=[2, 2], pads=[1, 1, 0, 0])
     yield Case("order and a fault", two, reordered(faulty, [1, 0]), kinds=order)
     yield Case("argmax and a fault", one, masks(leaky(one)), kinds=tail)
+
+
+def idle(model: ModelProto, place: int) -> ModelProto:
+    """The operator that makes the output of that place hands its input on."""
+    copy = copied(model)
+    name = copy.graph.output[place].name
+    node = next(node for node in copy.graph.node if name in node.output)
+    node.op_type, node.input[:] = "Identity", list(node.input)[:1]
+    del node.attribute[:]
+    return copy
 
 
 def dead(model: ModelProto) -> ModelProto:

@@ -88,20 +88,19 @@ def planted(patterns: list[str], log: Log, singles: int, doubles: int, folder: P
 def coarse(patterns: list[str], log: Log, singles: int, doubles: int, folder: Path) -> Iterator[Faulty]:
     """Faults planted in the float32 file that is then made float16 or quantised: one each way."""
     for pair in fitting(patterns, ["small-*"], folder):
-        truth = run_plainly(onnx.load(pair.candidate), pair.image)
         makers = list(precision.MAKERS)
         for maker, injector, kind, seed in precision.cases(pair, makers, log, singles * len(makers)):
-            try:
-                broken, _ = injector.plant(seed, kind)
-                made = precision.MAKERS[maker][1](broken, pair.image, folder)
-            except Exception:  # a converter does not take every file
+            made = precision.planted(pair, maker, injector, kind, seed, folder, own=True)
+            if made is None:
                 continue
+            reference, model = made[:2]
+
+            def diagnose(file: Path, reference: Path = reference, pair: Pair = pair) -> Report:
+                return segdiff.locate(reference, file, pair.image, deployed=False)
+
+            truth = run_plainly(onnx.load(reference), pair.image)
             key = f"{pair.name} {maker} {kind} {seed}"
-
-            def diagnose(file: Path, pair: Pair = pair) -> Report:
-                return segdiff.locate(pair.candidate, file, pair.image, deployed=False)
-
-            yield Faulty(key, "precision", pair.name, kind, made, pair.image, truth, diagnose)
+            yield Faulty(key, "precision", pair.name, kind, model, pair.image, truth, diagnose)
 
 
 def changed_outputs(

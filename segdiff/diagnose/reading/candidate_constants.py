@@ -28,6 +28,7 @@ _OTHERS: dict[str, tuple[str, ...]] = {
     "OneHot": ("2",),
     "Dropout": ("1",),
     "Range": ("0", "1", "2"),
+    "NonMaxSuppression": ("2", "3", "4"),
 }
 """Constants that are settings of their op, by input position: other families know them."""
 

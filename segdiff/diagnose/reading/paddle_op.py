@@ -49,6 +49,16 @@ class PaddleOp:
             return list(vector.inputs)
         return [n for s, n in zip(self.op.slots, self.op.inputs, strict=True) if s in ("X", "x")]
 
+    def parts(self) -> list[str]:
+        """The outputs of an op that gives a list."""
+        readers = self.case.reference.consumers.get(self.out, ())
+        apart = next((each for each in readers if each.type == "builtin.split"), None)
+        return list(apart.outputs if apart is not None else self.op.outputs)
+
+    def sorted_ends(self) -> tuple[str, ...]:
+        """The values that an op puts in order, then their places; a ``.pdmodel`` lists them by name."""
+        return tuple(sorted(self.op.outputs[:2], key=lambda name: self.dtype(name).kind != "f"))
+
     def says(self, *names: str, default: Any = None) -> Any:
         """An attribute or a constant input."""
         found = self.case.asked(self.op, *names, default=default)

@@ -22,6 +22,9 @@ from segdiff.diagnose.reading.translation import translated
 MOST = 400
 """Ops of one side that are looked at: a segment beyond that is not one operator gone wrong."""
 
+SPELT_NOWHERE = frozenset({"feed", "fetch", "data", "parameter", "builtin.combine", "builtin.split"})
+"""Ops that compute nothing: who reads them reads what they gather or take apart."""
+
 
 @dataclass(frozen=True, eq=False)
 class Piece:
@@ -54,7 +57,7 @@ def reference_pieces(case: Case) -> tuple[Piece, ...] | None:
         return None
     found: list[Piece] = []
     for op in ops:
-        made = () if op.type == "builtin.combine" else spelt(case, op)
+        made = () if op.type in SPELT_NOWHERE else spelt(case, op)
         if made is None:
             return None
         found += made
@@ -70,7 +73,20 @@ def spelt(case: Case, op: Op) -> tuple[Piece, ...] | None:
         node = respelt(piece.node, case.reference.opset, case.opset)
         return (Piece(op, node),)
     nodes = translated(case, op)
-    return None if nodes is None else tuple(Piece(op, node) for node in nodes)
+    return None if nodes is None else tuple(Piece(op, _held(case.reference, node)) for node in nodes)
+
+
+def _held(graph: Graph, node: Node) -> Node:
+    """A node with the constants that it reads spelt out."""
+    inputs: list[Operand] = []
+    for operand in node.inputs:
+        found = constants.value(graph, operand) if isinstance(operand, str) else None
+        if found is None or not isinstance(operand, str):
+            inputs.append(operand)
+            continue
+        dtype = None if operand in graph.parameters else graph.value(operand).dtype
+        inputs.append(found.astype(dtype) if dtype else found)
+    return Node(node.op_type, tuple(inputs), node.outputs, node.attributes, node.domain)
 
 
 def _copied(graph: Graph, op: Op) -> Piece:

@@ -22,10 +22,11 @@ from segdiff.diagnose.reading.activation_meaning import parts
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.paddle_op import PaddleOp, ints
 from segdiff.diagnose.reading.schema import respelt
+from segdiff.diagnose.reading.translation_logic import LOGIC
+from segdiff.diagnose.reading.translation_parts import PARTS
+from segdiff.diagnose.reading.translation_windows import WINDOWS
 
-UNLIKE = frozenset(
-    {"gather_nd", "take_along_axis", "mul", "bmm", "mv", "addmm", "fc", "linear", "pad2d", "add_n"}
-)
+UNLIKE = frozenset({"mul", "bmm", "mv", "addmm", "fc", "linear", "pad2d", "builtin.split"})
 """Ops that do something else than others of their kind."""
 
 SPELT_IN = 18
@@ -244,6 +245,9 @@ MEANINGS: dict[str, Meaning] = {
     "matmul": places.matmul,
     "matmul_v2": places.matmul,
     "batch_norm": places.batch_norm,
+    **LOGIC,
+    **PARTS,
+    **WINDOWS,
     "set_value": writing.set_value,
     "set_value_": writing.set_value,
     "set_value_with_tensor": writing.set_value,
