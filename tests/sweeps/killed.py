@@ -202,9 +202,9 @@ def resumed(lists: list[tuple[Path, Path, Path]], seed: int, times: int) -> int:
     """How often ``evaluate --out``, killed at a random moment and run again, gave other scores."""
     chance, wrong = random.Random(seed), 0
     whole, seconds = [], []
-    for files in lists:
+    for place, files in enumerate(lists):
         began = time.monotonic()
-        whole.append(scores_of(command(files, files[2].with_name("whole.json"), None)))
+        whole.append(scores_of(command(files, files[2].with_name(f"whole{place}.json"), None)))
         seconds.append(time.monotonic() - began)
     for number in range(times):
         side = number % len(lists)
