@@ -1,7 +1,8 @@
 """Which paired values can change what stands behind them?
 
 An attention over one position has a softmax over one element, which is 1 whatever it reads. A simplifier puts
-the 1 there, and leaves the branches of queries and keys out: they decide nothing.
+the 1 there, and leaves the branches of queries and keys out: they decide nothing. Nor does a tensor whose shape alone
+is read: a converter writes that shape down.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from segdiff.core.graph import Op, Shape
 
 FLATTENED_SOFTMAX = 13
 """The opset of ONNX before which a softmax is one over all axes from its own on."""
+
+SIZES = {"expand_as": ("y", "Y", "target_tensor"), "expand_as_v2": ("y", "Y", "target_tensor")}
+"""Operands that are read for their shape."""
 
 
 def decisive(view: View, other: View, pairs: Mapping[str, str], ends: Iterable[str]) -> set[str]:
@@ -38,12 +42,18 @@ def decisive(view: View, other: View, pairs: Mapping[str, str], ends: Iterable[s
         if op is None or op.index in seen or _is_one(op, view, other, pairs):
             continue
         seen.add(op.index)
-        for name in view.reads[op.index]:
+        for name in _contents(op, view):
             if name in pairs:
                 starts.add(name)
             else:
                 queue.append(name)
     return starts.difference(ends)
+
+
+def _contents(op: Op, view: View) -> list[str]:
+    """What an op reads for what it holds, and not for its shape alone."""
+    sized = [n for s, n in zip(op.slots, op.inputs, strict=False) if s in SIZES.get(op.type, ())]
+    return [name for name in view.reads[op.index] if not sized or name not in map(view.source, sized)]
 
 
 def _is_one(op: Op, view: View, other: View, pairs: Mapping[str, str]) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from segdiff.core.errors import EngineError, ModelError
 from segdiff.core.process import how_it_ended, mortal, start
 from segdiff.engines.lacking import advice, lacking_operators
-from segdiff.readers import ModelFiles, find
+from segdiff.readers import ModelFiles, find, read
 
 TIMEOUT = 1800.0
 """Seconds. Most models take less than ten; folding the constants of a branchy one has taken five minutes."""
@@ -70,10 +70,12 @@ def convert(
     return target
 
 
-def parameter_file(files: ModelFiles) -> Path:
-    """The one file of parameters that the converter needs."""
+def parameter_file(files: ModelFiles) -> Path | None:
+    """The one file of parameters that the converter needs; None for a program that has no parameters."""
     if files.format == "onnx":
         raise ModelError(f"{files.program}: this is an ONNX file already; give a Paddle model to convert")
+    if files.params is None and not read(files).parameters:
+        return None  # Paddle writes no such file then
     if files.params is None:
         raise ModelError(f"{files.program}: its parameters (.pdiparams) are missing; put them beside it")
     if not files.params.is_file():
@@ -81,17 +83,16 @@ def parameter_file(files: ModelFiles) -> Path:
     return files.params
 
 
-def converted(files: ModelFiles, params: Path, folder: Path, opset: int | None, timeout: float) -> Path:
+def converted(
+    files: ModelFiles, params: Path | None, folder: Path, opset: int | None, timeout: float
+) -> Path:
     """Run the converter in ``folder`` and return the file it made there."""
     program, made = f"model{SUFFIX[files.format]}", folder / "model.onnx"
     (folder / program).symlink_to(files.program.resolve())
-    (folder / "model.pdiparams").symlink_to(params.resolve())  # of the program's stem: a .pdmodel needs that
-    options = {
-        "--model_dir": str(folder),
-        "--model_filename": program,
-        "--params_filename": "model.pdiparams",
-        "--save_file": str(made),
-    }
+    options = {"--model_dir": str(folder), "--model_filename": program, "--save_file": str(made)}
+    if params is not None:
+        options["--params_filename"] = "model.pdiparams"  # of the program's stem: a .pdmodel needs that
+        (folder / "model.pdiparams").symlink_to(params.resolve())
     if opset is not None:
         options["--opset_version"] = str(opset)
     words = [word for option in options.items() for word in option]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from segdiff.align import Alignment, Segment, align, coverage, cut
-from segdiff.align.view import view_of
-from segdiff.core.graph import Graph, Value
+from segdiff.align.view import View, view_of
+from segdiff.core.graph import Graph, Op, Value
 from tests.models import folded, graph_of, hand_made, scrambled, segmenter
 
 
@@ -131,6 +132,17 @@ def test_a_branch_that_only_leads_to_a_softmax_over_one_element_is_no_end(keys: 
     pairs = same("x", "v", "y")
     for found in (segments(pairs, ours, theirs), segments(pairs, theirs, ours)):
         assert [segment.same_ends for segment in found] == [True, whole]
+
+
+def test_a_tensor_whose_shape_alone_is_read_is_no_end() -> None:
+    def side(op_type: str, reads: tuple[str, ...]) -> View:
+        op = Op(0, op_type, "", reads, ("x", "y")[: len(reads)], ("z",), {})
+        return view_of(Graph("pir", Path("m.json"), (op,), {}, {}, ("a", "b"), ("z",)))
+
+    pairs = {"a": "a", "b": "b", "z": "z"}
+    for op_type, whole in (("expand_as", True), ("add", False)):
+        (segment,) = cut(side(op_type, ("a", "b")), side("expand", ("a",)), pairs)
+        assert segment.same_ends is whole
 
 
 def test_an_input_that_has_no_partner_is_an_input_all_the_same() -> None:

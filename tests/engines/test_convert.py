@@ -60,6 +60,21 @@ def test_a_pdmodel(deploy: Path, tmp_path: Path, opset: int | None, expected: in
     assert leftovers(tmp_path) == []
 
 
+NO_PARAMETERS = """
+import sys, paddle
+net = paddle.nn.ReLU()
+paddle.jit.save(net, sys.argv[1], input_spec=[paddle.static.InputSpec([1, 3, 8, 12], "float32", name="x")])
+"""
+
+
+@pytest.mark.real
+def test_a_program_without_parameters_has_no_file_of_them(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", NO_PARAMETERS, tmp_path / "net"], check=True, capture_output=True)
+    assert not (tmp_path / "net.pdiparams").exists()
+    made = convert(tmp_path / "net.json", tmp_path / "net.onnx", opset=13)
+    assert [node.op_type for node in onnx.load(made).graph.node] == ["Relu"]
+
+
 @pytest.mark.real
 def test_a_pir_model_with_parameters_of_another_name(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
