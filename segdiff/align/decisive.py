@@ -1,8 +1,8 @@
 """Which paired values can change what stands behind them?
 
 An attention over one position has a softmax over one element, which is 1 whatever it reads. A simplifier puts
-the 1 there, and leaves the branches of queries and keys out: they decide nothing. Nor does a tensor whose shape
-alone is read: a converter writes that shape down.
+the 1 there, and leaves the branches of queries and keys out: they decide nothing. Nor does a tensor of which
+only the shape is read: a converter writes that shape down.
 """
 
 from __future__ import annotations
