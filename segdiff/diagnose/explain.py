@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from segdiff.align import Alignment, Segment
 from segdiff.core.answer import Cause
@@ -79,8 +79,10 @@ def _error(step: Step) -> float:
 
 
 def _explain(run: Run, step: Step, seconds: float) -> Cause:
-    tensors = dict(run.reference(ends_of(step)))
-    bench = run.probe.bench(step.segment, tensors)
+    lost = lost_inputs(run, step.segment)
+    segment = replace(step.segment, inputs=(*step.segment.inputs, *lost))
+    tensors = dict(run.reference(ends_of(step) | {r for r, _ in lost}))
+    bench = run.probe.bench(segment, tensors)
     before = bench.attempt()
     if before.problem:  # it ran in the walk: the engine may have died in between, and is another one now
         before = bench.attempt()
@@ -88,6 +90,26 @@ def _explain(run: Run, step: Step, seconds: float) -> Cause:
     tried = _Tried(bench.attempt)
     found = search(hypotheses(case), tried, before, seconds, again_of(run, step, bench))
     return _cause(found, before) if found else _unknown(case, got, tried, before)
+
+
+def lost_inputs(run: Run, segment: Segment) -> tuple[tuple[str, str], ...]:
+    """Pairs that the reference's operators read and the candidate's do not, though it has them by then.
+
+    A change may then read them, too: a converter that drops an operand leaves the tensor where it is.
+    """
+    pairs, graph = run.alignment.pairs, run.alignment.candidate.graph
+    known = {r for r, _ in (*segment.inputs, *segment.outputs)}
+    first = min(segment.nodes, default=0)
+    found: dict[str, str] = {}
+    for index in segment.reference_ops:
+        for name in run.alignment.reference.graph.op(index).inputs:
+            there = pairs.get(name)
+            if there is None or name in known or name in run.hidden:
+                continue
+            maker = graph.producer.get(there)
+            if there in graph.inputs or (maker is not None and maker.index < first):
+                found[name] = there
+    return tuple(found.items())
 
 
 @dataclass
