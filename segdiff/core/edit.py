@@ -57,6 +57,12 @@ class Edit:
         return self.inside or self.output
 
     @property
+    def reads(self) -> frozenset[str]:
+        """The tensors that the changed and the new nodes are told to read."""
+        new = (*self.inputs.values(), *(o for node in (*self.before, *self.nodes) for o in node.inputs))
+        return frozenset(operand for operand in new if isinstance(operand, str))
+
+    @property
     def size(self) -> int:
         """How much it changes: the smaller of two repairs is the likelier one."""
         written = len(self.nodes) + len(self.before)

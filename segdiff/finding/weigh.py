@@ -161,9 +161,10 @@ class _Scale:
         """The candidate's outputs from the image, with tensors patched in and nodes changed."""
         patches = patches or {}
         wanted = [c for _, c in self.outputs]
-        ops = upstream(self.run.probe.graph, wanted, frozenset(patches))
         graph = self.run.probe.graph
-        read = {name for index in ops for name in graph.op(index).inputs} | set(wanted)
+        told = {name for edit in edits for name in edit.reads}  # a change may read what nobody read before
+        ops = upstream(graph, [*wanted, *told], frozenset(patches))
+        read = {name for index in ops for name in graph.op(index).inputs} | set(wanted) | told
         feeds = {name: tensor for name, tensor in {**self.run.probe.feeds, **patches}.items() if name in read}
         got = {name: feeds[name] for name in wanted if name in feeds}
         rest = [name for name in wanted if name not in feeds]

@@ -32,6 +32,8 @@ def test_lost_lengths_are_the_cause_and_are_put_back(op_type: str, gates: int, t
     report = segdiff.locate(ours, theirs, feeds, threads=1, deployed=False)
     assert report.first is not None and report.first.cause is not None
     assert (report.first.cause.kind, report.first.cause.proven) == ("recurrent.sequence_lens", True)
+    effect = report.first.effect
+    assert effect is not None and effect.final_error_removed is not None and effect.final_error_removed > 0.99
     report.repair(tmp_path / "fixed.onnx")
     fixed = segdiff.locate(ours, tmp_path / "fixed.onnx", feeds, threads=1, deployed=False)
     assert fixed.verdict == "agrees"
