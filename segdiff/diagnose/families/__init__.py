@@ -2,6 +2,7 @@
 
 from segdiff.diagnose.families import (
     activation,
+    channels_last,
     control_flow,
     conv,
     elementwise,
@@ -33,6 +34,7 @@ from segdiff.diagnose.families import (
 
 __all__ = [
     "activation",
+    "channels_last",
     "control_flow",
     "conv",
     "elementwise",
