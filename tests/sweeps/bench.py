@@ -16,6 +16,7 @@ from segdiff.align import align
 from segdiff.align.view import view_of
 from segdiff.core.answer import Report
 from segdiff.core.metrics import compare_arrays
+from segdiff.core.sequences import sequences
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Engine
 from segdiff.engines.protocol import Load
@@ -75,7 +76,7 @@ class Bench:
         graphs = self.graph, read(engines.candidate.engine.files)
         prepared = prepare(self.pair.image, input_specs(graphs), None)
         engines.wait_until_ready()
-        alignment = observable(align(*graphs), engines.hidden(graphs[0]))
+        alignment = observable(align(*graphs), engines.hidden(graphs[0]), sequences(graphs[1]))
         feeds = engines.feeds(graphs, alignment, prepared)
         run = walked(engines, alignment, feeds, thresholds, default_memory() // 2, lambda done: None)
         reasons: list[str] = []
