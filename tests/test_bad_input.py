@@ -390,19 +390,31 @@ def gone(process: psutil.Process) -> bool:
         return True
 
 
-@pytest.mark.parametrize("which", [REFERENCE, CANDIDATE])
-def test_a_worker_killed_in_mid_run(which: str, slow: Path) -> None:
+def test_a_candidate_killed_in_mid_run(slow: Path) -> None:
+    code, out, err, victims = killed_in_mid_run(CANDIDATE, slow)
+    assert ended_in_one_line(code, out, err)
+    assert "could not tell" in err
+    assert "SIGKILL" in err
+    assert out.strip()  # what was measured until then
+    assert all(gone(worker) for worker in victims.values())
+
+
+def test_a_reference_killed_in_mid_run_goes_on_where_it_stood(slow: Path) -> None:
+    code, out, err, victims = killed_in_mid_run(REFERENCE, slow)
+    assert (code, err) == (0, "")
+    assert "SIGKILL" in out  # the report says that it was started again
+    assert all(gone(worker) for worker in victims.values())
+
+
+def killed_in_mid_run(which: str, slow: Path) -> tuple[int, str, str, dict[str, psutil.Process]]:
+    """Exit code, stdout and stderr of a run one of whose workers was killed, and its workers."""
     with running(slow) as process:
         until(lambda: {REFERENCE, CANDIDATE} <= set(workers(process.pid)), process)
         victims = workers(process.pid)
         until(lambda: has_delivered(victims[which]), process)
         os.kill(victims[which].pid, signal.SIGKILL)
         out, err = process.communicate(timeout=SECONDS)
-        assert ended_in_one_line(process.returncode, out, err)
-        assert "could not tell" in err
-        assert "SIGKILL" in err
-        assert out.strip()  # what was measured until then
-        assert all(gone(worker) for worker in victims.values())
+        return process.returncode, out, err, victims
 
 
 @pytest.mark.parametrize("which", [REFERENCE, CANDIDATE])

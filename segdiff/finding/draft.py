@@ -80,7 +80,7 @@ def forget_shapes(graph: Any, changed: set[str]) -> None:
 
 def state_outputs(model: Any, changed: set[str], ranks: Mapping[str, int]) -> None:
     """Type and shape of the outputs among these: as declared where that still holds, else as inferred;
-    of a shape that nobody knows the ``ranks``, its lengths left open."""
+    of a shape that nobody knows the ``ranks``, or the declared one's, the lengths left open."""
     import onnx
 
     lacking = [output for output in model.graph.output if output.name in changed]
@@ -102,8 +102,9 @@ def state_outputs(model: Any, changed: set[str], ranks: Mapping[str, int]) -> No
             output.type.CopyFrom(new)
         else:
             output.type.CopyFrom(old)
-        rank = ranks.get(output.name)
-        if rank is not None and not output.type.tensor_type.HasField("shape"):
+        rank = ranks.get(output.name, len(old.tensor_type.shape.dim))
+        if not output.type.tensor_type.HasField("shape") and (rank or old.tensor_type.HasField("shape")):
+            output.type.tensor_type.shape.SetInParent()
             output.type.tensor_type.shape.dim.extend(onnx.TensorShapeProto.Dimension() for _ in range(rank))
 
 

@@ -91,7 +91,7 @@ def sparkline(values: Sequence[float | None], most: int, marked: int | None) -> 
     A cell has the largest of its values; one without any is a dot; the marked value has a cell of its own, as
     it is.
 
-    >>> sparkline([1e-8, 1e-7, 0.1, 1.0], 8, 2)
+    >>> sparkline([1e-8, 1e-7, 0.01, 1.0], 8, 2)
     ('▁▂▇█', 2)
     """
     bounds = _cells(len(values), most, marked)

@@ -241,7 +241,8 @@ def models_started(
     engines: list[Engine] = []
     models: list[Model] = []
     try:
-        engines += [start(*each) for each in zip(files, pythons, strict=True)]
+        for each in zip(files, pythons, strict=True):  # one by one: a failure must not lose the first
+            engines.append(start(*each))
         graphs = read(files[0]), read(files[1])
         check_inputs(*graphs)
         models += [

@@ -13,6 +13,7 @@ from rich.console import Console
 import segdiff
 from segdiff.core.answer import Report
 from segdiff.core.errors import InputError
+from segdiff.report import forms
 from tests.deployed.test_optimisation import padded_pool
 from tests.models import IMAGE, chain, image, segmenter
 
@@ -53,10 +54,10 @@ def test_an_optimiser_is_to_blame(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("pad_fusion")
 def test_it_is_told_in_every_form(tmp_path: Path) -> None:
     report = located(tmp_path, fragile(), fragile())
-    text = printed(report)
+    text = forms.shown(report, "text")
     assert "as optimised" in text and "Pad_Fusion" in text and "proven: without it" in text
     assert "segdiff repair" not in text
-    assert "as optimised" in report._repr_html_()
+    assert "Pad_Fusion" in str(report) and "as optimised" in report._repr_html_()
     data = report.to_dict()
     assert data["first"]["cause"]["kind"] == "runtime.optimisation"
 

@@ -18,6 +18,7 @@ from segdiff.core.answer import (
     Report,
     State,
 )
+from segdiff.core.edit import Edit
 from segdiff.core.metrics import INCOMPARABLE, Comparison, Metrics
 
 CHAIN = (
@@ -154,6 +155,7 @@ def explained() -> Report:
         "ONNX Resize uses half_pixel where Paddle uses align_corners",
         proven=True,
         residual=comparison(2e-7).metrics,
+        edits=(Edit("p2o.Resize.8", attributes={"coordinate_transformation_mode": "align_corners"}),),
     )
     made = diverging()
     first = replace(made.origins[0], cause=cause, effect=Effect(0.998, 1.0))

@@ -11,23 +11,16 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from segdiff.core.answer import Cause, Report
-from segdiff.core.edit import Edit
 from segdiff.report import forms
 from segdiff.report.document import Cell, Column, Table, without_empty
 from segdiff.report.text import sparkline
 from tests.report import reports
 from tests.report.test_terminal import ALL
 
-EDIT = Edit("p2o.Resize.8", attributes={"coordinate_transformation_mode": "align_corners"})
-
 
 def mended(**changes: object) -> Report:
     """A divergence whose cause is proven, with the change that mends it."""
-    made = reports.explained()
-    cause = made.origins[0].cause
-    assert cause is not None
-    first = replace(made.origins[0], cause=replace(cause, edits=(EDIT,)))
-    return replace(made, origins=(first, *made.origins[1:]), **changes)  # type: ignore[arg-type]
+    return replace(reports.explained(), **changes)  # type: ignore[arg-type]
 
 
 def lines(report: Report, width: int = 80) -> list[str]:

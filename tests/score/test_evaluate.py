@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import onnx
+import psutil
 import pytest
 from onnx import TensorProto
 from rich.console import Console
@@ -136,7 +137,7 @@ def test_one_command_names_both_faults_with_their_points(
     assert [cause["kind"] for cause in located["input"]["causes"]] == ["input.channel_order"]
     printed = " ".join(capsys.readouterr().out.split())
     assert "come from the input" in printed and "come from the network" in printed
-    assert "input.channel_order (proven)" in printed
+    assert "[input.channel_order, proven]" in printed
 
 
 def shown(report: segdiff.ScoreReport) -> str:
@@ -492,5 +493,7 @@ def test_scores_are_what_paddleseg_prints(healthy: segdiff.ScoreReport, streets:
 
 @pytest.mark.parametrize("side", ["reference", "candidate"])
 def test_either_side_runs_with_another_python(side: str, streets: Path) -> None:
+    before = psutil.Process().children()
     with pytest.raises(EngineError, match=r"/no/python cannot be started: No such file or directory"):
         segdiff.evaluate(DEPLOY, HEALTHY, streets, **{f"{side}_python": "/no/python"})  # type: ignore[arg-type]
+    assert set(psutil.Process().children()) <= set(before)  # the other side's engine is stopped
