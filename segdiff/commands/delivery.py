@@ -47,10 +47,10 @@ def deliver(answer: Answer, arguments: Arguments, to_json: Callable[[], str] | N
 
 def _written(answer: Answer, option: str, target: str | None) -> bool:
     """Whether the page that an option asks for, if it does, was written."""
-    from segdiff.report.save import WRITERS
-
     if target is None:
         return True
+    from segdiff.report.save import WRITERS
+
     try:
         text = WRITERS[PAGES[option]](answer)
         if target == "-":

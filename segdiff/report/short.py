@@ -143,7 +143,7 @@ def _sureness(report: Report) -> Iterator[tuple[str, str]]:
         if largest and report.verdict == "agrees":
             words += f", the largest error is {rel_l2(largest.isolated)}"
     elif len(report.origins) == 1:
-        words += ", nothing else errs"
+        words += ", nothing else errs" if judged == len(report.pairs) else ", none of the others errs"
         if network and not network[0].confirmed:
             words += "; that it is this one was not confirmed"
     yield "how sure", words

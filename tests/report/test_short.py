@@ -156,3 +156,10 @@ def test_a_column_that_says_nothing_is_left_out() -> None:
     columns = tuple(map(Column, ("name", "pixels", "max_abs")))
     table = without_empty(Table(columns, (tuple(map(Cell, ("a", "2.00%", "-"))),)))
     assert [column.title for column in table.columns] == ["name", "pixels"]
+
+
+def test_what_was_not_judged_is_not_said_to_be_right() -> None:
+    made = mended()
+    unknown = replace(made.pairs[-1], state="unknown", isolated=None)
+    text = " ".join(lines(replace(made, origins=made.origins[:1], pairs=(*made.pairs[:-1], unknown))))
+    assert "29 of 30 pairs judged" in text and "nothing else errs" not in text

@@ -26,29 +26,28 @@ def pads(op: PaddleOp) -> list[int]:
     return [*given, *given]
 
 
-def conv(op: PaddleOp) -> Nodes | None:
-    """A convolution without a bias, which is an op of its own in Paddle."""
-    if not plainly_padded(op):
-        return None
-    settings: dict[str, Any] = {
+def windows(op: PaddleOp) -> dict[str, Any]:
+    """How a convolution moves over its input, in ONNX's words."""
+    return {
         "strides": op.integers("strides"),
         "dilations": op.integers("dilations"),
         "group": int(op.number("groups", default=1)),
         "pads": pads(op),
     }
-    return (op.node("Conv", op.x, op.operand("Filter", "filter"), **settings),)
+
+
+def conv(op: PaddleOp) -> Nodes | None:
+    """A convolution without a bias, which is an op of its own in Paddle."""
+    if not plainly_padded(op):
+        return None
+    return (op.node("Conv", op.x, op.operand("Filter", "filter"), **windows(op)),)
 
 
 def conv_transpose(op: PaddleOp) -> Nodes | None:
     """A transposed convolution; one whose output has a given size is left out."""
     if not plainly_padded(op) or op.integers("output_size"):
         return None
-    settings: dict[str, Any] = {
-        "strides": op.integers("strides"),
-        "dilations": op.integers("dilations"),
-        "group": int(op.number("groups", default=1)),
-        "pads": pads(op),
-    }
+    settings = windows(op)
     if more := op.integers("output_padding"):
         settings["output_padding"] = more
     return (op.node("ConvTranspose", op.x, op.operand("Filter", "filter"), **settings),)
