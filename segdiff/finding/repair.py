@@ -219,13 +219,14 @@ def _nearer_by_nodes(workbench: _Workbench, proven: Mapping[int, Cause]) -> list
 
     Where each has been weighed alone, and all together do no harm, nothing more is asked. Otherwise they are
     made one after the other, the weightiest first, and one that does harm is taken back; and all of them once
-    more, because faults can hide one another.
+    more, because faults can hide one another. On the way rounding may let an error grow a little; what is
+    kept must not leave a larger one than there was.
     """
     weight = {id(o): o.effect.final_error_removed for o in workbench.report.origins if o.effect}
     ranked = sorted(proven, key=lambda key: -weight.get(key, 0.0))
     before = workbench.before()
     whole = workbench.tried([proven[key] for key in ranked])
-    allowed = before * (1 + WORSE) + NOTHING
+    allowed = before + NOTHING
     if whole <= allowed and all(weight.get(key, -1.0) >= -WORSE for key in ranked):
         return ranked
     kept: list[int] = []
@@ -234,7 +235,9 @@ def _nearer_by_nodes(workbench: _Workbench, proven: Mapping[int, Cause]) -> list
         error = workbench.tried([proven[each] for each in (*kept, key)])
         if error <= now * (1 + WORSE) + NOTHING:
             kept, now = [*kept, key], error
-    return ranked if whole <= min(allowed, now * (1 + WORSE) + NOTHING) else kept
+    if whole <= min(allowed, now * (1 + WORSE) + NOTHING):
+        return ranked
+    return kept if now <= allowed else []
 
 
 def _beside(report: Report) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ from onnx import ModelProto
 
 import segdiff
 from segdiff.align import Segment
-from segdiff.core.answer import Report
+from segdiff.core.answer import Cause, Report
 from segdiff.core.edit import Edit
 from segdiff.core.errors import InputError, RepairError
+from segdiff.finding.repair import _nearer_by_nodes
 from segdiff.finding.weigh import Weights, without_harm
 from tests.models import Net, copied, find_node, image, save, segmenter, tensors_of, with_attribute
 
@@ -272,3 +274,15 @@ def test_an_engine_that_died_is_no_file_that_does_not_run(
     with pytest.raises(segdiff.EngineError, match="SIGKILL"):
         found.repair(tmp_path / "fixed.onnx")
     assert not (tmp_path / "fixed.onnx").exists()
+
+
+@pytest.mark.parametrize("after, kept", [(0.10, ["a"]), (0.05, ["a"]), (0.101, []), (float("inf"), [])])
+def test_no_change_is_kept_that_leaves_a_larger_error(after: float, kept: list[str]) -> None:
+    """Not even one by a percent, which rounding alone might explain."""
+    cause = Cause("quantization.weight_scale", "its scale is another", True, edits=(Edit("y"),))
+    bench = SimpleNamespace(
+        report=SimpleNamespace(origins=()),
+        before=lambda: 0.10,
+        tried=lambda causes: after if causes else 0.10,
+    )
+    assert _nearer_by_nodes(bench, {"a": cause}) == kept  # type: ignore[arg-type, comparison-overlap]
