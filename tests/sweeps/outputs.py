@@ -10,15 +10,17 @@ import fnmatch
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import segdiff
 from segdiff.core.answer import Report
+from segdiff.core.graph import Array
 from tests import models
 from tests.models import Net, copied
 
@@ -183,6 +185,9 @@ class Case:
     verdict: str = "diverges"
     kinds: tuple[str, ...] = ()
     node: str = ""
+    image: Array = field(default_factory=models.image)
+    options: dict[str, Any] = field(default_factory=dict)
+    """Of ``locate``."""
 
     def wrong(self, report: Report) -> str:
         """What is wrong with a report, or nothing."""
@@ -347,28 +352,30 @@ def leaky(model: ModelProto) -> ModelProto:
     return copy
 
 
-def main() -> int:
-    """Run the cases; the exit code is 1 where an answer is wrong."""
+def run(title: str, cases: Iterable[Case]) -> int:
+    """Run those cases that the command line asks for; the exit code is 1 where an answer is wrong."""
     parser = argparse.ArgumentParser()
     parser.add_argument("patterns", nargs="*", default=["*"])
     options = parser.parse_args()
     wrong = total = 0
     with tempfile.TemporaryDirectory() as folder:
-        for number, case in enumerate(cases()):
+        for number, case in enumerate(cases):
             if not any(fnmatch.fnmatch(case.name, f"*{pattern}*") for pattern in options.patterns):
                 continue
             files = [Path(folder) / f"{number}{side}.onnx" for side in "rc"]
             for model, file in zip((case.reference, case.candidate), files, strict=True):
                 models.save(model, file)
             began = time.monotonic()
-            report = segdiff.locate(*files, models.image(), threads=1)
+            report = segdiff.locate(*files, case.image, threads=1, **case.options)
             said = case.wrong(report)
             wrong, total = wrong + bool(said), total + 1
-            print(f"{'BAD' if said else 'ok '} {time.monotonic() - began:5.1f}s  {case.name}: {said}")
+            causes = [f"{o.cause.kind}{'' if o.cause.proven else '?'}" for o in report.origins if o.cause]
+            seconds = time.monotonic() - began
+            print(f"{'BAD' if said else 'ok '} {seconds:5.1f}s  {case.name}: {said} {causes}")
             print(f"          {report.sentence}", flush=True)
-    print(f"outputs: {total - wrong} of {total} right")
+    print(f"{title}: {total - wrong} of {total} right")
     return int(wrong > 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("outputs", cases()))
