@@ -76,12 +76,12 @@ def endings(run: Run) -> tuple[Run, Endings]:
     if run.walk.problem:
         return run, Endings(outputs=tuple(infos(run, partner_outputs(run, fetch=False))))
     ends = partner_outputs(run, fetch=True)
-    run, causes, otherwise = cut_tails(run)
-    causes = {**causes, **other_order(run, frozenset(causes))}
+    remarks: list[str] = []
+    run, causes, otherwise = cut_tails(run, remarks)
+    causes = {**causes, **other_order(run, frozenset(causes), remarks)}
     blamed = {pair for step in run.origins for pair in step.segment.outputs}
     listed = whole(run, {end.places[0]: end.places[1] for end in ends})
     origins = [*exchanged(run, ends, listed), *unpaired(run, listed)]
-    remarks: list[str] = []
     for end in ends:
         if end.values not in blamed:
             origins += misformed(run, end, remarks)

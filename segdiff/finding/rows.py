@@ -46,10 +46,11 @@ class Rows:
         return self.counts == (len(self.pairs), len(self.pairs))
 
 
-def other_order(run: Run, told: frozenset[Segment]) -> dict[Segment, Cause]:
+def other_order(run: Run, told: frozenset[Segment], remarks: list[str]) -> dict[Segment, Cause]:
     """The causes of erring outputs whose rows are the reference's in another order, or fewer or more of them.
 
-    ``told`` are segments whose cause is known. Never raises: what cannot be had has no cause here.
+    ``told`` are segments whose cause is known. Never raises: what cannot be had has no cause here, and why is
+    added to ``remarks``.
     """
     found: dict[Segment, Cause] = {}
     for step in run.origins:
@@ -58,7 +59,8 @@ def other_order(run: Run, told: frozenset[Segment]) -> dict[Segment, Cause]:
             continue
         try:
             cause = _cause(run, step, finals)
-        except EngineError:
+        except EngineError as error:
+            remarks.append(f"Whether {finals[0][1]!r} has its rows in another order is not known: {error}")
             continue
         if cause is not None:
             found[step.segment] = cause

@@ -76,9 +76,10 @@ class _Inside:
 Causes = dict[Segment, Cause]
 
 
-def cut_tails(run: Run) -> tuple[Run, Causes, Causes]:
+def cut_tails(run: Run, remarks: list[str]) -> tuple[Run, Causes, Causes]:
     """The run with tails cut off as segments of their own, and their causes; then the causes of what was
-    left whole, for where the diagnosis finds none. Never raises."""
+    left whole, for where the diagnosis finds none. Never raises: what was not found out is added to
+    ``remarks``."""
     causes: Causes = {}
     otherwise: Causes = {}
     for pair in run.outputs:
@@ -96,8 +97,8 @@ def cut_tails(run: Run) -> tuple[Run, Causes, Causes]:
                 else:
                     run, segment = cut_off(tail)
                     causes[segment] = tail.cause
-        except EngineError:
-            continue
+        except EngineError as error:
+            remarks.append(f"Whether {pair[1]!r} only ends otherwise is not known: {error}")
     return run, causes, otherwise
 
 

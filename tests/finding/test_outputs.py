@@ -9,6 +9,7 @@ import pytest
 
 import segdiff
 from segdiff.core.answer import Report
+from segdiff.core.errors import EngineError
 from segdiff.finding.relations import relation
 from segdiff.finding.rows import matched
 from segdiff.finding.tails import nearer
@@ -164,3 +165,22 @@ def test_a_small_error_before_an_output_is_no_tail() -> None:
     assert not nearer(truth, wrong, least=9e-5, unit=2.0**-24)
     assert nearer(truth, truth * np.float32(1 + 1e-7), least=9e-5, unit=2.0**-24)
     assert nearer(truth, wrong, least=np.inf, unit=2.0**-24)
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("segdiff.finding.tails.look_inside", "op: argmax added, 2"),
+        ("segdiff.finding.rows._cause", "rows: sorted"),
+    ],
+)
+def test_what_could_not_be_asked_of_an_output_is_told(
+    place: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        raise EngineError("it died")
+
+    monkeypatch.setattr(place, dies)
+    report = told(CASES[name], tmp_path)
+    assert report.verdict == "diverges"
+    assert [remark for remark in report.remarks if remark.endswith("is not known: it died")]
