@@ -139,8 +139,9 @@ def _of_another(case: Case, op: Op, have: dict[int, Array]) -> str | None:
             continue
         sides = sides_of(case, other, op.type)
         for place in range(len(sides) - count + 1):
-            constants = joined(op.type, sides[place : place + count]).constants
-            if all(not _differ(array, constants.get(position)) for position, array in have.items()):
+            asked = joined(op.type, sides[place : place + count])
+            constants = asked.constants if asked else {}
+            if asked and all(not _differ(array, constants.get(position)) for position, array in have.items()):
                 layer = sides[place].layer[1] + 1
                 return f"layer {layer} of the reference's {other.type} {other.outputs[0]!r}"
     return None

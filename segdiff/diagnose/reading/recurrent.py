@@ -152,9 +152,14 @@ def _shared_out(nodes: list[Op], sides: list[Side]) -> dict[str, list[Side]]:
     return found
 
 
-def joined(kind: str, sides: Sequence[Side]) -> Recurrence:
-    """One or two directions as one node has them."""
+def joined(kind: str, sides: Sequence[Side]) -> Recurrence | None:
+    """One or two directions as one node has them; None where they are of different sizes, as two layers may
+    be."""
     first = sides[0]
+    for position in (W, R, B):
+        shapes = {array.shape for side in sides if (array := side.constants.get(position)) is not None}
+        if len(shapes) > 1:
+            return None
     settings = dict(first.settings)
     if len(sides) == 2:
         settings["direction"] = "bidirectional"
