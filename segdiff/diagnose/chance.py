@@ -8,13 +8,14 @@ first input has to hold for the second.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
+from segdiff.core.answer import Cause
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
-from segdiff.diagnose.search import Again
 from segdiff.engines import Tensor
 from segdiff.walk import Run, Step, ends_of
 from segdiff.walk.probe import Bench, Trial
@@ -27,17 +28,29 @@ SEED = 20261127
 """Of the second input; fixed, so that a verdict can be repeated."""
 
 
-def again_of(run: Run, step: Step, bench: Bench) -> Again | None:
+def told_of(cause: Cause, second: Second | None) -> Cause:
+    """An unproven cause with the reason why the second input was not asked, where there is one."""
+    if second is None or second.problem is None or cause.proven:
+        return cause
+    why = f"whether it fits by chance is not known, for a second input could not be run: {second.problem}"
+    return replace(cause, text=f"{cause.text.rstrip('.')}; {why}")
+
+
+def again_of(run: Run, step: Step, bench: Bench) -> Second | None:
     """The trial on a second input; None where a segment has more than a few elements."""
     size = sum(tensor.array.size for tensor in bench.truth.values())
-    return _Second(run, step) if size <= FEW else None
+    return Second(run, step) if size <= FEW else None
 
 
-class _Second:
-    """The segment on the tensors that the reference makes of another input; it runs when first asked."""
+class Second:
+    """The segment on the tensors that the reference makes of another input; it runs when first asked.
+
+    ``problem`` says why it could not, None where it could or was not asked.
+    """
 
     def __init__(self, run: Run, step: Step) -> None:
         self.run, self.step = run, step
+        self.problem: str | None = None
 
     def __call__(self, edits: tuple[Edit, ...]) -> Trial | None:
         """The trial; None where the second input shows no error, or cannot be run."""
@@ -45,14 +58,17 @@ class _Second:
 
     @cached_property
     def bench(self) -> Bench | None:
+        """The segment on the second input; None where that shows no error, or cannot be run."""
         reference = self.run.reference
         other = ReferenceTensors(reference.engine, self._shuffled(reference.feeds), reference.budget)
         try:
             tensors = dict(other(ends_of(self.step)))
-        except EngineError:
+        except EngineError as error:
+            self.problem = str(error)
             return None
         found = self.run.probe.bench(self.step.segment, tensors)
         before = found.attempt()
+        self.problem = before.problem
         return None if before.agrees or before.problem else found
 
     def _shuffled(self, feeds: Mapping[str, Tensor]) -> dict[str, Tensor]:

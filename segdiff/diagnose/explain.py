@@ -13,7 +13,7 @@ from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.core.sequences import sequences
 from segdiff.diagnose import families  # noqa: F401  (the families register themselves)
-from segdiff.diagnose.chance import again_of
+from segdiff.diagnose.chance import again_of, told_of
 from segdiff.diagnose.hypothesis import hypotheses
 from segdiff.diagnose.reading.case import Case, Form
 from segdiff.diagnose.reading.difference_map import statistics, where
@@ -88,8 +88,9 @@ def _explain(run: Run, step: Step, seconds: float) -> Cause:
         before = bench.attempt()
     case, got = _case(run.alignment, bench)
     tried = _Tried(bench.attempt)
-    found = search(hypotheses(case), tried, before, seconds, again_of(run, step, bench))
-    return _cause(found, before) if found else _unknown(case, got, tried, before)
+    second = again_of(run, step, bench)
+    found = search(hypotheses(case), tried, before, seconds, second)
+    return told_of(_cause(found, before) if found else _unknown(case, got, tried, before), second)
 
 
 def lost_inputs(run: Run, segment: Segment) -> tuple[tuple[str, str], ...]:
