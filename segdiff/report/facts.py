@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from segdiff.core.answer import SPEAKING, Cause, Effect, Origin, PairInfo, Report
+from segdiff.core.answer import OPTIMISERS, SPEAKING, Cause, Effect, Origin, PairInfo, Report
 from segdiff.core.environment import Environment
 from segdiff.core.metrics import Comparison
 from segdiff.core.printable import clean
@@ -195,7 +195,7 @@ def can_be_repaired(origin: Origin) -> bool:
 
 def _proof(cause: Cause) -> str:
     words = "proven: with this changed the error vanishes" if cause.proven else "a guess, not proven"
-    if cause.kind.startswith("runtime."):
+    if cause.kind in OPTIMISERS:
         words = "proven: without it the error vanishes" if cause.proven else "which one, was not found"
     if cause.kind.startswith(SPEAKING):
         words = "proven: the tensors show it" if cause.proven else "a guess, not proven"
