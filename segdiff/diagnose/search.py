@@ -58,21 +58,21 @@ def search(
     (None where that tells nothing): what the reference does not ask for must hold there too, where there are
     so few elements that chance may have a hand in it.
     """
-    bench = _Bench(attempt, time.monotonic() + seconds, again=again)
+    trials = _Trials(attempt, time.monotonic() + seconds, again=again)
     asked, general, suspects = _parted(found)
     tried: list[Tested] = []
     for group in (asked, general, suspects):
-        tested = list(bench.test(group))
+        tested = list(trials.test(group))
         tried += tested
         if proven := _smallest(tested):
             return proven
-        if proven := _smallest(bench.test(_together(tried, group is asked, before))):
+        if proven := _smallest(trials.test(_together(tried, group is asked, before))):
             return proven
     return _best(tried, before)
 
 
 @dataclass
-class _Bench:
+class _Trials:
     """Trials until the time, or their number, is up."""
 
     attempt: Attempt
