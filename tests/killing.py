@@ -15,12 +15,12 @@ from typing import Any
 
 import psutil
 
-LOCATE = "segdiff.finding.locate"
+LOCATE, SIDE_BY_SIDE = "segdiff.finding.locate", "segdiff.finding.side_by_side"
 
 PHASES: dict[str, tuple[str, str]] = {
-    "start": (LOCATE, "read"),
-    "align": (LOCATE, "align"),
-    "settle": (LOCATE, "verify"),
+    "start": (SIDE_BY_SIDE, "read"),
+    "align": (SIDE_BY_SIDE, "align"),
+    "settle": (SIDE_BY_SIDE, "verify"),
     "explain": (LOCATE, "explain"),
     "weigh": (LOCATE, "weigh"),
     "keep": (LOCATE, "keep"),

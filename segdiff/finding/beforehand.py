@@ -7,7 +7,7 @@ from pathlib import Path
 
 from segdiff.engines.convert import parameter_file
 from segdiff.engines.session import deploy_config, input_specs
-from segdiff.finding.locate import Image
+from segdiff.finding.side_by_side import Image
 from segdiff.inputs import CandidateInput, prepare
 from segdiff.inputs.fed import check_named
 from segdiff.readers import find, read

@@ -6,26 +6,24 @@ deployed -> report
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from segdiff.align import Alignment, Segment, align, cut
+from segdiff.align import Segment
 from segdiff.core.answer import AsFed, Cause, InputComparison, OutputInfo, Report
-from segdiff.core.errors import EngineError, InputError
+from segdiff.core.errors import EngineError
 from segdiff.core.files import ModelFiles
 from segdiff.core.graph import Array
 from segdiff.core.kept import KeptTensors
-from segdiff.core.memory import PeakMemory, give_back
+from segdiff.core.memory import PeakMemory
 from segdiff.core.metrics import compare_arrays
-from segdiff.core.sequences import sequences
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed import NOT_DEPLOYED, as_deployed
 from segdiff.diagnose import explain
-from segdiff.engines.registry import engine_for
-from segdiff.engines.session import Clock, default_memory, deploy_config, input_specs, own_specs, started
+from segdiff.engines.session import Clock, default_memory
 from segdiff.finding.checkpoint import other_checkpoint
 from segdiff.finding.findings import Findings
 from segdiff.finding.inside import Limits, causes_with, look_inside
@@ -33,26 +31,29 @@ from segdiff.finding.kept import keep
 from segdiff.finding.outputs import Endings, endings, without
 from segdiff.finding.precision import precision_of
 from segdiff.finding.refused import refusal
+from segdiff.finding.side_by_side import (
+    Image,
+    Progress,
+    aligned,
+    both_sides,
+    candidate_files,
+    once_ready,
+    prepared_for,
+    proven,
+    walked_with,
+)
 from segdiff.finding.verdict import conclude
 from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh, without_harm
 from segdiff.inputs import (
     CandidateInput,
     Prepared,
     compare_inputs,
-    is_ready,
     picture_input,
-    prepare,
     read_candidate_input,
 )
-from segdiff.readers import find, read
-from segdiff.walk import Run, walked
-from segdiff.walk.verify import repeats_itself, surfaced, verify
+from segdiff.readers import find
+from segdiff.walk import Run
 from segdiff.walk.walker import mask_changed
-
-Progress = Callable[[str, int, int], None]
-"""``progress(phase, done, total)``"""
-
-Image = str | Path | Array | Mapping[str, Array]
 
 
 def locate(
@@ -109,30 +110,20 @@ def locate(
     files = find(reference), candidate_files(candidate)
     thresholds = Thresholds(cosine, abs_error, rel_l2)
     told = progress or (lambda phase, done, total: None)
-    memory = memory or default_memory()
+    limits = Limits(memory or default_memory(), timeout, threads)
     pythons = reference_python, candidate_python
     with ExitStack() as stack:
         peak = stack.enter_context(PeakMemory())
-        engines = stack.enter_context(started(files, memory, timeout, threads, pythons))
-        graphs = read(files[0]), read(files[1])
-        config = deploy_config(files)
-        specs = own_specs(graphs[0]) if is_ready(image) else input_specs(graphs)
-        prepared = prepare(image, specs, config, allow_nan=allow_nan)
+        sides = stack.enter_context(both_sides(files, limits, pythons))
+        prepared = prepared_for(sides, image, allow_nan=allow_nan)
         clock.lap("read")
-        fed = fed_input(candidate_input, image, prepared, config, timeout)
+        fed = fed_input(candidate_input, image, prepared, sides.config, timeout)
         clock.lap("input")
-        engines.wait_until_ready()
-        engines.show_numbers(graphs)
-        environment = engines.environment()
+        environment = once_ready(sides)
         clock.lap("start")
-        alignment = observable(align(*graphs), engines.hidden(graphs[0]), sequences(graphs[1]))
-        give_back()
+        alignment = aligned(sides)
         clock.lap("align")
-        feeds = engines.feeds(graphs, alignment, prepared)
-        total = len(alignment.segments)
-        run = walked(
-            engines, alignment, feeds, thresholds, memory // 2, lambda done: told("walk", done, total)
-        )
+        run = walked_with(sides, alignment, prepared, thresholds, limits.memory, told)
         clock.lap("walk")
         reasons: list[str] = []
         checkpoint = other_checkpoint(run)
@@ -143,7 +134,7 @@ def locate(
         if checkpoint:
             ends = replace(ends, causes={**checkpoint.causes, **ends.causes})
         causes = explained(run, told, ends)
-        inside = look_inside(run, files, Limits(memory, timeout, threads), causes, reasons)
+        inside = look_inside(run, files, limits, causes, reasons)
         causes = causes_with(causes, inside)
         clock.lap("explain")
         weights = NOT_WEIGHED if checkpoint else weighed(run, causes, reasons)
@@ -160,7 +151,7 @@ def locate(
         refused = refusal(run, optimised.refused, asked=deployed, others=others)
         if refused is not None and kept is None:
             kept = tensors_kept(files, run, reasons)
-        reasons += [f"{told}; another one has gone on." for told in engines.restarted]
+        reasons += [f"{told}; another one has gone on." for told in sides.engines.restarted]
         findings = Findings(
             run=run,
             random=random,
@@ -190,16 +181,6 @@ def locate(
     )
 
 
-def candidate_files(candidate: str | Path) -> ModelFiles:
-    """The candidate's files. Raises InputError where no engine can cut its segments out: it is no ONNX."""
-    files = find(candidate)
-    if not engine_for(files.format).cuts:
-        raise InputError(
-            f"{files.program}: the candidate must be an .onnx file; it comes after the reference"
-        )
-    return files
-
-
 @dataclass(frozen=True)
 class FedInput:
     """What the candidate is really fed, how it was made, and how it compares with the reference's input."""
@@ -217,30 +198,6 @@ def fed_input(
         return None
     fed = read_candidate_input(given, image, timeout=timeout)
     return FedInput(fed.tensor, fed.how, compare_inputs(prepared, fed.tensor, config))
-
-
-def observable(alignment: Alignment, hidden: frozenset[str], lists: frozenset[str]) -> Alignment:
-    """The alignment without the pairs whose values no engine can show: the reference's that are ``hidden``,
-    and the candidate's that are ``lists`` of tensors."""
-    pairs = {r: c for r, c in alignment.pairs.items() if r not in hidden and c not in lists}
-    if len(pairs) == len(alignment.pairs):
-        return alignment
-    segments = cut(alignment.reference, alignment.candidate, pairs)
-    return replace(alignment, pairs=pairs, segments=segments)
-
-
-def proven(run: Run, reasons: list[str]) -> tuple[Run, tuple[str, ...]]:
-    """Every origin put to the proof; also the values in which the reference contradicts itself."""
-    doubtful = any(step.is_origin or step.failed for step in run.walk.steps)
-    if run.walk.problem or not doubtful:
-        return surfaced(run), ()
-    run = surfaced(verify(run))
-    reasons += run.walk.reasons
-    try:
-        return run, tuple(repeats_itself(run))
-    except EngineError as error:
-        reasons.append(f"Whether the reference repeats itself is not known: {error}")
-        return run, ()
 
 
 def unmeasured(run: Run) -> list[str]:

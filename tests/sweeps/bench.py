@@ -23,8 +23,9 @@ from segdiff.engines.protocol import Load
 from segdiff.engines.revived import Candidate, Reference
 from segdiff.engines.session import Engines, default_memory, input_specs
 from segdiff.finding.kept import keep
-from segdiff.finding.locate import explained, observable, proven, weighed
+from segdiff.finding.locate import explained, weighed
 from segdiff.finding.outputs import endings
+from segdiff.finding.side_by_side import observable, proven
 from segdiff.finding.verdict import Findings, conclude
 from segdiff.finding.weigh import without_harm
 from segdiff.inputs import prepare

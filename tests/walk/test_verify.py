@@ -32,7 +32,7 @@ def locate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Locate:
     """``segdiff.locate`` with its pairs replaced after they were found."""
 
     def run(ours: ModelProto, theirs: ModelProto, sabotage: Sabotage) -> Report:
-        module = sys.modules["segdiff.finding.locate"]
+        module = sys.modules["segdiff.finding.side_by_side"]
         honest = module.align
 
         def align(reference: Graph, candidate: Graph) -> Alignment:
@@ -296,7 +296,7 @@ def test_a_fault_among_moved_transposes_is_found(tmp_path: Path) -> None:
 def test_what_no_time_was_left_for_stands_unconfirmed_with_the_reason(
     locate: Locate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["segdiff.finding.locate"], "verify", partial(verify, seconds=-1.0))
+    monkeypatch.setattr(sys.modules["segdiff.finding.side_by_side"], "verify", partial(verify, seconds=-1.0))
     net = branches()
     report = locate(net, net, swapped("relu_a", "relu_b"))
     assert report.verdict == "diverges"

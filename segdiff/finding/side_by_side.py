@@ -1,0 +1,130 @@
+"""What must stand before two models can be compared? Both read and started; then aligned, walked, proven.
+
+These are the first steps of the method. ``locate`` takes them once, an open case with every picture anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from segdiff.align import Alignment, align, cut
+from segdiff.core.environment import Environment
+from segdiff.core.errors import EngineError, InputError
+from segdiff.core.files import ModelFiles
+from segdiff.core.graph import Array, Graph
+from segdiff.core.memory import give_back
+from segdiff.core.sequences import sequences
+from segdiff.core.thresholds import Thresholds
+from segdiff.engines.registry import engine_for
+from segdiff.engines.session import Engines, deploy_config, input_specs, own_specs, started
+from segdiff.finding.inside import Limits
+from segdiff.inputs import Prepared, is_ready, prepare
+from segdiff.readers import find, read
+from segdiff.walk import Run, walked
+from segdiff.walk.verify import repeats_itself, surfaced, verify
+
+Progress = Callable[[str, int, int], None]
+"""``progress(phase, done, total)``"""
+
+Image = str | Path | Array | Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both models: their files, their engines, their graphs (the reference's first), and the config that says
+    how a picture becomes their input."""
+
+    files: tuple[ModelFiles, ModelFiles]
+    engines: Engines
+    graphs: tuple[Graph, Graph]
+    config: Any
+
+
+def candidate_files(candidate: str | Path) -> ModelFiles:
+    """The candidate's files. Raises InputError where no engine can cut its segments out: it is no ONNX."""
+    files = find(candidate)
+    if not engine_for(files.format).cuts:
+        raise InputError(
+            f"{files.program}: the candidate must be an .onnx file; it comes after the reference"
+        )
+    return files
+
+
+@contextmanager
+def both_sides(
+    files: tuple[ModelFiles, ModelFiles],
+    limits: Limits,
+    pythons: tuple[str | None, str | None] = (None, None),
+) -> Iterator[Sides]:
+    """Both models, read while their engines start; the engines are stopped at the end, whatever happens.
+
+    Raises ModelError where a file cannot be read.
+    """
+    with started(files, limits.memory, limits.timeout, limits.threads, pythons) as engines:
+        graphs = read(files[0]), read(files[1])
+        yield Sides(files, engines, graphs, deploy_config(files))
+
+
+def prepared_for(sides: Sides, image: Image, *, allow_nan: bool) -> Prepared:
+    """The image as the reference is fed it. Raises InputError."""
+    specs = own_specs(sides.graphs[0]) if is_ready(image) else input_specs(sides.graphs)
+    return prepare(image, specs, sides.config, allow_nan=allow_nan)
+
+
+def once_ready(sides: Sides) -> Environment:
+    """What computes both sides, once both models are loaded. Raises EngineError where one cannot be."""
+    sides.engines.wait_until_ready()
+    sides.engines.show_numbers(sides.graphs)
+    return sides.engines.environment()
+
+
+def aligned(sides: Sides) -> Alignment:
+    """The pairs of values that can be compared."""
+    found = align(*sides.graphs)
+    found = observable(found, sides.engines.hidden(sides.graphs[0]), sequences(sides.graphs[1]))
+    give_back()
+    return found
+
+
+def observable(alignment: Alignment, hidden: frozenset[str], lists: frozenset[str]) -> Alignment:
+    """The alignment without the pairs whose values no engine can show: the reference's that are ``hidden``,
+    and the candidate's that are ``lists`` of tensors."""
+    pairs = {r: c for r, c in alignment.pairs.items() if r not in hidden and c not in lists}
+    if len(pairs) == len(alignment.pairs):
+        return alignment
+    segments = cut(alignment.reference, alignment.candidate, pairs)
+    return replace(alignment, pairs=pairs, segments=segments)
+
+
+def walked_with(
+    sides: Sides,
+    alignment: Alignment,
+    prepared: Prepared,
+    thresholds: Thresholds,
+    memory: int,
+    progress: Progress,
+) -> Run:
+    """Both models walked side by side from the image, half of the ``memory`` (bytes) kept for the proofs."""
+    feeds = sides.engines.feeds(sides.graphs, alignment, prepared)
+    total = len(alignment.segments)
+    return walked(
+        sides.engines, alignment, feeds, thresholds, memory // 2, lambda done: progress("walk", done, total)
+    )
+
+
+def proven(run: Run, reasons: list[str]) -> tuple[Run, tuple[str, ...]]:
+    """Every origin put to the proof; also the values in which the reference contradicts itself."""
+    doubtful = any(step.is_origin or step.failed for step in run.walk.steps)
+    if run.walk.problem or not doubtful:
+        return surfaced(run), ()
+    run = surfaced(verify(run))
+    reasons += run.walk.reasons
+    try:
+        return run, tuple(repeats_itself(run))
+    except EngineError as error:
+        reasons.append(f"Whether the reference repeats itself is not known: {error}")
+        return run, ()
