@@ -18,6 +18,7 @@ from segdiff.core.kept import KeptTensors
 from segdiff.core.late import door
 from segdiff.core.metrics import Comparison, Metrics
 from segdiff.core.outlets import Ends
+from segdiff.core.pictured import Pictures
 from segdiff.core.precision import EPSILON, Precision
 from segdiff.core.thresholds import crossing
 
@@ -304,7 +305,8 @@ class Report:
     does, where it was given. ``assumed`` says what was taken for granted of the picture's preparation, where
     nothing states it. ``precision`` is what half precision or quantisation costs. ``image`` is the image's
     path, where it was given as one; ``environment`` the versions of all that has computed; ``evidence`` keeps
-    the tensors that a repair and a repro need.
+    the tensors that a repair and a repro need; ``pictures`` what can be seen of the run, None where no input
+    is a picture.
     """
 
     verdict: Verdict
@@ -329,6 +331,7 @@ class Report:
     assumed: str | None = None
     environment: Environment | None = None
     evidence: KeptTensors | None = field(default=None, repr=False, compare=False)
+    pictures: Pictures | None = field(default=None, repr=False, compare=False)
 
     @property
     def first(self) -> Origin | None:

@@ -29,6 +29,7 @@ from segdiff.finding.findings import Findings
 from segdiff.finding.inside import Limits, causes_with, look_inside
 from segdiff.finding.kept import keep
 from segdiff.finding.outputs import Endings, endings, without
+from segdiff.finding.pictures import pictured
 from segdiff.finding.precision import precision_of
 from segdiff.finding.refused import refusal
 from segdiff.finding.side_by_side import (
@@ -147,6 +148,8 @@ def locate(
             optimised = as_deployed(run, lambda done: told("deployed", done, 2))
             clock.lap("deployed")
         precision = precision_of(run, reasons)
+        causes = without_harm(causes, weights)
+        pictures = pictured(run, prepared, weights, causes, kept, reasons)
         others = bool(run.origins or ends.origins)
         refused = refusal(run, optimised.refused, asked=deployed, others=others)
         if refused is not None and kept is None:
@@ -156,7 +159,7 @@ def locate(
             run=run,
             random=random,
             how=prepared.how + (fed.how if fed else ()),
-            causes=without_harm(causes, weights),
+            causes=causes,
             endings=ends,
             inside=inside,
             weights=weights,
@@ -178,6 +181,7 @@ def locate(
         assumed=prepared.assumed,
         environment=environment,
         evidence=kept,
+        pictures=pictures,
     )
 
 

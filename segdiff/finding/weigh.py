@@ -8,7 +8,7 @@ outputs worse, whatever it does to its segment, is no cause: it is taken for a g
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -61,11 +61,13 @@ def damage_of(outputs: Iterable[tuple[Array, Array]]) -> Damage:
 @dataclass(frozen=True)
 class Weights:
     """Effects by segment, of each origin mended alone, and of all of them ``together``; ``harmful`` are the
-    segments whose proven change makes the outputs worse."""
+    segments whose proven change makes the outputs worse; ``mended`` the candidate's outputs, by its names, of
+    the run with all of them mended."""
 
     alone: Mapping[Segment, Effect]
     together: Effect | None
     harmful: frozenset[Segment] = frozenset()
+    mended: Mapping[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
 
 NOT_WEIGHED = Weights({}, None)
@@ -99,9 +101,10 @@ def weigh(run: Run, causes: Mapping[Segment, Cause], reasons: list[str] | None =
             if step.segment in harmful and (after := scale.mended([step], left)) is not None:
                 alone[step.segment] = before.effect(after)
         if len(origins) == 1:
-            return Weights(alone, alone.get(origins[0].segment), harmful)
+            return Weights(alone, alone.get(origins[0].segment), harmful, scale.last_outputs())
         together = scale.mended(origins, left)
-        return Weights(alone, before.effect(together) if together else None, harmful)
+        effect = before.effect(together) if together else None
+        return Weights(alone, effect, harmful, scale.last_outputs() if origins else {})
     except EngineError as error:
         reasons.append(f"What repairing the origins gives back is not known: {error}")
         return Weights(alone, None)
@@ -123,6 +126,11 @@ class _Scale:
     run: Run
     truth: Mapping[str, Tensor]
     reasons: list[str]
+    last: dict[str, Tensor] = field(default_factory=dict)
+
+    def last_outputs(self) -> dict[str, Tensor]:
+        """What the last run with origins mended gave out; nothing where it failed."""
+        return dict(self.last)
 
     @property
     def outputs(self) -> tuple[tuple[str, str], ...]:
@@ -175,6 +183,7 @@ class _Scale:
         """The damage that is left with these origins mended; None, and a reason, where one cannot be."""
         edits: list[Edit] = []
         patches: dict[str, Tensor] = {}
+        self.last.clear()
         try:
             for step in steps:
                 cause = causes.get(step.segment)
@@ -182,7 +191,8 @@ class _Scale:
                     edits += cause.edits
                     continue
                 patches.update(self._corrected(step, dict(patches), merged(edits)))
-            return self.damage(self.finals(patches, merged(edits)))
+            self.last.update(self.finals(patches, merged(edits)))
+            return self.damage(self.last)
         except EngineError as error:
             which = ", ".join(repr(step.segment.outputs[0][1]) for step in steps)
             self.reasons.append(f"What repairing {which} gives back is not known: {error}")
