@@ -186,7 +186,7 @@ def _stretched(plane: Array, colour: Array) -> Array:
     """The plane with its range put where the colour's is."""
     low, high = np.percentile(plane, (1, 99))
     first, last = np.percentile(colour, (1, 99))
-    return (plane - low) * ((last - first) / (high - low) if high > low else 0.0) + first
+    return np.asarray((plane - low) * ((last - first) / (high - low) if high > low else 0.0) + first)
 
 
 def _by_range(planes: Array) -> Array:
