@@ -87,7 +87,9 @@ def _dispatch(words: list[str]) -> int:
         allow_abbrev=False,
     )
     command.arguments(parser)
-    return command.run(parser.parse_intermixed_args(words[1:]), parser)
+    arguments = parser.parse_intermixed_args(words[1:])
+    arguments.words = ("segdiff", *words)
+    return command.run(arguments, parser)
 
 
 def _no_such(name: str) -> str:

@@ -192,9 +192,8 @@ def located(arguments: Arguments) -> Report:
             progress("convert", 0, 0)
             candidates = [_converted(reference, arguments, stack)]
         report = segdiff.locate(reference, candidates[0], image, progress=progress, **_options(arguments))
-    if not arguments.convert:
-        return report
-    if arguments.keep:
+    report = replace(report, command=getattr(arguments, "words", None))
+    if not arguments.convert or arguments.keep:
         return report
     opset = f" to opset {arguments.opset}" if arguments.opset else ""
     note = f"The candidate was converted{opset} for this run and is gone; --keep {KEPT} keeps it."

@@ -66,7 +66,8 @@ def nothing_repaired(report: Report, arguments: Arguments) -> int:
 
 def as_json(repair: dict[str, Any], report: Report) -> str:
     """A repair as text, with the report that it rests on."""
-    return json.dumps({**repair, "located": report.to_dict()}, indent=1, allow_nan=False)
+    command = list(report.command) if report.command else None
+    return json.dumps({**repair, "command": command, "located": report.to_dict()}, indent=1, allow_nan=False)
 
 
 USAGE = "segdiff repair REFERENCE CANDIDATE IMAGE -o FILE [options]"

@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,13 +139,13 @@ def files_in(folders: Iterable[Path]) -> Iterator[Path]:
 
 def chosen(arguments: Arguments) -> dict[str, Any]:
     """What the Python function takes: all options but those that say how the answer is shown."""
-    own = ("debug", "no_progress", "json", "html", "markdown", "full", "all", "force")
+    own = ("debug", "no_progress", "json", "html", "markdown", "full", "all", "force", "words")
     return {name: value for name, value in vars(arguments).items() if name not in own}
 
 
 def finish(report: ScoreReport, arguments: Arguments) -> int:
     """Write and print the report; the exit code."""
-    delivered = deliver(report, arguments)
+    delivered = deliver(replace(report, command=getattr(arguments, "words", None)), arguments)
     if report.skipped:
         more = "; --all lists them" if report.skipped > 1 else ""
         first = f": {one_line(report.problems[0])}" if report.problems else ""

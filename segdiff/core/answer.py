@@ -9,18 +9,22 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from segdiff.core.edit import Edit
 from segdiff.core.environment import Environment
+from segdiff.core.fed import InputComparison
+from segdiff.core.files import HashedFile
 from segdiff.core.inside import InsideOf
 from segdiff.core.kept import KeptTensors
 from segdiff.core.late import door
 from segdiff.core.metrics import Comparison, Metrics
 from segdiff.core.outlets import Ends
 from segdiff.core.pictured import Pictures
-from segdiff.core.precision import EPSILON, Precision
-from segdiff.core.thresholds import crossing
+from segdiff.core.precision import Precision
+
+if TYPE_CHECKING:
+    from segdiff.core.repaired import Repaired
 
 Verdict = Literal["agrees", "diverges", "inconclusive"]
 State = Literal["clean", "origin", "inherited", "unknown"]
@@ -36,11 +40,14 @@ EXIT_CODES: Mapping[str, int] = {"agrees": 0, "diverges": 1, "inconclusive": 2}
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One side: where it lies, its format, and how many compute ops it has."""
+    """One side: where it lies, its format, how many compute ops it has, ONNX's opset (None in another
+    format), and the files that it was read from."""
 
     path: Path
     format: str
     ops: int
+    opset: int | None = None
+    files: tuple[HashedFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,8 @@ class Origin:
     ``inputs`` are the pairs (reference, candidate) the segment starts from. ``confirmed`` says that what
     reads the value agrees once the reference's tensor is put in its place, so that the fault lies in this
     segment and nowhere else. ``inside`` leads to the block of an If or a Loop in which the fault was found;
-    the last of both sides' operators are then those of the block.
+    the last of both sides' operators are then those of the block. By its ``fingerprint`` it is known again
+    (``segdiff.finding.fingerprint``); empty where none was taken.
     """
 
     pair: PairInfo
@@ -145,6 +153,7 @@ class Origin:
     cause: Cause | None = None
     effect: Effect | None = None
     inside: tuple[InsideOf, ...] = ()
+    fingerprint: str = ""
 
     @property
     def speaks(self) -> bool:
@@ -184,47 +193,6 @@ class OutputInfo:
 
 
 @dataclass(frozen=True)
-class InputFinding:
-    """One thing that the candidate's preprocessing does otherwise.
-
-    ``kind`` is one of ``segdiff.inputs.hypotheses.KINDS``. ``proven`` says that the picture, taken
-    through the reference's preprocessing with this change (and those of the other findings), is the
-    candidate's tensor within rounding; ``residual`` is the error that then remains, None where nothing could
-    be tried.
-    """
-
-    kind: str
-    text: str
-    proven: bool
-    residual: Metrics | None
-
-
-@dataclass(frozen=True)
-class InputComparison:
-    """The two tensors: whether they are the same within rounding, the errors, and why they differ.
-
-    ``metrics`` are those of the candidate's tensor against the reference's, infinite where the shapes differ.
-    ``assumed`` says that the reference's tensor rests on assumed transforms, so that a difference is told and
-    accuses nobody.
-    """
-
-    same: bool
-    metrics: Metrics
-    findings: tuple[InputFinding, ...] = ()
-    assumed: bool = False
-
-    @property
-    def accused(self) -> bool:
-        """Whether the candidate is fed another tensor than one that is known to be right."""
-        return not self.same and not self.assumed
-
-    @property
-    def proven(self) -> bool:
-        """Whether the difference is explained to the last bit: True where there is none."""
-        return all(finding.proven for finding in self.findings)
-
-
-@dataclass(frozen=True)
 class AsFed:
     """The candidate with the input that its user feeds it.
 
@@ -235,59 +203,6 @@ class AsFed:
     comparison: InputComparison
     outputs: tuple[OutputInfo, ...]
     problem: str | None = None
-
-
-@dataclass(frozen=True)
-class RepairedOutput:
-    """One output before and after; ``mask_changed`` as in OutputInfo."""
-
-    before: OutputInfo
-    after: Comparison
-    mask_changed: float | None
-
-
-@dataclass(frozen=True)
-class Repaired:
-    """A repaired file at ``path``, what was changed in it, and the origins for which there was no proof.
-
-    ``remarks`` say what else happened to the file; ``unit`` is one rounding of the coarsest type in use.
-    """
-
-    path: Path
-    changes: tuple[Cause, ...]
-    left: tuple[str, ...]
-    outputs: tuple[RepairedOutput, ...]
-    remarks: tuple[str, ...] = ()
-    unit: float = EPSILON
-
-    @property
-    def agrees(self) -> bool:
-        """Whether every origin was repaired and no output shows a difference any more."""
-        seen, bounds = [output.after for output in self.outputs], crossing(self.unit)
-        return not self.left and not any(after.mismatch or bounds.crossed(after) for after in seen)
-
-    @property
-    def exit_code(self) -> int:
-        """0 when the models agree now, 1 when they still differ."""
-        return 0 if self.agrees else 1
-
-    def to_dict(self) -> dict[str, Any]:
-        """The repair as JSON has it (docs/json.md); plain types only."""
-        found: dict[str, Any] = door("repaired.to_dict")(self)
-        return found
-
-    def to_json(self) -> str:
-        """``to_dict()`` as text."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
-
-    def __rich__(self) -> Any:
-        return door("terminal")(self)
-
-    def _repr_html_(self) -> str:
-        return str(door("html")(self))
-
-    def __repr__(self) -> str:
-        return f"<segdiff.Repaired {self.path}: {len(self.changes)} changes, {len(self.left)} origins left>"
 
 
 @dataclass(frozen=True)
@@ -304,8 +219,9 @@ class Report:
     ``together`` is the effect of repairing all origins at once. ``as_fed`` is what the candidate's own input
     does, where it was given. ``assumed`` says what was taken for granted of the picture's preparation, where
     nothing states it. ``precision`` is what half precision or quantisation costs. ``image`` is the image's
-    path, where it was given as one; ``environment`` the versions of all that has computed; ``evidence`` keeps
-    the tensors that a repair and a repro need; ``pictures`` what can be seen of the run, None where no input
+    path, where it was given as one, and ``image_file`` that file; ``environment`` the versions of all that
+    has computed; ``command`` the words of the command line, where it was one; ``evidence`` keeps the tensors
+    that a repair and a repro need; ``pictures`` what can be seen of the run, None where no input
     is a picture.
     """
 
@@ -328,8 +244,10 @@ class Report:
     timing_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: float = 0.0
     image: str | None = None
+    image_file: HashedFile | None = None
     assumed: str | None = None
     environment: Environment | None = None
+    command: tuple[str, ...] | None = None
     evidence: KeptTensors | None = field(default=None, repr=False, compare=False)
     pictures: Pictures | None = field(default=None, repr=False, compare=False)
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from segdiff.align import Segment
-from segdiff.core.answer import AsFed, Cause, InputComparison, OutputInfo, Report
+from segdiff.core.answer import AsFed, Cause, OutputInfo, Report
 from segdiff.core.errors import EngineError
+from segdiff.core.fed import InputComparison
 from segdiff.core.files import ModelFiles
 from segdiff.core.graph import Array
 from segdiff.core.kept import KeptTensors
@@ -26,6 +27,8 @@ from segdiff.diagnose import explain
 from segdiff.engines.session import Clock, default_memory
 from segdiff.finding.checkpoint import other_checkpoint
 from segdiff.finding.findings import Findings
+from segdiff.finding.fingerprint import fingerprinted
+from segdiff.finding.identity import hashes_of, identified, image_file
 from segdiff.finding.inside import Limits, causes_with, look_inside
 from segdiff.finding.kept import keep
 from segdiff.finding.outputs import Endings, endings, without
@@ -120,6 +123,7 @@ def locate(
         clock.lap("read")
         fed = fed_input(candidate_input, image, prepared, sides.config, timeout)
         clock.lap("input")
+        hashes, picture = hashes_of(files), image_file(image)
         environment = once_ready(sides)
         clock.lap("start")
         alignment = aligned(sides)
@@ -170,7 +174,8 @@ def locate(
             precision=precision,
             checkpoint=checkpoint,
         )
-        report = conclude(findings)
+        report = identified(conclude(findings), sides.graphs, hashes)
+        report = replace(report, origins=fingerprinted(report.origins, sides.graphs))
         clock.lap("conclude")
     clock.lap("stop")
     return replace(
@@ -178,6 +183,7 @@ def locate(
         timing_s=clock.laps,
         peak_memory_mb=round(peak.bytes / 2**20, 1),
         image=str(image) if isinstance(image, str | Path) else None,
+        image_file=picture,
         assumed=prepared.assumed,
         environment=environment,
         evidence=kept,

@@ -6,7 +6,7 @@ read_candidate_input(given, image) -> Fed      what the candidate was fed, perha
 compare_inputs(reference, candidate) -> InputComparison      whether that is the same, and why it is not
 """
 
-from segdiff.core.answer import InputComparison, InputFinding
+from segdiff.core.fed import InputComparison, InputFinding
 from segdiff.inputs.compare import compare_inputs, picture_input
 from segdiff.inputs.config import DeployConfig
 from segdiff.inputs.fed import CandidateInput, Fed, read_candidate_input

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segdiff.core.answer import InputComparison, InputFinding
 from segdiff.core.errors import InputError
+from segdiff.core.fed import InputComparison, InputFinding
 from segdiff.core.metrics import Metrics, compare_arrays, squeezed
 from segdiff.inputs.config import DeployConfig
 from segdiff.inputs.hypotheses import Explanation, Source, explain_input

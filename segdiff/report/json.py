@@ -8,17 +8,19 @@ from typing import Any
 from segdiff.core.answer import (
     Cause,
     Effect,
-    InputFinding,
     ModelInfo,
     Origin,
     OutputInfo,
     PairInfo,
-    Repaired,
     Report,
 )
 from segdiff.core.edit import Edit, Node
+from segdiff.core.fed import InputFinding
 from segdiff.core.metrics import Comparison
+from segdiff.core.outlets import Ends, Outlets
 from segdiff.core.plain import plain
+from segdiff.core.repaired import Repaired
+from segdiff.report.links import docs_of
 from segdiff.report.repaired import sentence_of
 from segdiff.report.words import reason
 
@@ -31,9 +33,13 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "schema": 1,
         "verdict": report.verdict,
         "sentence": report.sentence,
+        "exit_code": report.exit_code,
+        "homes": list(report.homes),
+        "command": list(report.command) if report.command else None,
         "coverage": {"reference": report.coverage[0], "candidate": report.coverage[1]},
         "reference": _model(report.reference),
         "candidate": _model(report.candidate),
+        "image": _image(report),
         "thresholds": dict(report.thresholds),
         "outputs": [_output(output) for output in report.outputs],
         "first": _origin(report.first) if report.first else None,
@@ -57,8 +63,9 @@ def repaired_to_dict(repaired: Repaired) -> dict[str, Any]:
         "schema": 1,
         "verdict": "agrees" if repaired.agrees else "diverges",
         "sentence": sentence_of(repaired),
+        "exit_code": repaired.exit_code,
         "path": str(repaired.path),
-        "changes": [_change(cause) for cause in repaired.changes],
+        "changes": [cause_to_dict(cause) for cause in repaired.changes],
         "left": list(repaired.left),
         "outputs": [_before_and_after(o.before, o.after, o.mask_changed) for o in repaired.outputs],
         "remarks": list(repaired.remarks),
@@ -71,16 +78,13 @@ def not_repaired_to_dict(report: Report) -> dict[str, Any]:
         "schema": 1,
         "verdict": report.verdict,
         "sentence": report.sentence,
+        "exit_code": report.exit_code,
         "path": None,
         "changes": [],
         "left": [],
         "outputs": [_before_and_after(each, each.cumulative, each.mask_changed) for each in report.outputs],
         "remarks": [],
     }
-
-
-def _change(cause: Cause) -> dict[str, Any]:
-    return {**_cause(cause), "edits": [_edit(edit) for edit in cause.edits]}
 
 
 def _edit(edit: Edit) -> dict[str, Any]:
@@ -115,7 +119,19 @@ def _before_and_after(before: OutputInfo, after: Comparison | None, mask: float 
     }
 
 
-def _cause(cause: Cause | InputFinding) -> dict[str, Any]:
+def cause_to_dict(cause: Cause) -> dict[str, Any]:
+    """A cause, with the change that it stands for."""
+    return {
+        **_finding(cause),
+        "before": cause.before.to_dict() if cause.before else None,
+        "mends": cause.mends,
+        "docs": docs_of(cause.kind),
+        "edits": [_edit(edit) for edit in cause.edits],
+        "gives_out": _ends(cause.ends),
+    }
+
+
+def _finding(cause: Cause | InputFinding) -> dict[str, Any]:
     return {
         "kind": cause.kind,
         "text": cause.text,
@@ -124,12 +140,51 @@ def _cause(cause: Cause | InputFinding) -> dict[str, Any]:
     }
 
 
+def _ends(ends: Ends | None) -> list[dict[str, Any]] | None:
+    """What the file shall give out."""
+    if ends is None:
+        return None
+    listed = ends.outputs if isinstance(ends, Outlets) else (ends,)
+    return [
+        {
+            "name": each.name,
+            "value": each.value,
+            "of": each.of or None,
+            "nodes": [_node(node) for node in each.nodes],
+        }
+        for each in listed
+    ]
+
+
 def _model(model: ModelInfo) -> dict[str, Any]:
-    return {"path": str(model.path), "format": model.format, "ops": model.ops}
+    return {
+        "path": str(model.path),
+        "format": model.format,
+        "ops": model.ops,
+        "opset": model.opset,
+        "files": [asdict(file) for file in model.files],
+    }
+
+
+def _image(report: Report) -> dict[str, Any] | None:
+    """The image's path, size and hash, where it came as a file."""
+    if report.image is None:
+        return None
+    file = report.image_file
+    return {
+        "path": report.image,
+        "bytes": file.bytes if file else None,
+        "sha256": file.sha256 if file else None,
+    }
 
 
 def _metrics(comparison: Comparison | None) -> dict[str, float | None] | None:
     return comparison.metrics.to_dict() if comparison else None
+
+
+def _mismatch(comparison: Comparison | None) -> str | None:
+    """Why two tensors cannot be compared element by element."""
+    return comparison.mismatch if comparison else None
 
 
 def _output(output: OutputInfo) -> dict[str, Any]:
@@ -138,6 +193,7 @@ def _output(output: OutputInfo) -> dict[str, Any]:
         "candidate": output.candidate,
         "cumulative": _metrics(output.cumulative),
         "mask_changed": output.mask_changed,
+        "mismatch": _mismatch(output.cumulative),
         "place": dict(zip(SIDES, output.places, strict=True)),
         "shape": {side: form and list(form.shape) for side, form in zip(SIDES, output.forms, strict=True)},
         "dtype": {side: form and form.dtype for side, form in zip(SIDES, output.forms, strict=True)},
@@ -150,10 +206,15 @@ def _pair(pair: PairInfo) -> dict[str, Any]:
         "candidate": pair.candidate,
         "reference_op": pair.reference_op,
         "candidate_op": pair.candidate_op,
+        "shape": list(pair.shape),
         "evidence": list(pair.evidence),
         "state": pair.state,
+        "reason": reason(pair.why),
+        "why": asdict(pair.why),
         "cumulative": _metrics(pair.cumulative),
         "isolated": _metrics(pair.isolated),
+        "rounding": _metrics(pair.noise),
+        "mismatch": {"cumulative": _mismatch(pair.cumulative), "isolated": _mismatch(pair.isolated)},
     }
 
 
@@ -167,7 +228,12 @@ def _crossing(pair: PairInfo) -> dict[str, Any]:
 
 def _origin(origin: Origin) -> dict[str, Any]:
     ops = [
-        {"type": op.type, "outputs": list(op.outputs), "attributes": plain(op.attributes)}
+        {
+            "type": op.type,
+            "name": op.name,
+            "outputs": list(op.outputs),
+            "attributes": plain(op.attributes),
+        }
         for op in origin.reference_ops
     ]
     nodes = [
@@ -181,13 +247,18 @@ def _origin(origin: Origin) -> dict[str, Any]:
     ]
     cause, effect = origin.cause, origin.effect
     return {
+        "fingerprint": origin.fingerprint or None,
+        "home": "runtime" if origin.runtime else "network",
         "reference": {"ops": ops, "value": origin.pair.reference},
         "candidate": {"nodes": nodes, "value": origin.pair.candidate},
+        "pair": _pair(origin.pair),
+        "inputs": [dict(zip(SIDES, names, strict=True)) for names in origin.inputs],
         "isolated": _metrics(origin.pair.isolated),
         "cumulative": _metrics(origin.pair.cumulative),
+        "rounding": _metrics(origin.pair.noise),
         "confirmed": origin.confirmed,
         "reason": reason(origin.pair.why),
-        "cause": cause and _cause(cause),
+        "cause": cause and cause_to_dict(cause),
         "effect": _effect(effect),
         "inside": [
             {"node": each.node, "op_type": each.op_type, "block": each.block, "iteration": each.iteration}
@@ -198,16 +269,17 @@ def _origin(origin: Origin) -> dict[str, Any]:
 
 def _input(report: Report) -> dict[str, Any]:
     assumed = report.assumed is not None
+    how = {"assumed": assumed, "assumption": report.assumed, "how": list(report.input_findings)}
     if report.as_fed is None:
-        return {"same": True, "assumed": assumed, "findings": list(report.input_findings)}
+        return {"same": True, **how, "findings": list(report.input_findings)}
     found = report.as_fed.comparison
     return {
         "same": found.same,
-        "assumed": assumed,
+        **how,
         "findings": [*report.input_findings, *(finding.text for finding in found.findings)],
         "metrics": found.metrics.to_dict(),
-        "causes": [_cause(finding) for finding in found.findings if found.accused],
-        "differences": [_cause(finding) for finding in found.findings if not found.accused],
+        "causes": [_finding(finding) for finding in found.findings if found.accused],
+        "differences": [_finding(finding) for finding in found.findings if not found.accused],
         "outputs": [_output(output) for output in report.as_fed.outputs],
         "problem": report.as_fed.problem,
     }

@@ -11,6 +11,7 @@ from typing import Any
 
 from segdiff.core.answer import EXIT_CODES, Verdict
 from segdiff.core.late import door
+from segdiff.core.version import VERSION
 from segdiff.inputs import InputComparison
 from segdiff.score.areas import Scores
 from segdiff.score.attribution import Attribution
@@ -41,8 +42,8 @@ class ScoreReport:
     ``problems`` (at most a hundred). ``input`` is what the candidate's own preprocessing does otherwise,
     judged by one image; None where it has none, or the judging failed. ``output`` is None where only masks
     are known. ``labels`` says how labels of 0 and 255 alone were read, None where there is no doubt.
-    ``files`` are the pictures that were written. ``located`` is the answer of ``locate`` on the worst image,
-    if asked for.
+    ``files`` are the pictures that were written. ``command`` are the words of the command line, where it was
+    one. ``located`` is the answer of ``locate`` on the worst image, if asked for.
     """
 
     verdict: Verdict
@@ -61,6 +62,7 @@ class ScoreReport:
     remarks: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
     labels: LabelReading | None = None
+    command: tuple[str, ...] | None = None
     located: Any = None
     timing_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: float = 0.0
@@ -80,6 +82,9 @@ class ScoreReport:
             "schema": 1,
             "verdict": self.verdict,
             "sentence": self.sentence,
+            "exit_code": self.exit_code,
+            "segdiff": VERSION,
+            "command": list(self.command) if self.command else None,
             "classes": list(self.names),
             "images": {"used": self.images, "labelled": self.labelled, "skipped": self.skipped},
             "sides": [side.to_dict() for side in self.sides],

@@ -43,7 +43,8 @@ def test_the_changes_and_both_errors_are_written(
     assert output["before"]["rel_l2"] > 1e-3 > 1e-5 > output["after"]["rel_l2"]
     assert output["mask_changed"]["before"] > 0 == output["mask_changed"]["after"]
     assert told["left"] == [] and told["located"]["verdict"] == "diverges"
-    assert set(told["located"]["first"]["cause"]) == {"kind", "text", "proven", "residual"}
+    assert told["located"]["first"]["cause"]["edits"] == change["edits"]
+    assert told["command"][:2] == ["segdiff", "repair"] and told["exit_code"] == 0
 
 
 def test_stdout_holds_the_json_and_nothing_else(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

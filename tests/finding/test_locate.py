@@ -437,8 +437,11 @@ TOP = {
     "schema", "verdict", "coverage", "reference", "candidate", "thresholds", "outputs", "first", "origins",
     "first_crossing", "pairs", "unmatched", "input", "timing_s", "peak_memory_mb",
 }  # fmt: skip
-ADDED = {"sentence", "remarks", "together", "precision", "environment"}
-OUTPUT_ADDED = {"place", "shape", "dtype"}
+ADDED = {
+    "sentence", "remarks", "together", "precision", "environment", "exit_code", "homes", "command", "image",
+}  # fmt: skip
+OUTPUT_ADDED = {"place", "shape", "dtype", "mismatch"}
+PAIR_ADDED = {"state", "shape", "reason", "why", "rounding", "mismatch"}
 
 
 def test_the_json_keeps_its_contract(twice: Report) -> None:
@@ -448,7 +451,7 @@ def test_the_json_keeps_its_contract(twice: Report) -> None:
     assert found["verdict"] == "diverges"
     assert set(found["coverage"]) == {"reference", "candidate"}
     for side in ("reference", "candidate"):
-        assert set(found[side]) == {"path", "format", "ops"}
+        assert set(found[side]) == {"path", "format", "ops", "opset", "files"}
         assert found[side]["format"] == "onnx"
         assert found[side]["ops"] == len(found["pairs"]) - 1  # every op ends in one pair, Split in two
     for output in found["outputs"]:
@@ -459,7 +462,7 @@ def test_the_json_keeps_its_contract(twice: Report) -> None:
         assert {"reference", "candidate", "isolated", "cumulative", "cause", "effect"} <= set(origin)
         assert set(origin["reference"]) == {"ops", "value"}
         assert set(origin["candidate"]) == {"nodes", "value"}
-        assert set(origin["reference"]["ops"][0]) == {"type", "outputs", "attributes"}
+        assert set(origin["reference"]["ops"][0]) == {"type", "name", "outputs", "attributes"}
         assert set(origin["candidate"]["nodes"][0]) == {"op_type", "name", "outputs", "attributes"}
         assert set(origin["isolated"]) == set(origin["cumulative"]) == METRICS
     assert found["first"]["candidate"]["nodes"][0]["attributes"]["alpha"] == pytest.approx(0.3)
@@ -475,10 +478,10 @@ def test_the_json_keeps_its_contract(twice: Report) -> None:
             "cumulative",
             "isolated",
         }
-        assert keys <= set(pair) <= keys | {"state"}
+        assert set(pair) == keys | PAIR_ADDED
         assert pair["evidence"]
     assert set(found["unmatched"]) == {"reference", "candidate"}
-    assert set(found["input"]) == {"same", "assumed", "findings"}
+    assert set(found["input"]) == {"same", "assumed", "assumption", "how", "findings"}
 
 
 def test_the_json_of_an_agreement(healthy: Report) -> None:
