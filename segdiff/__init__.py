@@ -12,8 +12,7 @@ from segdiff.core.errors import AlignmentError, EngineError, InputError, ModelEr
 from segdiff.core.version import VERSION
 
 if TYPE_CHECKING:
-    from segdiff.core.answer import Report
-    from segdiff.core.repaired import Repaired
+    from segdiff.core.answer import Repaired, Report
     from segdiff.engines.convert import convert
     from segdiff.finding.locate import locate
     from segdiff.finding.repair import repair
@@ -41,7 +40,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Repaired": "segdiff.core.repaired",
+    "Repaired": "segdiff.core.answer",
     "Report": "segdiff.core.answer",
     "ScoreReport": "segdiff.score.report",
     "convert": "segdiff.engines.convert",

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segdiff.core.answer import Cause, Report
+from segdiff.core.answer import Cause, Repaired, RepairedOutput, Report
 from segdiff.core.errors import EngineError, InputError, RepairError
 from segdiff.core.graph import Array
 from segdiff.core.kept import KeptTensors
 from segdiff.core.metrics import compare_arrays
 from segdiff.core.outputs import refuse_input, refuse_other_suffix, refuse_unwritable_file
 from segdiff.core.precision import EPSILON, unit_named
-from segdiff.core.repaired import Repaired, RepairedOutput
 from segdiff.engines import Blocks, Engine
 from segdiff.engines.registry import engine_for, threads_of
 from segdiff.finding.again import located_again

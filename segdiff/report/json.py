@@ -12,6 +12,7 @@ from segdiff.core.answer import (
     Origin,
     OutputInfo,
     PairInfo,
+    Repaired,
     Report,
 )
 from segdiff.core.edit import Edit, Node
@@ -19,7 +20,6 @@ from segdiff.core.fed import InputFinding
 from segdiff.core.metrics import Comparison
 from segdiff.core.outlets import Ends, Outlets
 from segdiff.core.plain import plain
-from segdiff.core.repaired import Repaired
 from segdiff.report.links import docs_of
 from segdiff.report.repaired import sentence_of
 from segdiff.report.words import reason

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from segdiff.core.answer import Repaired
 from segdiff.core.metrics import Comparison
 from segdiff.core.printable import clean
-from segdiff.core.repaired import Repaired
 from segdiff.report.document import Cell, Column, Detail, Document, Headline, Note, Part, Table, lines
 from segdiff.report.text import cosine, number, share
 

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from segdiff.core.answer import Cause
-from segdiff.core.repaired import Repaired, RepairedOutput
+from segdiff.core.answer import Cause, Repaired, RepairedOutput
 from segdiff.report.score_facts import attribution_rows, gap, percent
 from segdiff.score.areas import areas
 from segdiff.score.attribution import Attribution, Home, Stage
