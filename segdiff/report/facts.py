@@ -277,7 +277,8 @@ def input_lines(report: Report) -> Iterator[Line]:
         yield "its input", "the candidate is fed the same as the reference, within rounding"
         return
     theirs = "one that was assumed" if found.assumed else "reference's"
-    yield "its input", f"differs from the {theirs}: rel_l2 {number(found.metrics.rel_l2)}"
+    size = f": rel_l2 {number(found.metrics.rel_l2)}" if math.isfinite(found.metrics.rel_l2) else ""
+    yield "its input", f"differs from the {theirs}{size}"
     if found.assumed:
         yield "", "nothing beside the models says which is right, so this is no finding"
     for finding in found.findings:

@@ -72,24 +72,16 @@ def score_rows(report: ScoreReport, protocol: Protocol) -> Iterator[tuple[str, .
 def attribution_rows(table: Attribution) -> tuple[Row, ...]:
     """The rows that change the score as printed; their points are differences of printed scores, so that they
     add up to the printed gap."""
-    rows: list[Row] = []
-    before = hundredths(table.start)
-    for step in table.steps:
-        after = hundredths(step.score)
-        if after != before:
-            rows.append((step.text, str(step.home), signed((after - before) / 1e4), percent(step.score)))
-        before = after
-    return tuple(rows)
+    return tuple(
+        (step.text, str(step.home), signed(points / 1e4), percent(step.score))
+        for step, points in table.printed()
+        if points
+    )
 
 
 def gap(table: Attribution) -> str:
     """The points of all rows together."""
-    return signed((hundredths(table.end) - hundredths(table.start)) / 1e4)
-
-
-def hundredths(score: float) -> int:
-    """A fraction in hundredths of a point, as it is printed."""
-    return round(100 * round(100 * score, 2))
+    return signed(sum(points for _, points in table.printed()) / 1e4)
 
 
 def class_titles(report: ScoreReport) -> tuple[str, ...]:

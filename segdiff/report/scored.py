@@ -35,6 +35,7 @@ from segdiff.report.score_facts import (
     score_rows,
     side_lines,
 )
+from segdiff.report.short_score import short
 from segdiff.score.attribution import Attribution
 from segdiff.score.report import ScoreReport
 
@@ -48,6 +49,8 @@ def document(report: ScoreReport, detail: Detail = "full") -> Document:
     """The report, and that of ``locate`` after it where there is one; ``all`` lists every class and
     skipped image."""
     located = located_document(report.located, detail) if report.located else ()
+    if detail == "short":
+        return (*short(report), *located)
     return (*_blocks(report, detail == "all"), *located)
 
 

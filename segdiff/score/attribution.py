@@ -7,8 +7,11 @@ rebuilt, the protocol, the label's resizing, then the masks themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from segdiff.score.bounds import Bounds
@@ -21,6 +24,15 @@ Lookup = Callable[[Protocol], float]
 
 PRINTED = 0.00005
 """Half a unit of the last digit of a score printed as 0.9510 or 95.10."""
+
+
+def hundredths(score: float) -> int:
+    """A fraction in hundredths of a point, as it is printed.
+
+    >>> hundredths(0.91786)
+    9179
+    """
+    return round(100 * round(100 * score, 2)) if math.isfinite(score) else 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,22 @@ class Attribution:
     def points(self, *homes: Home) -> float:
         """What the rows of these homes cost together."""
         return sum(step.points for step in self.steps if step.home in homes)
+
+    def printed(self) -> tuple[tuple[Stage, int], ...]:
+        """Each row with its points as they are printed, in hundredths: differences of printed scores, so that
+        they add up to the printed gap."""
+        scores = [hundredths(self.start), *(hundredths(step.score) for step in self.steps)]
+        changes = (after - before for before, after in pairwise(scores))
+        return tuple(zip(self.steps, changes, strict=True))
+
+    def by_home(self) -> Mapping[Home, int]:
+        """The printed points of each home that has any, in hundredths, the largest first."""
+        found: Counter[Home] = Counter()
+        for step, points in self.printed():
+            found[step.home] += points
+        return {
+            home: found[home] for home in sorted(found, key=lambda each: -abs(found[each])) if found[home]
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -9,7 +9,7 @@ from segdiff.core.answer import Verdict
 from segdiff.core.errors import InputError
 from segdiff.inputs import InputComparison
 from segdiff.score.areas import Scores
-from segdiff.score.attribution import Attribution, Passage, attributed, with_published
+from segdiff.score.attribution import Attribution, Home, Passage, attributed, with_published
 from segdiff.score.bounds import Bounds
 from segdiff.score.compare import CANDIDATE, REFERENCE, SAME_INPUT, Summary
 from segdiff.score.protocol import DATASET, LABEL_CENTRED, Protocol, steps_between
@@ -166,29 +166,32 @@ def _sentence(summary: Summary, table: Attribution | None, sources: Mapping[str,
     masks = _masks_words(summary)
     if table is None:
         return f"{masks} There are no labels, so there is no score."
-    if signed(table.gap) == ZERO:
+    if not table.by_home():
         return f"{masks} The scores are the same, {100 * table.start:.2f}."
     return f"{_gap_words(table)} {masks}"
 
 
 def _gap_words(table: Attribution) -> str:
     """What a person would say of the gap."""
-    parts = [
-        (table.points("score"), "how the score is computed"),
-        (table.points("input"), "the input"),
-        (table.points("network"), "the network"),
-        (table.points("input or network"), "the masks themselves, that is input or network"),
-        (table.points("unexplained"), "something that the masks do not show"),
-    ]
-    told = [(signed(points), what) for points, what in sorted(parts, key=lambda part: -abs(part[0]))]
-    told = [(points, what) for points, what in told if points != ZERO]
-    start, end, gap = f"{100 * table.start:.2f}", f"{100 * table.end:.2f}", signed(table.gap)
+    told = tuple(table.by_home().items())
+    gap = signed(sum(points for _, points in told) / 1e4)
+    start, end = f"{100 * table.start:.2f}", f"{100 * table.end:.2f}"
     words = f"From {start} to {end} the score changes by {gap} points"
-    if not told:
-        return f"{words}."
-    if told[0][0] == gap and len(told) == 1:
-        return f"{words}, all of them from {told[0][1]}."
-    return f"{words}: {', '.join(f'{points} come from {what}' for points, what in told)}."
+    if len(told) == 1:
+        return f"{words}, all of them from {HOMES[told[0][0]]}."
+    return (
+        f"{words}: {', '.join(f'{signed(points / 1e4)} come from {HOMES[home]}' for home, points in told)}."
+    )
+
+
+HOMES: Mapping[Home, str] = {
+    "score": "how the score is computed",
+    "input": "the input",
+    "network": "the network",
+    "input or network": "the masks themselves, that is input or network",
+    "unexplained": "something that the masks do not show",
+}
+"""What a person calls each home."""
 
 
 def signed(points: float) -> str:

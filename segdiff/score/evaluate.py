@@ -35,6 +35,7 @@ from segdiff.inputs.transforms import check_transforms
 from segdiff.readers import ModelFiles, find, read
 from segdiff.readers.companions import companions
 from segdiff.score.areas import IGNORE
+from segdiff.score.asked import asked
 from segdiff.score.compare import CANDIDATE, REFERENCE, SAME_INPUT, Summary
 from segdiff.score.conclude import Terms, is_doubtful, score_report
 from segdiff.score.dataset import Entry, passed_over, read_dataset
@@ -173,6 +174,23 @@ def evaluate(
         clock.lap("optimisers")
     report = replace(
         report,
+        asked=asked(
+            "evaluate",
+            [reference, candidate, dataset],
+            {
+                "--labels": (labels, None),
+                "--root": (root, None),
+                "--separator": (separator, " "),
+                "--candidate-input": (candidate_input, None),
+                "--reference-protocol": (reference_protocol, "dataset"),
+                "--label-resize": (label_resize, "linear"),
+                "--ignore-index": (ignore_index, IGNORE),
+                "--num-classes": (num_classes, None),
+                "--label-encoding": (label_encoding, None),
+                "--reference-python": (reference_python, None),
+                "--candidate-python": (candidate_python, None),
+            },
+        ),
         labels=reading,
         remarks=(*([reading.sentence()] if reading else []), *remarks),
         files=written,

@@ -43,7 +43,8 @@ class ScoreReport:
     judged by one image; None where it has none, or the judging failed. ``output`` is None where only masks
     are known. ``labels`` says how labels of 0 and 255 alone were read, None where there is no doubt.
     ``files`` are the pictures that were written. ``command`` are the words of the command line, where it was
-    one. ``located`` is the answer of ``locate`` on the worst image, if asked for.
+    one; ``asked`` those of the command that asks the same, none where it cannot be typed. ``located`` is the
+    answer of ``locate`` on the worst image, if asked for.
     """
 
     verdict: Verdict
@@ -64,6 +65,7 @@ class ScoreReport:
     labels: LabelReading | None = None
     command: tuple[str, ...] | None = None
     located: Any = None
+    asked: tuple[str, ...] = ()
     timing_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: float = 0.0
 

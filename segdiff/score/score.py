@@ -14,6 +14,7 @@ from segdiff.core.errors import InputError
 from segdiff.core.memory import PeakMemory
 from segdiff.inputs.image import one_line, read_image
 from segdiff.score.areas import IGNORE
+from segdiff.score.asked import asked
 from segdiff.score.bounds import Bounds
 from segdiff.score.check import check_classes
 from segdiff.score.compare import CANDIDATE, REFERENCE, ImageResult, Summary, agreement, scored
@@ -117,6 +118,19 @@ def score(
         files = write_gallery(pictures, scorer.pictures(report.worst), known) if pictures else ()
     return replace(
         report,
+        asked=asked(
+            "score",
+            ["--labels", labels, "--reference-masks", reference_masks, "--candidate-masks", candidate_masks],
+            {
+                "--label-resize": (label_resize, "linear"),
+                "--reference-protocol": (reference_protocol, "dataset"),
+                "--ignore-index": (ignore_index, IGNORE),
+                "--num-classes": (num_classes, None),
+                "--label-encoding": (label_encoding, None),
+                "--reference-encoding": (reference_encoding, None),
+                "--candidate-encoding": (candidate_encoding, None),
+            },
+        ),
         labels=reading,
         remarks=(*([reading.sentence()] if reading else []), *scorer.remarks),
         files=files,

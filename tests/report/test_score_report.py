@@ -13,8 +13,10 @@ import pytest
 from rich.console import Console
 
 from segdiff.core.answer import Cause, Repaired, RepairedOutput
+from segdiff.report import forms
 from segdiff.report.score_facts import attribution_rows, gap, percent
 from segdiff.score.areas import areas
+from segdiff.score.asked import asked
 from segdiff.score.attribution import Attribution, Home, Stage
 from segdiff.score.compare import (
     CANDIDATE,
@@ -51,10 +53,14 @@ def made(*costs: float, name: str = "street.png", classes: str = "road") -> Scor
     return score_report(summary, terms, (EVALUATED,), sources, (classes, "sky"))
 
 
-def printed(thing: object) -> str:
-    console = Console(width=80, file=io.StringIO())
+def printed(thing: object, width: int = 80) -> str:
+    console = Console(width=width, file=io.StringIO())
     console.print(thing)
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def in_full(report: object) -> str:
+    return printed(forms.shown(report, "rich", "full"))
 
 
 def page(html: str) -> Checker:
@@ -69,7 +75,7 @@ def page(html: str) -> Checker:
 @pytest.mark.parametrize("costs", [(100,), (100, 300)])
 def test_the_notebook_says_what_the_terminal_says(costs: Sequence[float]) -> None:
     report = made(*costs)
-    text, html = printed(report), page(report._repr_html_())
+    text, html = in_full(report), page(report._repr_html_())
     assert html.tags <= {"div", "style", "p", "h4", "table", "tr", "td", "th"}
     for fact in (report.sentence[:40], "Where the points go", "together", "road", "street.png"):
         assert fact in text and fact in html.text
@@ -82,7 +88,7 @@ def test_the_repr_is_one_line() -> None:
     assert len(repr(report)) < 250 and "\n" not in repr(report)
 
 
-@pytest.mark.parametrize("show", [printed, lambda report: report._repr_html_()])
+@pytest.mark.parametrize("show", [printed, in_full, lambda report: report._repr_html_()])
 def test_hostile_names_are_text(show: object) -> None:
     report = replace(made(100, name=HOSTILE, classes=HOSTILE), remarks=(HOSTILE,))
     assert callable(show)
@@ -156,5 +162,48 @@ def test_a_repair_in_a_notebook(left: tuple[str, ...]) -> None:
 def test_what_to_ask_next_is_said_where_the_masks_differ() -> None:
     assert "segdiff evaluate DEPLOY MODEL.onnx DATASET" in printed(made(1000.0))
     seen = replace(made(1000.0), output=OutputError(0.1, 0.2))
-    assert "--locate-worst names the operator, asked about street.png" in " ".join(printed(seen).split())
+    assert "--locate-worst names the operator, asked about street.png" in " ".join(in_full(seen).split())
+    assert "names the operator, on the image that differs most: --locate-worst" in " ".join(
+        printed(seen).split()
+    )
     assert "--locate-worst" not in printed(made(0.0)) and "segdiff evaluate" not in printed(made(0.0))
+
+
+def test_in_short_it_says_why_how_much_how_sure_and_ends_on_a_command() -> None:
+    report = replace(
+        made(100, 300), output=OutputError(0.1, 0.2), asked=("segdiff", "evaluate", "my deploy", "b")
+    )
+    text = printed(report, 200).splitlines()
+    assert text[-1].strip() == "segdiff evaluate 'my deploy' b --locate-worst" and len(text) <= 14
+    labels = ("mIoU", "why", "the masks", "raw outputs", "classes", "how sure", "next")
+    said = "\n".join(text)
+    assert [said.index(f"  {label} ") for label in labels] == sorted(
+        said.index(f"  {label} ") for label in labels
+    )
+
+
+def test_the_headline_adds_up_as_the_table_does() -> None:
+    """91.786 to 91.446 is -0.35 by itself and 91.79 - 91.45 as printed."""
+    points = table(("score", -0.00344))
+    points = replace(points, start=0.91786, steps=(replace(points.steps[0], score=0.91442),))
+    assert gap(points) == "-0.35" and points.by_home() == {"score": -35}
+
+
+def test_homes_that_cancel_are_both_told() -> None:
+    assert table(("network", 0.02), ("input", -0.02)).by_home() == {"network": 200, "input": -200}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"--root": (None, None), "--ignore-index": (None, 255)},
+            ("segdiff", "evaluate", "a", "--ignore-index", "none"),
+        ),
+        ({"--candidate-input": (len, None)}, ()),
+    ],
+)
+def test_a_question_that_cannot_be_typed_has_no_words(
+    options: dict[str, tuple[object, object]], words: tuple[str, ...]
+) -> None:
+    assert asked("evaluate", ["a"], options) == words

@@ -105,7 +105,7 @@ def test_pictures_of_the_worst(folders: Path, tmp_path: Path) -> None:
 def test_the_command_prints_the_table_and_writes_json(
     folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(words(folders, "--json", str(tmp_path / "r.json"))) == 1
+    assert main(words(folders, "--full", "--json", str(tmp_path / "r.json"))) == 1
     out, err = capsys.readouterr()
     assert "Where the points go" in out and err == ""
     assert max(map(len, out.splitlines())) <= 80
@@ -146,7 +146,7 @@ def test_a_bad_image_is_one_line_and_the_rest_goes_on(
     encoding = ("--candidate-encoding", "index") if how == "colours" else ()
     assert main(words(folders, *encoding)) == 1
     out, err = capsys.readouterr()
-    assert "5 used, 5 with a label, 1 skipped" in " ".join(out.split())
+    assert "5 images used, 5 with a label, 1 skipped" in " ".join(out.split())
     assert len(err.splitlines()) == 1 and said in err
 
 
