@@ -174,7 +174,7 @@ def test_in_short_it_says_why_how_much_how_sure_and_ends_on_a_command() -> None:
         made(100, 300), output=OutputError(0.1, 0.2), asked=("segdiff", "evaluate", "my deploy", "b")
     )
     text = printed(report, 200).splitlines()
-    assert text[-1].strip() == "segdiff evaluate 'my deploy' b --locate-worst" and len(text) <= 14
+    assert text[-1].strip() == "segdiff evaluate 'my deploy' b --locate-worst" and len(text) <= 18
     labels = ("mIoU", "why", "the masks", "raw outputs", "classes", "how sure", "next")
     said = "\n".join(text)
     assert [said.index(f"  {label} ") for label in labels] == sorted(
