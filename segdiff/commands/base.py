@@ -46,6 +46,19 @@ class Command:
     examples: tuple[str, ...]
     codes: tuple[str, str]
 
+    def parser(self, name: str) -> Parser:
+        """The parser of its words."""
+        parser = Parser(
+            prog=f"segdiff {name}",
+            usage=self.usage,
+            description=self.summary,
+            epilog=self.ending,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self.arguments(parser)
+        return parser
+
     @property
     def ending(self) -> str:
         """What its help ends with: examples and exit codes."""

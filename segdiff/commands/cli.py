@@ -78,15 +78,7 @@ def _dispatch(words: list[str]) -> int:
     if name not in COMMANDS:
         top.error(_no_such(name))
     command = COMMANDS[name]
-    parser = Parser(
-        prog=f"segdiff {name}",
-        usage=command.usage,
-        description=command.summary,
-        epilog=command.ending,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    command.arguments(parser)
+    parser = command.parser(name)
     arguments = parser.parse_intermixed_args(words[1:])
     arguments.words = ("segdiff", *words)
     return command.run(arguments, parser)

@@ -43,14 +43,13 @@ CHAPTERS = (
         "Since the conversion to ONNX the masks have changed. Where does that begin?",
         "segdiff locate deploy/ model.onnx street.png",
         "The cause is proven, so it can be mended, as that last line says:",
-        "segdiff repair deploy/ model.onnx street.png -o fixed.onnx --force",
+        "segdiff repair deploy/ model.onnx street.png -o fixed.onnx",
         (1, 0),
         "a Resize that forgot its corners, mended in fixed.onnx",
     ),
     Chapter(
         "in the input",
-        "healthy.onnx is a right conversion, and in the app its masks are wrong all the same. infer.py is how\n"
-        "the app feeds it.",
+        "healthy.onnx is converted well, and still its masks are wrong in the app, that feeds it by infer.py",
         f"{FED}:preprocess",
         "infer.py has a second function, that turns BGR to RGB:",
         f"{FED}:mended",
@@ -77,7 +76,9 @@ COMMANDS: Mapping[str, Command] = {
 
 def demo_arguments(parser: Parser) -> None:
     """The arguments of ``segdiff demo``."""
-    parser.add_argument("--keep", metavar="DIR", help="keep the example's files in this new folder, to go on with")
+    parser.add_argument(
+        "--keep", metavar="DIR", help="keep the example's files in this new folder, to go on with"
+    )
     common_arguments(parser)
 
 
@@ -105,12 +106,13 @@ def _refuse_full(folder: Path, parser: Parser) -> None:
 
 def _told(number: int, chapter: Chapter, flags: list[str]) -> bool:
     """Tell one chapter; whether both of its commands ended as they should."""
-    _say(f"\n── {number} of {len(CHAPTERS)}: {chapter.place} {'─' * 40}", "bold cyan")
+    _say(f"\n── {number} of {len(CHAPTERS)}: {chapter.place} {'─' * 24}", "bold cyan")
     _say(chapter.story)
     steps = ((chapter.story, chapter.found), (chapter.between, chapter.mended))
     for index, (words, command) in enumerate(steps):
         _say(f"\n{words}" if index else "")
-        _say(f"$ {command}\n", "bold")
+        _say(f"$ {command}", "bold", whole=True)
+        _say("")
         if _run([*shlex.split(command)[1:], *flags]) != chapter.codes[index]:
             return False
     return True
@@ -119,7 +121,9 @@ def _told(number: int, chapter: Chapter, flags: list[str]) -> bool:
 def _run(words: list[str]) -> int:
     command = COMMANDS[words[0]]
     parser = command.parser(words[0])
-    return command.run(parser.parse_intermixed_args(words[1:]), parser)
+    arguments = parser.parse_intermixed_args(words[1:])
+    arguments.words = ("segdiff", *words)
+    return command.run(arguments, parser)
 
 
 def _summary(seconds: float, kept: str | None) -> None:
@@ -130,13 +134,15 @@ def _summary(seconds: float, kept: str | None) -> None:
     if kept:
         _say(f"  {'the files':<16}are kept in {kept}, to run those commands again")
     _say("Now yours: the Paddle model's folder, the ONNX file, a picture.")
-    _say("segdiff locate deploy/ model.onnx street.jpg", "bold")
+    _say("segdiff locate deploy/ model.onnx street.jpg", "bold", whole=True)
 
 
-def _say(text: str, style: str = "") -> None:
+def _say(text: str, style: str = "", *, whole: bool = False) -> None:
+    """Print some words; a ``whole`` line is never wrapped."""
+    from rich.console import Group
     from rich.text import Text
 
-    print_renderable(Text(text, style))
+    print_renderable(Group(Text(text, style, no_wrap=whole, overflow="ignore" if whole else "fold")))
 
 
 @contextmanager

@@ -4,6 +4,9 @@
     model.onnx      the candidate: one Resize in it forgets that corners are aligned
     healthy.onnx    the conversion before the fault was planted
     street.png      a drawn street
+    infer.py        how an app feeds the network: it forgets that OpenCV reads BGR
+    labels/         of six more streets
+    masks/          what the reference and healthy.onnx make of those: the same, in every pixel
 
 ``tests/example/make.py`` makes these files.
 """
@@ -15,6 +18,9 @@ from contextlib import ExitStack, contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import NamedTuple
+
+HERE = Path(__file__).resolve().parent
+"""The folder of the example."""
 
 
 class ExampleFiles(NamedTuple):

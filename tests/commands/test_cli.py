@@ -7,9 +7,7 @@ import os
 import re
 import subprocess
 import sys
-import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -291,31 +289,6 @@ def test_convert_makes_the_candidate_and_cleans_up(
     assert calls[0][0] == ("a", made[0], "i.jpg")
     assert not made[0].parent.exists()
     assert "converted to opset 12 for this run" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("make", "code"), [(reports.diverging, 0), (reports.report, 2), (reports.inconclusive, 2)]
-)
-def test_the_demo_is_right_when_it_finds_its_fault(
-    make: Callable[[], Report],
-    code: int,
-    answer: Answer,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    @contextmanager
-    def example_files() -> Iterator[tuple[Path, Path, Path]]:
-        yield Path("ref"), Path("candidate.onnx"), Path("image.png")
-
-    module = types.ModuleType("segdiff.example")
-    module.example_files = example_files  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "segdiff.example", module)
-    calls = answer(make())
-    assert main(["demo"]) == code
-    assert calls[0][0] == ("ref", "candidate.onnx", "image.png")
-    out, err = capsys.readouterr()
-    assert make().sentence[:40] in out
-    assert len(err.splitlines()) == (1 if code else 0)
 
 
 # --- JSON

@@ -7,6 +7,7 @@ What is made, and where each step runs (environments of :mod:`tests.zoo.environm
     healthy.onnx                        converted, opset 12             c110: paddle2onnx 1.1.0
     model.onnx                          the same with a planted fault   here: onnx
     street.png                          a drawn street                  here: OpenCV
+    labels/, masks/paddle/, masks/onnx/   of six more streets           here: OpenCV, onnxruntime
 
 Training is seeded, but another machine adds in another order: the weights come out a little different.
 """
@@ -23,6 +24,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+import onnxruntime as ort
 import yaml
 
 from tests.example.street import draw
@@ -31,6 +33,10 @@ from tests.zoo.environments import python_of
 EXAMPLE = Path(__file__).resolve().parents[2] / "segdiff" / "example"
 OPSET = 12
 STREET_SEED, STREET_SIZE = 4, (192, 256)
+
+STREETS = (50, 125, 138, 195, 38, 259)
+"""Seeds of streets with small cars and of streets with large ones: the mean over images is 2 points lower than
+the areas of all of them."""
 
 DEPLOY = {
     "Deploy": {
@@ -57,6 +63,23 @@ def main() -> None:
     plant(folder / "healthy.onnx", folder / "model.onnx")
     image, _ = draw(np.random.default_rng(STREET_SEED), STREET_SIZE)
     cv2.imwrite(str(folder / "street.png"), image, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    write_masks(folder)
+
+
+def write_masks(folder: Path) -> None:
+    """Labels, and the masks that both models make: healthy.onnx agrees with the reference in every pixel."""
+    places = [folder / name for name in ("labels", "masks/paddle", "masks/onnx")]
+    for place in places:
+        place.mkdir(parents=True, exist_ok=True)
+    session = ort.InferenceSession(folder / "healthy.onnx")
+    for number, seed in enumerate(STREETS):
+        image, label = draw(np.random.default_rng(seed), STREET_SIZE)
+        picture = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.float32), (128, 96))
+        tensor = ((picture / 255 - 0.5) / 0.5).transpose(2, 0, 1)[None].astype(np.float32)
+        (output,) = session.run(None, {session.get_inputs()[0].name: tensor})
+        mask = output.argmax(1)[0]
+        for place, values in zip(places, (label, mask, mask), strict=True):
+            cv2.imwrite(str(place / f"street_{number}.png"), values.astype(np.uint8))
 
 
 def write_reference(deploy: Path) -> None:
