@@ -35,7 +35,7 @@ OPSET = 12
 STREET_SEED, STREET_SIZE = 4, (192, 256)
 
 STREETS = (50, 125, 138, 195, 38, 259)
-"""Seeds of streets with small cars and of streets with large ones: the mean over images is 2 points lower than
+"""Seeds of streets with small cars and with large ones: the mean over images is 2 points lower than
 the areas of all of them."""
 
 DEPLOY = {
