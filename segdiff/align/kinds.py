@@ -155,6 +155,17 @@ BOUNDED = frozenset({"sigmoid", "softmax", "log_softmax", "tanh", "erf", "hard_s
 """Kinds computed through a function bounded by one: implementations agree to some ulp of *one*, also where
 the result itself is tiny (measured: sigmoids near 1e-7 differ by 5e-8)."""
 
+_EXACT = (
+    "cast equal not_equal greater greater_equal GreaterOrEqual less less_equal LessOrEqual logical_and And "
+    "logical_or Or logical_xor Xor logical_not Not where floor ceil round sign neg abs relu min max identity "
+    "isnan isnan_v2 isinf isinf_v2 isfinite isfinite_v2 IsNaN IsInf reduce_max reduce_min one_hot reshape "
+    "transpose concat split stack slice gather expand shape fill_like pad roll depth_to_space space_to_depth"
+)
+
+EXACT = frozenset(_EXACT.split())
+"""Kinds that round nothing (but to whole numbers) and choose nothing among equals: on equal inputs any two
+right implementations give the same numbers, to the last bit."""
+
 
 def kind_of(op: Op) -> str:
     """The neutral kind of an operator; one that no table knows keeps its own type.
@@ -169,6 +180,16 @@ def kind_of(op: Op) -> str:
     if op.type == "Sum":
         return "add"
     return _KINDS.get(op.type, op.type)
+
+
+def is_exact(op: Op) -> bool:
+    """Whether the op rounds nothing, so that no last bit of its inputs excuses a difference.
+
+    >>> round_to_tenths = Op(0, "round", "", ("x",), ("X",), ("z",), {"decimals": 1})
+    >>> is_exact(round_to_tenths), is_exact(Op(0, "Round", "", ("x",), ("0",), ("z",), {}))
+    (False, True)
+    """
+    return kind_of(op) in EXACT and not op.attributes.get("decimals")
 
 
 def is_identity(op: Op) -> bool:

@@ -23,7 +23,7 @@ from segdiff.align.inputs import paired_inputs
 from segdiff.align.kinds import COMMUTATIVE, kind_of
 from segdiff.align.outputs import Places, pair_outputs
 from segdiff.align.parameters import ParameterPair
-from segdiff.align.quantised import CLIPPING, nature, never_negative, plain, shown
+from segdiff.align.quantised import CLIPPING, never_negative, plain, same_nature, shown
 from segdiff.align.shapes import may_be_equal
 from segdiff.align.view import View
 from segdiff.core.graph import Op
@@ -57,26 +57,23 @@ class Matcher:
         """The candidate's parameters that have a partner."""
         return frozenset(pair.candidate for pair in self.parameters.values())
 
+    @cached_property
+    def quantised(self) -> bool:
+        """Whether one side keeps floats as bytes; then what is certain may be another form of a value."""
+        return bool(self.reference.graph.quantised or self.candidate.graph.quantised)
+
     def add(self, r: str, c: str, *why: str) -> bool:
-        """Pair two values unless one is taken or their shapes exclude it."""
-        if r in self.forward or c in self.backward or not self.same_nature(r, c):
+        """Pair two values unless one is taken or their shapes or natures exclude it."""
+        if r in self.forward or c in self.backward:
             return False
-        if not CERTAIN.intersection(why) and not self.compatible(r, c):
+        sure = bool(CERTAIN.intersection(why))
+        if not sure and not self.compatible(r, c):
+            return False
+        if (not sure or self.quantised) and not same_nature(self.reference.graph, r, self.candidate.graph, c):
             return False
         self.forward[r], self.backward[c], self.evidence[r] = c, r, why
         self.fresh.append(r)
         return True
-
-    def same_nature(self, r: str, c: str) -> bool:
-        """Whether both hold numbers of one nature, as far as the files tell: floats, or integers.
-
-        A quantised value is shown as the floats that it stands for.
-        """
-        sides = ((self.reference.graph, r), (self.candidate.graph, c))
-        if not any(graph.quantised for graph, _ in sides):
-            return True
-        ours, theirs = (nature(graph, name) for graph, name in sides)
-        return ours is None or theirs is None or (ours == "f") == (theirs == "f")
 
     def compatible(self, r: str, c: str) -> bool:
         """Whether the declared shapes allow the two to be one tensor."""

@@ -77,6 +77,16 @@ def nature(graph: Graph, name: str) -> str | None:
     return "f" if "float" in dtype else "i"
 
 
+def same_nature(reference: Graph, r: str, candidate: Graph, c: str) -> bool:
+    """Whether two values hold numbers of one nature, as far as the files tell.
+
+    A converter may cast floats to integers in front of an operator: what that reads then is not what its
+    partner reads.
+    """
+    ours, theirs = nature(reference, r), nature(candidate, c)
+    return ours is None or theirs is None or ours == theirs
+
+
 CLIPPING = frozenset({"relu", "relu6", "clip"})
 """Activations that bytes of no negative numbers do by themselves."""
 

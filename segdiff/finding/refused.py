@@ -10,7 +10,8 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import networkx as nx
 
@@ -22,6 +23,7 @@ from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.engines import Deployed
 from segdiff.finding.outputs import op_info
 from segdiff.finding.remedies import Attempt, Form, in_trouble, remedies, said_of
+from segdiff.finding.unwritten import Unwritten, unwritten
 from segdiff.finding.weigh import upstream
 from segdiff.walk import Run
 
@@ -51,6 +53,10 @@ def refusal(run: Run, error: str | None, *, asked: bool, others: bool) -> Origin
     if wrong_inputs:
         text = f"{file} does not accept {wrong_inputs[0]}."
         return made(run, None, text if others else f"The network agrees, but {text}", None)
+    with suppress(EngineError):
+        lost = unwritten(run)
+        if lost is not None:
+            return left_out(run, lost)
     words = plain_words(error)
     node = named_in(run.probe.graph, error) or first_that_fails(run)
     if node is None:
@@ -64,6 +70,17 @@ def refusal(run: Run, error: str | None, *, asked: bool, others: bool) -> Origin
     if remedy is not None:
         text += f" With {remedy.words} it runs{remedy.result}."
     return made(run, node, text, remedy)
+
+
+def left_out(run: Run, lost: Unwritten) -> Origin:
+    """The finding for an output that nothing writes."""
+    text = f"{runtime(run)} does not load {run.probe.graph.path.name}: {lost.text}."
+    if lost.ends is None:
+        return made(run, lost.node, text, None)
+    text += " With the reference's own operators for it the file runs, and the output is right."
+    found = made(run, lost.node, text, Remedy("", (), "", lost.error))
+    assert found.cause is not None
+    return replace(found, cause=replace(found.cause, ends=lost.ends))
 
 
 def said_by(run: Run, how: Deployed) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from segdiff.align import Alignment, align, cut
 from segdiff.core.environment import Environment
-from segdiff.core.errors import EngineError, InputError
+from segdiff.core.errors import EngineError, InputError, ModelError
 from segdiff.core.files import ModelFiles
 from segdiff.core.graph import Array, Graph
 from segdiff.core.memory import give_back
@@ -65,8 +65,16 @@ def both_sides(
     Raises ModelError where a file cannot be read.
     """
     with started(files, limits.memory, limits.timeout, limits.threads, pythons) as engines:
-        graphs = read(files[0]), read(files[1])
+        graphs = written(read(files[0])), read(files[1])
         yield Sides(files, engines, graphs, deploy_config(files))
+
+
+def written(graph: Graph) -> Graph:
+    """The reference's graph. Raises ModelError where nothing writes one of its outputs: it cannot run."""
+    if graph.unwritten:
+        name = graph.unwritten[0]
+        raise ModelError(f"{graph.path}: nothing writes the output {name}; export the model again")
+    return graph
 
 
 def prepared_for(sides: Sides, image: Image, *, allow_nan: bool) -> Prepared:

@@ -71,16 +71,17 @@ def _graph(model: onnx.ModelProto, path: Path) -> Graph:
             nodes.append((index, node))
     inputs = tuple(item.name for item in graph.input if item.name not in parameters)
     ops = _sorted([_op(index, node, path) for index, node in nodes], {*inputs, *parameters}, path)
-    outputs = tuple(item.name for item in graph.output)
+    declared = tuple(item.name for item in graph.output)
     written = {*inputs, *parameters, *(name for op in ops for name in op.outputs)}
-    for name in outputs:
-        if name not in written:
-            raise ModelError(f"{path}: nothing writes the output {name}; export the model again")
+    outputs = tuple(name for name in declared if name in written)
+    unwritten = tuple(name for name in declared if name not in written)
+    if unwritten and not outputs:
+        raise ModelError(f"{path}: nothing writes the output {unwritten[0]}; export the model again")
     known = onnx_shapes.values(model)
     names = (name for name in written if name not in parameters)
     values = {name: known.get(name) or Value(name) for name in sorted(names)}
     opset = max((item.version for item in model.opset_import if item.domain in _DEFAULT_DOMAIN), default=0)
-    return Graph("onnx", path, tuple(ops), values, parameters, inputs, outputs, opset)
+    return Graph("onnx", path, tuple(ops), values, parameters, inputs, outputs, opset, unwritten=unwritten)
 
 
 def _initializers(graph: onnx.GraphProto, path: Path) -> dict[str, Parameter]:

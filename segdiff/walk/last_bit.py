@@ -77,12 +77,13 @@ def written(reference: Graph, segment: Segment, c: str) -> Quantisation | None:
 def stored_anew(ours: tuple[Graph, Iterable[int]], theirs: tuple[Graph, Iterable[int]]) -> bool:
     """Whether two sets of ops keep the same weights as integers of another scale: each rounded for itself.
 
-    A scale that was changed alone moves the numbers by more than a step.
+    A scale that was changed alone moves the numbers by more than a step. The same integers with another zero
+    point, or another scale, are not stored anew: nobody has rounded them.
     """
     mine, other = (list(_weights(graph, ops)) for graph, ops in (ours, theirs))
     for array, how in mine:
         for again, anew in other:
-            if array.shape != again.shape or np.array_equal(array, again):
+            if array.shape != again.shape or np.array_equal(how.integers(array), anew.integers(again)):
                 continue
             step = np.maximum(how.steps(array.ndim), anew.steps(array.ndim))
             if (np.abs(array - again) <= step).all():

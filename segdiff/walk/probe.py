@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from segdiff.align import Segment
-from segdiff.align.kinds import BOUNDED, kind_of
+from segdiff.align.kinds import BOUNDED, is_exact, kind_of
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Graph
@@ -118,7 +118,7 @@ class Probe:
     ) -> Judgement:
         """Judge an isolated error of a segment; ``output`` and ``inputs`` are shapes of the run's tensors."""
         kinds = self.kinds(segment)
-        apart = "random" in kinds or self.takes_another_tie(segment)
+        apart = "random" in kinds or self.takes_another_tie(segment) or self.exact(segment)
         return judge(
             comparison,
             self.thresholds,
@@ -139,6 +139,15 @@ class Probe:
             )
         ]
         return bool(picks[0]) and len(picks[0]) == len(picks[1]) and picks[0] != picks[1]
+
+    def exact(self, segment: Segment) -> bool:
+        """Whether neither side rounds anything, nor chooses among equals: on equal inputs both are the same,
+        and no last bit excuses a difference. The candidate has to read the reference's own types."""
+        ops = [*map(self.graph.op, segment.nodes), *map(self.reference.op, segment.reference_ops)]
+        if not all(map(is_exact, ops)):
+            return False
+        types = [(self.reference.value(r).dtype, self.forms.get(c)) for r, c in segment.inputs]
+        return all(form is not None and dtype == form[0].name for dtype, form in types)
 
     @cached_property
     def arithmetic(self) -> str:

@@ -11,7 +11,7 @@ import onnx
 import onnxruntime as ort
 import onnxslim
 import pytest
-from onnx import ModelProto, helper
+from onnx import ModelProto, TensorProto, helper
 
 from segdiff.align import Alignment, align, coverage
 from segdiff.core.metrics import compare_arrays
@@ -352,3 +352,18 @@ def test_a_deep_chain_of_equal_ops_does_not_run_into_a_wall(tmp_path: Path) -> N
     found = aligned(deep, scrambled(deep), tmp_path)
     assert len(found.pairs) == 1501
     assert coverage(found) == (1.0, 1.0)
+
+
+def test_what_an_operator_reads_of_a_cast_is_not_what_its_partner_reads(tmp_path: Path) -> None:
+    """A converter casts floats to integers in front of an Equal: the floats are the reference's value."""
+
+    def net(cast: bool) -> ModelProto:
+        net = Net()
+        x = net.node("Floor", "x", outputs=["whole"])
+        read = net.node("Cast", x, to=TensorProto.INT32, outputs=["cast"]) if cast else x
+        level = net.constant(1, np.int32 if cast else np.float32)
+        same = net.node("Equal", read, level, outputs=["same"])
+        return net.model(net.node("Where", same, net.constant(7.0), x, outputs=["y"]))
+
+    found = check(net(False), net(True), tmp_path, unmatched=(0, 1))
+    assert found.pairs["whole"] == "whole"

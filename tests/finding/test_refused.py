@@ -261,3 +261,30 @@ def test_a_claim_of_the_file_that_is_wrong(tmp_path: Path) -> None:
     report = told(models.segmenter(), theirs, tmp_path)
     assert report.verdict == "diverges" and report.first is not None
     assert name in {output for node in report.first.candidate_nodes for output in node.outputs}
+
+
+def pooled(places: bool) -> ModelProto:
+    """A pool, and where its maxima stand, as a second output, which is declared in any case."""
+    net = Net()
+    hidden = net.node("LeakyRelu", net.conv("x", (3, 4)), alpha=0.2)
+    names = ["top", "places"] if places else ["top"]
+    net.node("MaxPool", hidden, outputs=names, kernel_shape=[2, 2], strides=[2, 2])
+    return net.model("top", "places", types={"places": TensorProto.INT64})
+
+
+def test_an_output_that_nothing_writes(tmp_path: Path) -> None:
+    report = told(pooled(True), pooled(False), tmp_path)
+    assert report.verdict == "diverges" and report.first is not None and report.first.cause is not None
+    assert (report.first.cause.kind, report.first.cause.proven) == ("runtime.refused", True)
+    assert [op.type for op in report.first.candidate_nodes] == ["MaxPool"]
+    assert "nothing writes its output 'places'" in report.sentence
+    assert [origin.cause.kind for origin in report.origins if origin.cause] == ["runtime.refused"]
+    repaired = report.repair(tmp_path / "fixed.onnx")
+    assert repaired.agrees
+    after = segdiff.locate(tmp_path / "a.onnx", tmp_path / "fixed.onnx", models.image(), threads=1)
+    assert after.verdict == "agrees"
+
+
+def test_an_output_of_the_reference_that_nothing_writes(tmp_path: Path) -> None:
+    with pytest.raises(segdiff.ModelError, match="nothing writes the output places"):
+        told(pooled(False), pooled(True), tmp_path)

@@ -18,6 +18,14 @@ KINDS = (
     *("pixel_shuffle", "grid_sample", "logsumexp", "remainder", "full_like", "index_stepped"),
 )
 
+POOLS_WITH_PLACES = [name for name in PROGRAMS if "max_pool2d" in name and "return_mask=True" in name]
+
+
+@pytest.mark.parametrize("name", POOLS_WITH_PLACES)
+def test_where_the_maxima_of_a_pool_stand(name: str, tmp_path: Path) -> None:
+    word, said = judged(PROGRAMS[name], tmp_path)
+    assert word == "right", said
+
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_op_written_out_gives_what_paddle_gives(kind: str, tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from segdiff.align.kinds import kind_of
-from segdiff.core.edit import Edit, Node
+from segdiff.core.edit import Edit, Node, Operand
 from segdiff.core.graph import Graph, Op
 from segdiff.diagnose.hypothesis import ANY, Hypothesis, family
+from segdiff.diagnose.reading import constants
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.partner import copied, dtype_of, partner_of, plain, same, scalar
 
@@ -55,10 +56,8 @@ def comparison(case: Case, op: Op) -> Iterator[Hypothesis]:
 @family("Equal")
 def truncated(case: Case, op: Op) -> Iterator[Hypothesis]:
     """Floats compared as integers: Equal takes floats from opset 11 on, and a converter casts before that."""
-    makers = [case.candidate.producer.get(name) for name in op.inputs]
-    casts = [maker for maker in makers if maker is not None and maker.type == "Cast"]
-    wide = [cast.inputs[0] for cast in casts if dtype_of(case, cast).kind == "f"]
-    if len(op.inputs) != 2 or len(wide) != 2:
+    wide = _before_casts(case, op)
+    if wide is None:
         return
     (x, y), output = wide, op.outputs[0]
     above, below, apart = (f"{output}.{word}" for word in ("above", "below", "apart"))
@@ -73,6 +72,21 @@ def truncated(case: Case, op: Op) -> Iterator[Hypothesis]:
     text = "Equal compares floats after a cast to integers where the reference compares them as they are"
     expected = any(kind_of(other) in ("equal", "not_equal") for other in case.reference_ops)
     yield Hypothesis("comparison.truncated", text, (Edit(output, nodes=made),), expected)
+
+
+def _before_casts(case: Case, op: Op) -> tuple[Operand, Operand] | None:
+    """Both operands of an Equal before they were cast from floats; of a constant that a converter has cast by
+    itself, the number that the reference compares with."""
+    makers = [case.candidate.producer.get(name) for name in op.inputs]
+    casts = [op if op is not None and op.type == "Cast" else None for op in makers]
+    wide: list[Operand] = [cast.inputs[0] for cast in casts if cast and dtype_of(case, cast).kind == "f"]
+    if len(casts) == 2 and len(wide) == 1 and None in casts:
+        place, partner = casts.index(None), partner_of(case, op, "equal", "not_equal")
+        numbers = [constants.number(case.reference, name) for name in (partner.inputs if partner else ())]
+        known = [number for number in numbers if number is not None]
+        if case.constant(op.inputs[place]) is not None and len(known) == 1:
+            wide.insert(place, np.array(known[0], np.float32))
+    return (wide[0], wide[1]) if len(casts) == len(wide) == 2 else None
 
 
 @family("Round", "Floor", "Ceil")

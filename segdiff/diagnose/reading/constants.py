@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from segdiff.align.kinds import kind_of
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Array, Graph, Op
 
@@ -32,6 +33,22 @@ def value(graph: Graph, name: str, depth: int = _DEPTH) -> Array | None:
         if parts and all(part is not None and part.size == 1 for part in parts):
             return np.array([part.reshape(-1)[0] for part in parts if part is not None])
     return None
+
+
+def number(graph: Graph, name: str) -> float | None:
+    """The one number that fills a tensor, also one whose shape is another's; None where there are several."""
+    op = graph.producer.get(name)
+    if op is not None and kind_of(op) == "fill_like":
+        fills = {"ones_like": 1.0, "zeros_like": 0.0, "fill_zeros_like": 0.0, "fill_zeros_like2": 0.0}
+        if "value" in op.slots:
+            return number(graph, op.inputs[op.slots.index("value")])
+        found = op.attributes.get("value", fills.get(op.type))
+        return float(found) if isinstance(found, int | float) else None
+    array = value(graph, name)
+    if array is None or array.size == 0 or array.dtype.kind not in "fiub":
+        return None
+    first = array.reshape(-1)[:1]
+    return float(first[0]) if np.array_equal(array.reshape(-1), np.broadcast_to(first, array.size)) else None
 
 
 _SPELT = frozenset({"full", "full_int_array", "fill_constant", "assign_value", "assign_value_"})

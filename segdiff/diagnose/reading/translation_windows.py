@@ -8,6 +8,7 @@ import numpy as np
 
 from segdiff.core.edit import Node
 from segdiff.diagnose.reading.paddle_op import PaddleOp
+from segdiff.diagnose.reading.translation_parts import cast
 
 Nodes = tuple[Node, ...]
 
@@ -77,6 +78,36 @@ def pool(op: PaddleOp) -> Nodes | None:
     return (op.node("AveragePool" if mean else "MaxPool", op.x, **settings),)
 
 
+def pool_with_places(op: PaddleOp) -> Nodes | None:
+    """A maximum pool that also says where each maximum stands in its plane; an adaptive one of even windows.
+
+    ONNX counts places through the whole tensor.
+    """
+    values, places = op.sorted_ends()
+    size, kernel = op.shape(op.x)[2:], op.integers("ksize", "kernel_size")
+    settings: dict[str, Any] = {"strides": op.integers("strides"), "pads": pads(op)}
+    if op.says("global_pooling", default=False):
+        kernel = list(size)
+        settings = {}
+    elif op.says("adaptive", default=False):
+        if any(whole % part for whole, part in zip(size, kernel, strict=True)):
+            return None
+        kernel = [whole // part for whole, part in zip(size, kernel, strict=True)]
+        settings = {"strides": kernel}
+    settings["kernel_shape"] = kernel
+    if op.says("ceil_mode", default=False):
+        settings["ceil_mode"] = 1
+    through, number, start, inside = (op.inner(word) for word in ("through", "number", "start", "inside"))
+    plane = np.array(np.prod(size), np.int64)
+    return (
+        Node("MaxPool", (op.x,), (values, through), settings),
+        op.node("Div", through, plane, to=number),
+        op.node("Mul", number, plane, to=start),
+        op.node("Sub", through, start, to=inside),
+        cast(op, inside, op.dtype(places), places),
+    )
+
+
 MODES = {"bilinear": "linear", "nearest": "nearest", "bicubic": "cubic"}
 """Paddle's word for a way to resize images -> ONNX's."""
 
@@ -122,6 +153,7 @@ WINDOWS = {
     **dict.fromkeys(("conv2d", "depthwise_conv2d"), conv),
     **dict.fromkeys(("conv2d_transpose", "depthwise_conv2d_transpose"), conv_transpose),
     "pool2d": pool,
+    "max_pool2d_with_index": pool_with_places,
     **{f"{word}_interp{end}": resize for word in MODES for end in ("", "_v2")},
     "full_like": full_like,
     "fill_any_like": full_like,

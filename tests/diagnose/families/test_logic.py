@@ -65,6 +65,19 @@ def test_floats_compared_as_integers(tmp_path, opset) -> None:
     assert (case.kind(), case.proven()[0].expected) == ("comparison.truncated", True)
 
 
+@pytest.mark.parametrize("opset", [9, 11])
+def test_floats_compared_with_a_constant_as_integers(tmp_path, opset) -> None:
+    """The converter casts a constant by itself; what it was before, the reference says."""
+    grid = (np.arange(24, dtype=np.float32).reshape(2, 3, 4) - 12) / 4
+    net = Net(grid.shape, opset=opset)
+    operands = [net.node("Cast", "x", to=TensorProto.INT32), net.constant(2, np.int32)]
+    same = net.node("Cast", net.node("Equal", *operands), to=TensorProto.FLOAT)
+    truth = (grid == 2.5).astype(np.float32)
+    level = np.full(grid.shape, 2.5, np.float32)
+    case = paddle.asked([("equal", {})], truth, net.model(same), grid, tmp_path, level=level)
+    assert (case.kind(), case.proven()[0].expected) == ("comparison.truncated", True)
+
+
 def test_a_dropout_that_scales_at_inference(tmp_path) -> None:
     net = Net(FEED.shape)
     model = net.model(net.node("Abs", "x"))
