@@ -9,6 +9,27 @@ from contextlib import contextmanager
 Progress = Callable[[str, int, int], None]
 """``progress(phase, done, total)``; a total of 0 means that nobody knows."""
 
+WORDS = {
+    "read": "reading both models",
+    "check": "checking the files",
+    "convert": "converting to ONNX",
+    "input": "judging the input",
+    "start": "starting both engines",
+    "align": "matching the operators",
+    "walk": "comparing value by value",
+    "settle": "proving where they part",
+    "explain": "looking for the cause",
+    "weigh": "measuring what it costs",
+    "keep": "keeping what a repair needs",
+    "deployed": "running both as deployed",
+    "repair": "mending",
+    "conclude": "writing it down",
+    "stop": "stopping both engines",
+    "score": "comparing masks",
+    "evaluate": "running both on the images",
+}
+"""What a newcomer calls each phase of the callback; one that is not listed is shown as it is."""
+
 
 @contextmanager
 def progress_bar(enabled: bool | None = None) -> Iterator[Progress]:
@@ -37,11 +58,13 @@ def progress_bar(enabled: bool | None = None) -> Iterator[Progress]:
         redirect_stderr=False,
     )
     with bar:
-        task = bar.add_task("starting", total=None, count="")
+        task = bar.add_task(WORDS["start"], total=None, count="")
 
         def advance(phase: str, done: int, total: int) -> None:
             count = f"{done}/{total}" if total else ""
-            bar.update(task, description=phase, completed=done, total=total or None, count=count)
+            bar.update(
+                task, description=WORDS.get(phase, phase), completed=done, total=total or None, count=count
+            )
 
         yield advance
 

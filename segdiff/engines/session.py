@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from segdiff.align import Alignment
@@ -159,14 +160,19 @@ def deploy_config(files: tuple[ModelFiles, ModelFiles]) -> Any:
 
 
 class Clock:
-    """Seconds by phase."""
+    """Seconds by phase; where the ``phases`` that will come are known, each is announced as it begins."""
 
-    def __init__(self) -> None:
+    def __init__(self, announce: Callable[[str], None] | None = None, phases: Sequence[str] = ()) -> None:
         self.laps: dict[str, float] = {}
         self.last = time.perf_counter()
+        self._announce, self._next = announce, dict(pairwise(phases))
+        if announce and phases:
+            announce(phases[0])
 
     def lap(self, phase: str) -> None:
         """Close a phase."""
         now = time.perf_counter()
         self.laps[phase] = round(now - self.last, 3)
         self.last = now
+        if self._announce and phase in self._next:
+            self._announce(self._next[phase])

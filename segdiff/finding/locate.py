@@ -59,6 +59,12 @@ from segdiff.readers import find
 from segdiff.walk import Run
 from segdiff.walk.walker import mask_changed
 
+PHASES = (
+    *("read", "input", "start", "align", "walk", "settle"),
+    *("explain", "weigh", "keep", "deployed", "conclude", "stop"),
+)
+"""What the progress and the report's times speak of, in order."""
+
 
 def locate(
     reference: str | Path,
@@ -110,10 +116,10 @@ def locate(
     >>> report.verdict, report.homes, report.first.cause.kind, report.first.cause.proven
     ('diverges', ('network',), 'resize.coordinate_mode', True)
     """
-    clock = Clock()
+    told = progress or (lambda phase, done, total: None)
+    clock = Clock(lambda phase: told(phase, 0, 0), PHASES)
     files = find(reference), candidate_files(candidate)
     thresholds = Thresholds(cosine, abs_error, rel_l2)
-    told = progress or (lambda phase, done, total: None)
     limits = Limits(memory or default_memory(), timeout, threads)
     pythons = reference_python, candidate_python
     with ExitStack() as stack:
@@ -142,7 +148,7 @@ def locate(
         inside = look_inside(run, files, limits, causes, reasons)
         causes = causes_with(causes, inside)
         clock.lap("explain")
-        weights = NOT_WEIGHED if checkpoint else weighed(run, causes, reasons)
+        weights = NOT_WEIGHED if checkpoint else weighed(run, causes, reasons, told)
         clock.lap("weigh")
         kept = tensors_kept(files, run, reasons) if run.walk.diverges or ends.origins else None
         as_fed = run_as_fed(run, prepared, fed)
@@ -158,7 +164,7 @@ def locate(
         refused = refusal(run, optimised.refused, asked=deployed, others=others)
         if refused is not None and kept is None:
             kept = tensors_kept(files, run, reasons)
-        reasons += [f"{told}; another one has gone on." for told in sides.engines.restarted]
+        reasons += [f"{restart}; another one has gone on." for restart in sides.engines.restarted]
         findings = Findings(
             run=run,
             random=random,
@@ -231,11 +237,11 @@ def explained(run: Run, progress: Progress, ends: Endings) -> dict[Segment, Caus
     return {**ends.causes, **found, **instead}
 
 
-def weighed(run: Run, causes: Mapping[Segment, Cause], reasons: list[str]) -> Weights:
+def weighed(run: Run, causes: Mapping[Segment, Cause], reasons: list[str], progress: Progress) -> Weights:
     """What repairing each origin gives back; why that is not known goes to ``reasons``."""
     if not run.walk.diverges or not run.outputs:
         return NOT_WEIGHED
-    return weigh(run, causes, reasons)
+    return weigh(run, causes, reasons, lambda done, total: progress("weigh", done, total))
 
 
 def run_as_fed(run: Run, prepared: Prepared, fed: FedInput | None) -> AsFed | None:

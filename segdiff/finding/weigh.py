@@ -7,7 +7,7 @@ outputs worse, whatever it does to its segment, is no cause: it is taken for a g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -73,11 +73,17 @@ class Weights:
 NOT_WEIGHED = Weights({}, None)
 
 
-def weigh(run: Run, causes: Mapping[Segment, Cause], reasons: list[str] | None = None) -> Weights:
+def weigh(
+    run: Run,
+    causes: Mapping[Segment, Cause],
+    reasons: list[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Weights:
     """Weigh the origins of a run: what repairing each alone, and all together, gives back.
 
     causes   by segment; one that is proven is mended by its own change, of any other origin the isolated
              error is taken away from the candidate's tensor (float, the shape it has on this run)
+    progress is told how many of how many origins are weighed
 
     The effects are shares without a unit: 1 means that the whole final error (the root of the summed squared
     rel_l2 of all paired outputs) goes away, a negative one that it grows; and the share of the changed pixels
@@ -91,7 +97,9 @@ def weigh(run: Run, causes: Mapping[Segment, Cause], reasons: list[str] | None =
     try:
         scale = _Scale(run, dict(run.reference([r for r, _ in run.outputs])), reasons)
         before = scale.damage(scale.as_walked() or scale.finals())
-        for step in origins:
+        for done, step in enumerate(origins):
+            if progress:
+                progress(done, len(origins))
             after = scale.mended([step], causes)
             if after is not None:
                 alone[step.segment] = before.effect(after)

@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
-from segdiff.commands.progress import progress_bar
+from segdiff.commands.progress import WORDS, progress_bar
+from segdiff.example import example_files
+from segdiff.finding.locate import PHASES, locate
 
 
 class Terminal(io.StringIO):
@@ -41,3 +43,21 @@ def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_exception_passes_through() -> None:
     with pytest.raises(KeyError), progress_bar(True):
         raise KeyError
+
+
+def test_a_phase_has_words_that_a_newcomer_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_bar() as progress:
+        progress("weigh", 1, 3)
+    assert "measuring what it costs" in terminal.getvalue() and "1/3" in terminal.getvalue()
+
+
+@pytest.mark.real
+def test_every_phase_of_locate_is_announced_with_words_and_the_weighing_counts() -> None:
+    seen: list[tuple[str, int, int]] = []
+    with example_files() as files:
+        locate(*files, progress=lambda *told: seen.append(told))
+    assert list(dict.fromkeys(phase for phase, _, _ in seen)) == list(PHASES)
+    assert set(PHASES) <= WORDS.keys() and ("weigh", 0, 1) in seen
