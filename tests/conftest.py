@@ -8,7 +8,10 @@ from dataclasses import replace
 import pytest
 
 from segdiff.engines import registry
+from tests.schema import check_every_answer
 from tests.zoo.environments import python_of
+
+check_every_answer()
 
 
 def put_in_place(patch: pytest.MonkeyPatch, **changes: str) -> None:
