@@ -20,6 +20,7 @@ from segdiff.core.kept import KeptTensors
 from segdiff.core.late import door
 from segdiff.core.metrics import Comparison, Metrics
 from segdiff.core.outlets import Ends
+from segdiff.core.outline import Outline
 from segdiff.core.pictured import Pictures
 from segdiff.core.precision import EPSILON, Precision
 from segdiff.core.thresholds import crossing
@@ -272,8 +273,8 @@ class Report:
     nothing states it. ``precision`` is what half precision or quantisation costs. ``image`` is the image's
     path, where it was given as one, and ``image_file`` that file; ``environment`` the versions of all that
     has computed; ``command`` the words of the command line, where it was one; ``evidence`` keeps the tensors
-    that a repair and a repro need; ``pictures`` what can be seen of the run, None where no input
-    is a picture.
+    that a repair and a repro need; ``pictures`` what can be seen of the run, None where no input is a picture;
+    ``outlines`` both graphs (the reference's, the candidate's), to be drawn.
     """
 
     verdict: Verdict
@@ -301,6 +302,7 @@ class Report:
     command: tuple[str, ...] | None = None
     evidence: KeptTensors | None = field(default=None, repr=False, compare=False)
     pictures: Pictures | None = field(default=None, repr=False, compare=False)
+    outlines: tuple[Outline, Outline] | None = field(default=None, repr=False, compare=False)
 
     @property
     def first(self) -> Origin | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from segdiff.align import Segment
+from segdiff.align import Segment, outline_of
 from segdiff.core.answer import AsFed, Cause, OutputInfo, Report
 from segdiff.core.errors import EngineError
 from segdiff.core.fed import InputComparison
@@ -157,6 +157,7 @@ def locate(
         if deployed:
             optimised = as_deployed(run, lambda done: told("deployed", done, 2))
             clock.lap("deployed")
+        outlines = outline_of(run.alignment.reference), outline_of(run.alignment.candidate)
         precision = precision_of(run, reasons)
         causes = without_harm(causes, weights)
         pictures = pictured(run, prepared, weights, causes, kept, reasons)
@@ -194,6 +195,7 @@ def locate(
         environment=environment,
         evidence=kept,
         pictures=pictures,
+        outlines=outlines,
     )
 
 

@@ -85,7 +85,7 @@ def _blocks(report: Report, everything: bool) -> Iterator[Part]:
     if story:
         yield Note(story, "warning" if report.first else "plain")
     yield from _pairs(report, everything)
-    yield from _outputs(report)
+    yield from outputs_of(report)
     yield from lines(closing_lines(report))
     yield from action(report)
 
@@ -96,11 +96,7 @@ def _model(model: ModelInfo) -> str:
 
 def _first(report: Report, first: Origin) -> Iterator[Part]:
     yield Heading(first_heading(first))
-    left, right = columns(first)
-    yield Sides(
-        Side(left, *_told(first.reference_ops, first.candidate_nodes, first), _value(first.pair.reference)),
-        Side(right, *_told(first.candidate_nodes, first.reference_ops, first), _value(first.pair.candidate)),
-    )
+    yield sides_of(first)
     if first.pair.why.kind == "refused":
         yield from lines(cause_lines(first))
         return
@@ -108,7 +104,7 @@ def _first(report: Report, first: Origin) -> Iterator[Part]:
         (
             (Cell(""), *(Cell(title, "dim") for title in ("cosine", "max_abs", "rel_l2"))),
             *(
-                (Cell(label, "dim"), *map(Cell, _numbers(error)), Cell(meaning, "dim"))
+                (Cell(label, "dim"), *map(Cell, numbers(error)), Cell(meaning, "dim"))
                 for label, error, meaning in error_rows(first)
             ),
         ),
@@ -116,6 +112,16 @@ def _first(report: Report, first: Origin) -> Iterator[Part]:
     )
     yield from lines([*value_lines(first.pair), *surroundings(report, first)])
     yield from lines(cause_lines(first))
+
+
+def sides_of(origin: Origin) -> Sides:
+    """Both sides of an origin: the last operators of its segment with their attributes, and their values."""
+    left, right = columns(origin)
+    ours, theirs = origin.reference_ops, origin.candidate_nodes
+    return Sides(
+        Side(left, *_told(ours, theirs, origin), _value(origin.pair.reference)),
+        Side(right, *_told(theirs, ours, origin), _value(origin.pair.candidate)),
+    )
 
 
 def _told(
@@ -145,7 +151,8 @@ def _operator(op: OpInfo, others: tuple[OpInfo, ...], named: frozenset[str]) -> 
     return Operator(shorten(clean(op.type), NAME), name, tuple(rows), left)
 
 
-def _numbers(comparison: Comparison | None) -> tuple[str, str, str]:
+def numbers(comparison: Comparison | None) -> tuple[str, str, str]:
+    """Cosine, ``max_abs`` and ``rel_l2`` as text; ``-`` where nothing was measured."""
     if comparison is None:
         return "-", "-", "-"
     metrics = comparison.metrics
@@ -196,7 +203,8 @@ def _legend(rows: Iterable[PairInfo]) -> Iterator[Note]:
     yield Note("bars run from 1e-8 to 1 on a log scale, a cell for a decade", "dim")
 
 
-def _outputs(report: Report) -> Iterator[Part]:
+def outputs_of(report: Report) -> Iterator[Part]:
+    """The outputs under their heading, with their errors; nothing where there is none."""
     outputs = report.outputs
     if not outputs:
         return
@@ -204,7 +212,7 @@ def _outputs(report: Report) -> Iterator[Part]:
     titles = (("reference", 24), ("candidate", 23), ("max_abs", 8), ("cosine", 10), ("mask", 8))
     rows = []
     for output in outputs[:OUTPUTS_SHOWN]:
-        cosine_text, max_abs, _ = _numbers(output.cumulative)
+        cosine_text, max_abs, _ = numbers(output.cumulative)
         names = (
             Cell(clean(output.reference), one_line=True),
             Cell(clean(output.candidate) or "-", one_line=True),

@@ -51,7 +51,12 @@ def document(report: ScoreReport, detail: Detail = "full") -> Document:
     located = located_document(report.located, detail) if report.located else ()
     if detail == "short":
         return (*short(report), *located)
-    return (*_blocks(report, detail == "all"), *located)
+    return (*score_document(report, everything=detail == "all"), *located)
+
+
+def score_document(report: ScoreReport, *, everything: bool) -> Document:
+    """The report without that of ``locate``."""
+    return tuple(_blocks(report, everything))
 
 
 def _blocks(report: ScoreReport, everything: bool) -> Iterator[Part]:

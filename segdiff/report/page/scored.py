@@ -1,0 +1,71 @@
+"""What do the pages of a score and of a repair show? Their documents, a section a heading, and what is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from segdiff.core.answer import Repaired
+from segdiff.core.printable import clean
+from segdiff.report.page import located
+from segdiff.report.page.content import (
+    Content,
+    Section,
+    Tile,
+    before_headings,
+    headline_of,
+    under_headings,
+    without_headline,
+)
+from segdiff.report.repaired import document as repaired_document
+from segdiff.report.scored import score_document
+from segdiff.report.text import share
+from segdiff.score.report import ScoreReport
+
+
+def content(report: ScoreReport) -> Content:
+    """The page of a score report."""
+    document = score_document(report, everything=True)
+    return Content(
+        headline_of(document),
+        f"{report.images} images",
+        tuple(_tiles(report)),
+        without_headline(before_headings(document)),
+        tuple(_sections(report)),
+        {"report": report.to_dict() | ({"located": None} if report.located else {})}
+        if not report.located
+        else {"report": located.thinned(report.located.to_dict()), "score": report.to_dict() | {"located": None}},
+    )
+
+
+def _tiles(report: ScoreReport) -> Iterator[Tile]:
+    yield Tile(share(report.agreement.share), "of the masks' pixels change", "bad" if report.agreement.share else "good")
+    yield Tile(str(report.images), "images")
+    if report.labelled:
+        yield Tile(str(report.labelled), "of them with labels")
+
+
+def _sections(report: ScoreReport) -> Iterator[Section]:
+    yield from under_headings(score_document(report, everything=True), "score")
+    if report.located is not None:
+        yield Section("located", "The worst image, located", "parts", located.content(report.located).card)
+        yield from located.sections(report.located)
+    else:
+        yield Section("json", "The report as JSON", "json", None)
+
+
+def repaired_content(repaired: Repaired) -> Content:
+    """The page of a repair."""
+    document = repaired_document(repaired, "all")
+    changed = [o.before.mask_changed for o in repaired.outputs if o.before.mask_changed is not None]
+    after = [o.mask_changed for o in repaired.outputs if o.mask_changed is not None]
+    tiles = [Tile(str(len(repaired.changes)), "changes made")]
+    if changed and after:
+        tiles.append(Tile(f"{share(max(changed))} → {share(max(after))}", "of the mask's pixels change"))
+    return Content(
+        headline_of(document),
+        clean(repaired.path),
+        tuple(tiles),
+        without_headline(document),
+        (Section("json", "The repair as JSON", "json", None),),
+        {"report": repaired.to_dict()},
+    )
