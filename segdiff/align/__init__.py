@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from segdiff.align.match import match
+from segdiff.align.outline import outline_of
 from segdiff.align.outputs import Places, names_agree
 from segdiff.align.parameters import match_parameters
 from segdiff.align.segments import Segment, cut, swallows
 from segdiff.align.view import View, view_of
 from segdiff.core.graph import Graph
 
-__all__ = ["Alignment", "Segment", "align", "coverage", "cut"]
+__all__ = ["Alignment", "Segment", "align", "coverage", "cut", "outline_of"]
 
 
 @dataclass(frozen=True)

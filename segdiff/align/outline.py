@@ -12,8 +12,10 @@ def outline_of(view: View) -> Outline:
     >>> from pathlib import Path
     >>> from segdiff.align.view import view_of
     >>> from segdiff.core.graph import Graph, Op
-    >>> ops = (Op(0, "Relu", "", ("x",), ("0",), ("a",), {}), Op(1, "Neg", "n", ("a",), ("0",), ("y",), {}))
-    >>> [node.reads for node in outline_of(view_of(Graph("onnx", Path("m"), ops, {}, {}, ("x",), ("y",)))).nodes]
+    >>> relu = Op(0, "Relu", "", ("x",), ("0",), ("a",), {})
+    >>> neg = Op(1, "Neg", "", ("a",), ("0",), ("y",), {})
+    >>> graph = Graph("onnx", Path("m"), (relu, neg), {}, {}, ("x",), ("y",))
+    >>> [node.reads for node in outline_of(view_of(graph)).nodes]
     [(), (0,)]
     """
     places = {op.index: place for place, op in enumerate(view.ops)}

@@ -273,8 +273,8 @@ class Report:
     nothing states it. ``precision`` is what half precision or quantisation costs. ``image`` is the image's
     path, where it was given as one, and ``image_file`` that file; ``environment`` the versions of all that
     has computed; ``command`` the words of the command line, where it was one; ``evidence`` keeps the tensors
-    that a repair and a repro need; ``pictures`` what can be seen of the run, None where no input is a picture;
-    ``outlines`` both graphs (the reference's, the candidate's), to be drawn.
+    that a repair and a repro need; ``pictures`` what can be seen of the run, None where no input
+    is a picture; ``outlines`` both graphs (the reference's, the candidate's), to be drawn.
     """
 
     verdict: Verdict

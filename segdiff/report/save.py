@@ -6,22 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from segdiff.core.errors import InputError
 from segdiff.core.outputs import PAGE_HEAD, write_atomically
 from segdiff.report.forms import shown
-
-CONTENT = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-"""What a page may load: nothing."""
-
-STYLE = (
-    ":root{color-scheme:light dark}"
-    "body{font-family:system-ui,sans-serif;margin:2em auto;padding:0 1em;max-width:72em}"
-    "details{margin-top:2em}summary{cursor:pointer}"
-    "pre{overflow-x:auto;padding:.6em;border:1px solid #8888;border-radius:4px}"
-    "@media print{body{margin:0;max-width:none}}"
-)
 
 
 def save(answer: Any, path: str | Path) -> Path:
@@ -41,17 +28,10 @@ def save(answer: Any, path: str | Path) -> Path:
 
 
 def html_page(answer: Any) -> str:
-    """One self-contained page without a script: the answer in short, and below it all that was measured."""
-    short, full = (Markup(shown(answer, "html", detail)) for detail in ("short", "all"))
-    title = shown(answer, "title", "short")
-    page = Markup(
-        '<!DOCTYPE html>\n{}\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta http-equiv="Content-Security-Policy" content="{}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        "<title>{}</title><style>{}</style></head><body><main>{}"
-        "<details open><summary>All that was measured</summary>{}</details></main></body></html>\n"
-    )
-    return str(page.format(Markup(PAGE_HEAD), CONTENT, title, Markup(STYLE), short, full))
+    """One self-contained page: the answer first, then all that was measured (``segdiff.report.page``)."""
+    from segdiff.report.page.page import page  # the templates and the pictures cost a moment to import
+
+    return page(answer)
 
 
 def markdown_page(answer: Any) -> str:

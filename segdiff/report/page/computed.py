@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,14 +11,17 @@ from segdiff.core.printable import clean
 from segdiff.report.document import Line
 from segdiff.report.facts import closing_lines
 
+COMMAND = 2000
+"""Characters of a command line that are shown."""
+
 SKIPPED = frozenset(("input", "note", "computed by", "time", ""))
 """Labels of the closing lines that the page shows elsewhere."""
 
 
 @dataclass(frozen=True)
 class Computed:
-    """``versions`` have a row a package with both sides' versions; ``facts`` are lines; ``files`` have a path,
-    a size and a hash; ``phases`` a name, seconds, and the share of the longest."""
+    """``versions`` have a row a package, with both sides' versions; ``facts`` are lines; ``files`` have a
+    side, a path, a size and a hash; ``phases`` a name, seconds, and the share of the longest."""
 
     versions: tuple[tuple[str, str, str], ...]
     facts: tuple[Line, ...]
@@ -32,7 +36,8 @@ def computed(report: Report) -> Computed:
     timing = {name: seconds for name, seconds in report.timing_s.items() if name != "total"}
     longest = max(timing.values(), default=0.0) or 1.0
     phases = tuple((clean(name), seconds, seconds / longest) for name, seconds in timing.items())
-    return Computed(tuple(_versions(report)), facts, tuple(_files(report)), phases, None)
+    command = clean(shlex.join(report.command), COMMAND) if report.command else None
+    return Computed(tuple(_versions(report)), facts, tuple(_files(report)), phases, command)
 
 
 def _versions(report: Report) -> Iterator[tuple[str, str, str]]:
@@ -50,6 +55,15 @@ def _versions(report: Report) -> Iterator[tuple[str, str, str]]:
 
 def _files(report: Report) -> Iterator[tuple[str, str, str, str]]:
     for side, model in (("reference", report.reference), ("candidate", report.candidate)):
-        yield side, clean(model.path), f"{clean(model.format)}, {model.ops} operators", ""
+        opset = f", opset {model.opset}" if model.opset else ""
+        yield side, clean(model.path), f"{clean(model.format)}, {model.ops} operators{opset}", ""
+        for file in model.files:
+            yield "", clean(file.name), _size(file.bytes), clean(file.sha256)
     if report.image is not None:
-        yield "image", clean(report.image), "", ""
+        picture = report.image_file
+        size, digest = (_size(picture.bytes), clean(picture.sha256)) if picture else ("", "")
+        yield "image", clean(report.image), size, digest
+
+
+def _size(count: int) -> str:
+    return f"{count:,} bytes"

@@ -53,7 +53,8 @@ def without_headline(document: doc.Document) -> doc.Document:
 
 def under_headings(document: doc.Document, stem: str) -> Iterator[Section]:
     """The parts of a document behind its first heading, a section for each heading."""
-    title, parts, count = "", [], 0
+    parts: list[doc.Part] = []
+    title, count = "", 0
     for part in (*document, doc.Heading("")):
         if isinstance(part, doc.Heading):
             if title and parts:

@@ -74,9 +74,7 @@ def curve_of(report: Report) -> Curve | None:
         top,
         _line(together, top),
         "".join(f"M{x:g} {height(v, top):g}h0" for x, v in _points(alone)),
-        "".join(
-            f"M{i} {height(v, top):g}H{i + 1}V{HEIGHT}H{i}Z" for i, v in enumerate(own) if v is not None
-        ),
+        "".join(f"M{i} {height(v, top):g}H{i + 1}V{HEIGHT}H{i}Z" for i, v in enumerate(own) if v is not None),
         tuple(
             Decade(round((top - decade) / (top - LOWEST) * 100, 3), f"1e{decade}" if decade else "1")
             for decade in range(top, LOWEST, -2 if top % 2 == 0 else -1)

@@ -11,16 +11,16 @@ from segdiff.core.printable import clean
 from segdiff.report.page.layout import Layout, laid_out
 from segdiff.report.text import shorten
 
-WIDTH, HEIGHT = 132, 26
+WIDTH, HEIGHT = 140, 26
 """Pixels of a box."""
 
-STEP_X, STEP_Y = 148, 44
+STEP_X, STEP_Y = 156, 44
 """Pixels from one column to the next, and from one rank to the next."""
 
 MARGIN = 8
 """Pixels to the left and right of everything."""
 
-LETTERS = 15
+LETTERS = 16
 """Cells of an operator's type that fit into a box."""
 
 NAME = 120
@@ -106,10 +106,16 @@ def _box(outline: Outline, place: int, column: float, row: int, known: Known) ->
         place,
         round(centre(column) - WIDTH / 2, 1),
         row * STEP_Y + (STEP_Y - HEIGHT) / 2,
-        shorten(clean(node.type), LETTERS) or "?",
+        _label(node.type, known),
         f"{hint}\n{known.told}" if known.told else hint,
         known,
     )
+
+
+def _label(kind: str, known: Known) -> str:
+    """The operator's type, behind the mark of an origin or of what is not known."""
+    mark = "✗ " if known.origin else "? " if known.state == "unknown" else ""
+    return mark + (shorten(clean(kind), LETTERS - len(mark)) or "?")
 
 
 def _path(first: int, columns: tuple[float, ...], ranks: range) -> str:
@@ -163,8 +169,6 @@ def neighbourhood(outline: Outline, middle: set[int], known: Sequence[Known], mo
     reads = [[places[each] for each in outline.nodes[place].reads if each in places] for place in chosen]
     layout = laid_out(reads)
     part = Outline(tuple(outline.nodes[place] for place in chosen))
-    found = drawn(
-        part, layout, range(layout.depth), range(len(chosen)), [known[place] for place in chosen]
-    )
+    found = drawn(part, layout, range(layout.depth), range(len(chosen)), [known[place] for place in chosen])
     boxes = tuple(Box(chosen[b.place], b.x, b.y, b.label, b.hint, b.known) for b in found.boxes)
     return Drawing(found.width, found.height, boxes, found.lines)

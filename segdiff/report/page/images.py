@@ -81,14 +81,18 @@ def stage_of(pictures: Pictures, name: str = "", names: Sequence[str] = ()) -> S
     """The layers of one picture; ``names`` are those of the classes."""
     height, width = pictures.image.shape[:2]
     masks = pictures.masks
-    layers = [Layer("picture", "picture", "The picture as the models are fed it", photo(pictures.image), False)]
+    layers = [
+        Layer("picture", "picture", "The picture as the models are fed it", photo(pictures.image), False)
+    ]
     titles = {
         "reference": ("reference", "The reference's mask"),
         "candidate": ("candidate", "The candidate's mask"),
         "repaired": repaired_title(pictures),
     }
     layers += [
-        Layer(key, *titles[key], coloured(masks[key])) for key in ("reference", "candidate", "repaired") if key in masks
+        Layer(key, *titles[key], coloured(masks[key]))
+        for key in ("reference", "candidate", "repaired")
+        if key in masks
     ]
     if pictures.labels is not None:
         layers.append(Layer("labels", "labels", "The true mask", coloured(pictures.labels)))
@@ -180,7 +184,7 @@ def _flips(pictures: Pictures) -> tuple[str | None, tuple[Chip, ...]]:
 
 def _classes(pictures: Pictures, names: Sequence[str]) -> Iterator[Chip]:
     """The largest classes, with the share that each has in every mask."""
-    masks = {key: mask for key, mask in pictures.masks.items()}
+    masks = pictures.masks
     if not masks:
         return
     size = next(iter(masks.values())).size
@@ -192,7 +196,11 @@ def _classes(pictures: Pictures, names: Sequence[str]) -> Iterator[Chip]:
     for value in sorted(largest):
         name = names[value] if 0 <= value < len(names) else f"class {value}"
         told = " → ".join(
-            dict.fromkeys(f"{counted[value].get(key, 0) / size:.2%}" for key in ("reference", "candidate") if key in masks)
+            dict.fromkeys(
+                f"{counted[value].get(key, 0) / size:.2%}"
+                for key in ("reference", "candidate")
+                if key in masks
+            )
         )
         colour = paddleseg_colours()[value & (COUNT - 1)]
         yield Chip(_hex(colour), f"{name}: {told}")

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 LONGEST = 16
-"""Ranks that an edge may span to be drawn whole; of a longer one both ends are drawn, and lead to one another."""
+"""Ranks that an edge may span to be drawn whole; of a longer one both ends are, and lead to one another."""
 
 SWEEPS = 3
 """Rounds of ordering and of placing, each down and up: more changed no drawing of the zoo's networks."""
@@ -71,7 +72,7 @@ def laid_out(reads: Sequence[Sequence[int]]) -> Layout:
             below.append([])
         route.append(last)
         bends.append(route)
-        for one, other in zip(route, route[1:], strict=False):
+        for one, other in pairwise(route):
             below[one].append(other)
             above[other].append(one)
     _order(levels, above, below)

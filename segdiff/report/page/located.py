@@ -88,7 +88,7 @@ def tiles(report: Report) -> Iterator[Tile]:
         yield Tile(rel_l2(report.outputs[0].cumulative), "relative error of the output")
     first = report.first
     if first and first.pair.why.times:
-        yield Tile(f"{number(first.pair.why.times)} ×", "its own rounding, on equal inputs", "bad")
+        yield Tile(f"{number(first.pair.why.times)}", "times its own rounding, on equal inputs", "bad")
     if report.together and report.together.final_error_removed > 0:
         removed = share(report.together.final_error_removed)
         yield Tile(removed, "of the error goes with the repair", "good")
@@ -103,7 +103,9 @@ def tiles(report: Report) -> Iterator[Tile]:
 def sections(report: Report, stem: str = "") -> Iterator[Section]:
     """Everything below the verdict."""
     if report.pictures is not None:
-        yield Section(f"{stem}pictures", "The picture and the masks", "pictures", (stage_of(report.pictures),))
+        yield Section(
+            f"{stem}pictures", "The picture and the masks", "pictures", (stage_of(report.pictures),)
+        )
     curve = curve_of(report)
     if curve is not None:
         yield Section(f"{stem}walk", "The walk", "walk", (curve, crossing(report)))
@@ -186,7 +188,7 @@ def _origin(
         sides_of(origin),
         tuple((label, numbers(error), meaning) for label, error, meaning in error_rows(origin)),
         tuple(cause),
-        tuple([*value_lines(pair), *surroundings(report, origin)]),
+        (*value_lines(pair), *surroundings(report, origin)),
         _drawings(report, origin, known),
         columns(origin),
         origin.cause is not None and origin.cause.proven,
@@ -230,5 +232,3 @@ def thinned(data: dict[str, Any]) -> dict[str, Any]:
 def _worth(pair: dict[str, Any]) -> tuple[bool, float]:
     error = (pair["isolated"] or {}).get("rel_l2", 0.0)
     return pair["state"] in ("origin", "unknown"), float("inf") if error is None else error
-
-

@@ -50,7 +50,7 @@
   $$(".stage").forEach((stage) => {
     const pile = $(".pile", stage), slider = $(".slider", stage);
     if (!slider) return;
-    const left = $(".left", stage), right = $(".right", stage), cover = $(".cover", stage);
+    const left = $(".pick-left", stage), right = $(".pick-right", stage), cover = $(".cover", stage);
     const options = [...left.options].map((o) => o.value);
     if (!options.includes("reference")) left.value = "picture";
     if (!options.includes("candidate")) right.value = options.at(-1);
@@ -349,19 +349,23 @@
       folds.forEach((d) => (d.open = open));
       unfold.textContent = open ? "Fold again" : "Unfold all";
     });
+    const blocks = $$(".stretch", flow).map((b) => [b, +b.dataset.start, +b.dataset.ranks]);
+    const rank = (y) => {
+      for (const [b, start, ranks] of blocks)
+        if (y <= b.offsetTop + b.offsetHeight) return start + Math.max(0, (y - b.offsetTop) / b.offsetHeight) * ranks;
+      return depth;
+    };
     const watch = () => {
-      frame.setAttribute("y", (flow.scrollTop / flow.scrollHeight) * depth);
-      frame.setAttribute("height", Math.min(1, flow.clientHeight / flow.scrollHeight) * depth);
+      const top = rank(flow.scrollTop);
+      frame.setAttribute("y", top);
+      frame.setAttribute("height", Math.max(depth / 200, rank(flow.scrollTop + flow.clientHeight) - top));
     };
     on(flow, "scroll", watch);
     $$("details", flow).forEach((d) => on(d, "toggle", watch));
     on(map, "click", (e) => {
-      const mark = e.target.closest("[data-block]");
       const box = map.getBoundingClientRect(), y = ((e.clientY - box.top) / box.height) * depth;
-      const near = mark || $$("[data-block]", map).find((m) => +m.getAttribute("y") + +m.getAttribute("height") >= y);
-      if (!near) return;
-      const block = document.getElementById("block-" + near.dataset.block);
-      flow.scrollTo({ top: block.offsetTop - 20 });
+      const [b, start, ranks] = blocks.find(([, s, r]) => y < s + r) || blocks.at(-1);
+      flow.scrollTop = b.offsetTop + ((y - start) / ranks) * b.offsetHeight - flow.clientHeight / 2;
     });
     const first = $(".box.origin", flow);
     if (first) flow.scrollTop = first.getBoundingClientRect().top - flow.getBoundingClientRect().top - 120;

@@ -1,4 +1,4 @@
-"""What stands in the file? The answer's sections, set in the templates, under a policy that lets nothing else in.
+"""What stands in the file? The answer's sections, under a policy that lets nothing else in.
 
 The style and the script are named by their hashes, pictures stand in the text, and nothing may be fetched.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,17 @@ def page(answer: Any) -> str:
     """An answer as one self-contained HTML file. Raises KeyError for what is no answer."""
     content: Content = found(CONTENTS[type(answer).__name__])(answer)
     style, script = asset("page.css"), asset("page.js")
-    return environment().get_template("page.html.j2").render(
-        head=Markup(PAGE_HEAD),
-        policy=policy(style, script),
-        style=Markup(style),
-        script=Markup(script),
-        content=content,
-        data=data_block(content.data),
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            head=Markup(PAGE_HEAD),
+            policy=policy(style, script),
+            style=Markup(style),
+            script=Markup(script),
+            content=content,
+            data=data_block(content.data),
+        )
     )
 
 
@@ -59,10 +64,19 @@ def digest(text: str) -> str:
 
 def data_block(data: Any) -> Markup:
     """JSON that can stand in a page: no character of it can end its element or begin another."""
-    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(_finite(data), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
+
+
+def _finite(data: Any) -> Any:
+    """The same with None for what is no number: JSON has no word for that."""
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
 @cache

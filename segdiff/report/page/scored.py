@@ -1,8 +1,9 @@
-"""What do the pages of a score and of a repair show? Their documents, a section a heading, and what is seen."""
+"""What do the pages of a score and of a repair show? Their documents, a section a heading."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from segdiff.core.answer import Repaired
 from segdiff.core.printable import clean
@@ -18,34 +19,46 @@ from segdiff.report.page.content import (
 )
 from segdiff.report.repaired import document as repaired_document
 from segdiff.report.scored import score_document
+from segdiff.report.short_score import short
 from segdiff.report.text import share
 from segdiff.score.report import ScoreReport
 
 
 def content(report: ScoreReport) -> Content:
     """The page of a score report."""
-    document = score_document(report, everything=True)
     return Content(
-        headline_of(document),
+        headline_of(short(report)),
         f"{report.images} images",
         tuple(_tiles(report)),
-        without_headline(before_headings(document)),
+        without_headline(short(report)),
         tuple(_sections(report)),
-        {"report": report.to_dict() | ({"located": None} if report.located else {})}
-        if not report.located
-        else {"report": located.thinned(report.located.to_dict()), "score": report.to_dict() | {"located": None}},
+        _data(report),
     )
 
 
+def _data(report: ScoreReport) -> dict[str, Any]:
+    """The report; that of ``locate``, whose pairs the script shows, by itself."""
+    if report.located is None:
+        return {"report": report.to_dict()}
+    inner = located.thinned(report.located.to_dict())
+    return {"report": inner, "score": {**report.to_dict(), "located": None}}
+
+
 def _tiles(report: ScoreReport) -> Iterator[Tile]:
-    yield Tile(share(report.agreement.share), "of the masks' pixels change", "bad" if report.agreement.share else "good")
+    yield Tile(
+        share(report.agreement.share),
+        "of the masks' pixels change",
+        "bad" if report.agreement.share else "good",
+    )
     yield Tile(str(report.images), "images")
     if report.labelled:
         yield Tile(str(report.labelled), "of them with labels")
 
 
 def _sections(report: ScoreReport) -> Iterator[Section]:
-    yield from under_headings(score_document(report, everything=True), "score")
+    document = score_document(report, everything=True)
+    yield from under_headings(document, "score")
+    yield Section("sides", "How it was computed", "parts", without_headline(before_headings(document)))
     if report.located is not None:
         yield Section("located", "The worst image, located", "parts", located.content(report.located).card)
         yield from located.sections(report.located)

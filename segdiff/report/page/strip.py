@@ -34,11 +34,15 @@ MAP_ROWS = 400
 
 @dataclass(frozen=True)
 class Block:
-    """Some ranks of the strip; a folded one has a summary. ``drawing`` is None where it is left out."""
+    """Some ranks of the strip, from ``start`` on; a folded one has a summary. Of the ``operators``, so
+    many are ``unknown``. ``drawing`` is None where it is left out."""
 
     number: int
+    start: int
+    ranks: int
     folded: bool
     operators: int
+    unknown: int
     summary: str
     drawing: Drawing | None
     worst: int | None
@@ -46,14 +50,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Mark:
-    """A row of the minimap: where it begins and how many ranks it stands for, its shade, whether an origin
-    is in it, and the block that it leads to."""
+    """A row of the minimap: where it begins, how many ranks it stands for, its shade, and whether an origin
+    is in it."""
 
     start: int
     size: int
     level: int | None
     origin: bool
-    block: int
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def strip_of(outline: Outline, known: Sequence[Known]) -> Strip:
         for number, (ranks, folded) in enumerate(ranges)
     )
     left_out = sum(block.operators for block in blocks if block.drawing is None)
-    return Strip(blocks, tuple(_marks(ranges, members, known)), len(outline.nodes), layout.depth, left_out)
+    return Strip(blocks, tuple(_marks(members, known)), len(outline.nodes), layout.depth, left_out)
 
 
 def _open_ranks(members: list[list[int]], known: Sequence[Known]) -> set[int]:
@@ -170,28 +173,32 @@ def _block(
     levels = [known[p].cumulative for p in places]
     worst = max((each for each in levels if each is not None), default=None)
     summary = _summary(outline, places) if folded else ""
+    unknown = sum(known[p].state == "unknown" for p in places)
     drawing = drawn(outline, layout, ranks, places, known) if shown else None
-    return Block(number, folded, len(places), summary, drawing, worst)
+    return Block(number, ranks.start, len(ranks), folded, len(places), unknown, summary, drawing, worst)
 
 
 def _summary(outline: Outline, places: list[int]) -> str:
     counted = Counter(clean(outline.nodes[place].type) for place in places)
-    kinds = [f"{shorten(kind, 24)} × {count}" for kind, count in counted.most_common(4)]
+    kinds = [f"{count} {shorten(kind, 24)}" for kind, count in counted.most_common(4)]
     return ", ".join([*kinds, *(["…"] if len(counted) > 4 else [])])
 
 
-def _marks(
-    ranges: list[tuple[range, bool]], members: list[list[int]], known: Sequence[Known]
-) -> Iterator[Mark]:
-    """The minimap, a row for every rank or for every few of a long graph."""
+def _marks(members: list[list[int]], known: Sequence[Known]) -> Iterator[Mark]:
+    """The minimap, a row for every rank or every few of a long graph; neighbours that look alike are one."""
     size = max(1, -(-len(members) // MAP_ROWS))
-    block_of = [number for number, (ranks, _) in enumerate(ranges) for _ in ranks]
+    last: Mark | None = None
     for start in range(0, len(members), size):
         places = [place for level in members[start : start + size] for place in level]
         levels = [known[p].cumulative for p in places]
-        origin = next((p for p in places if known[p].origin), None)
-        rank = start
-        if origin is not None:
-            rank = next(r for r in range(start, start + size) if origin in members[r])
         worst = max((each for each in levels if each is not None), default=None)
-        yield Mark(start, min(size, len(members) - start), worst, origin is not None, block_of[rank])
+        rows = min(size, len(members) - start)
+        mark = Mark(start, rows, worst, any(known[p].origin for p in places))
+        if last is not None and (last.level, last.origin) == (mark.level, mark.origin):
+            last = Mark(last.start, last.size + rows, last.level, last.origin)
+            continue
+        if last is not None:
+            yield last
+        last = mark
+    if last is not None:
+        yield last
