@@ -187,6 +187,7 @@ def locate(
     clock.lap("stop")
     return replace(
         report,
+        remarks=(*report.remarks, *prepared.notes),
         timing_s=clock.laps,
         peak_memory_mb=round(peak.bytes / 2**20, 1),
         image=str(image) if isinstance(image, str | Path) else None,

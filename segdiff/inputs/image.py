@@ -127,7 +127,13 @@ def one_line(error: BaseException) -> str:
 
 
 def declared_size(path: Path) -> tuple[int, int] | None:
-    """The (height, width) that an image file declares, read without decoding it; None where it does not tell.
+    """The (height, width) that an image file declares, read without decoding it; None where it tells none."""
+    found = header(path)
+    return None if found is None else (found.height, found.width)
+
+
+def header(path: Path) -> Any:
+    """What Pillow reads of an image file without decoding it; None where it does not tell.
 
     ``Image.open`` would refuse a size above a limit of Pillow's own without saying it, so the format's reader
     is asked itself.
@@ -142,8 +148,7 @@ def declared_size(path: Path) -> tuple[int, int] | None:
                 if reader is None or accepts is None or accepts(file.read(MAGIC)) is not True:
                     continue
                 file.seek(0)
-                image = reader(file, str(path))
-                return image.height, image.width
+                return reader(file, str(path))
         except Exception:  # Pillow raises almost anything on a damaged file; the decoder will refuse it
             return None
     return None

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from segdiff.core.errors import InputError
 from segdiff.inputs.config import DeployConfig
+from segdiff.inputs.decoded import reading_notes
 from segdiff.inputs.image import COLOUR, GREY, Pixels, as_bgr, check_image, cut_off_note, one_line, read_image
 from segdiff.inputs.pipeline import Pipeline
 from segdiff.inputs.pipeline import pixels as pixels_of
@@ -58,7 +59,8 @@ class Prepared:
     grey one repeated three times), or None where ready tensors were given; ``steps`` the transforms of
     PaddleSeg that were applied to the picture, its defaults where no config states any, or None like
     ``image``; ``pipeline`` what was done in their place where another suite's config says so. ``assumed``
-    says what was taken for granted where nothing states how the picture is to be prepared.
+    says what was taken for granted where nothing states how the picture is to be prepared. ``notes`` say
+    what reading the picture changed; they stand in ``how``, too.
     """
 
     tensors: dict[str, Array]
@@ -67,6 +69,7 @@ class Prepared:
     steps: tuple[Transform, ...] | None = None
     pipeline: Pipeline | None = None
     assumed: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def is_ready(image: Image) -> bool:
@@ -176,7 +179,9 @@ def _from_file(path: Path, specs: tuple[InputSpec, ...], config: DeployConfig | 
     colours = "as BGR" if channels == COLOUR else "as grey"
     size = f"{pixels.shape[0]}x{pixels.shape[1]} pixels (height x width)"
     read = f"Read {path} with OpenCV {cv2.__version__} {colours}, {size}."
-    return _from_picture(_Picture(pixels, (read, *cut_off_note(path))), spec, specs, config)
+    notes = reading_notes(path, pixels)
+    picture = _Picture(pixels, (read, *cut_off_note(path), *notes))
+    return replace(_from_picture(picture, spec, specs, config), notes=notes)
 
 
 def _from_picture(
