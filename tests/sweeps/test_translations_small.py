@@ -18,11 +18,16 @@ KINDS = (
     *("pixel_shuffle", "grid_sample", "logsumexp", "remainder", "full_like", "index_stepped"),
 )
 
-POOLS_WITH_PLACES = [name for name in PROGRAMS if "max_pool2d" in name and "return_mask=True" in name]
+ALL_OF = [
+    name
+    for name in PROGRAMS
+    if ("max_pool2d" in name and "return_mask=True" in name) or name.startswith("temporal_shift")
+]
+"""Pools that say where the maxima stand; frames shifted, in both layouts."""
 
 
-@pytest.mark.parametrize("name", POOLS_WITH_PLACES)
-def test_where_the_maxima_of_a_pool_stand(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ALL_OF)
+def test_every_program_of_an_op_gives_what_paddle_gives(name: str, tmp_path: Path) -> None:
     word, said = judged(PROGRAMS[name], tmp_path)
     assert word == "right", said
 

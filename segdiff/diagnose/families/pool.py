@@ -7,7 +7,7 @@ n for output row i of m. ONNX: operators AveragePool, MaxPool, GlobalAveragePool
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -302,16 +302,22 @@ def _adaptive(
         return
     text = f"{op.type} has a fixed window {where}, which are unequal for an image of "
     text += "x".join(map(str, space))
-    nodes = _greatest(op, space, counts) if asked.maximum else _means(case, op, space, counts)
+    nodes = adapted(op, space, counts, dtype_of(case, op))
     yield Hypothesis("pool.adaptive", text, (Edit(output, nodes=nodes),), expected=True)
 
 
 _NO_PADS: Attributes = {"count_include_pad": 0, "pads": [0]}
 
 
-def _means(case: Case, op: Op, space: tuple[int, ...], counts: tuple[int, ...]) -> tuple[Node, ...]:
+def adapted(op: Op, space: tuple[int, ...], counts: Sequence[int], dtype: np.dtype[Any]) -> tuple[Node, ...]:
+    """A pool to so many outputs an axis, whose windows may be unequal: the largest of each, or its mean."""
+    outputs = tuple(int(count) for count in counts)
+    return _greatest(op, space, outputs) if op.type.endswith("MaxPool") else _means(op, space, outputs, dtype)
+
+
+def _means(op: Op, space: tuple[int, ...], counts: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Node, ...]:
     """Exact: one matrix of weights for the rows, one for the columns (and the planes, moved last in turn)."""
-    dtype, output, x = dtype_of(case, op), op.outputs[0], op.inputs[0]
+    output, x = op.outputs[0], op.inputs[0]
     rank = len(space) + 2
     nodes: list[Node] = []
     for place, (size, count) in enumerate(zip(space, counts, strict=True)):

@@ -261,6 +261,30 @@ def shape(op: PaddleOp) -> Nodes:
     return op.node("Shape", op.x, to=found), cast(op, found, op.dtype(op.out))
 
 
+def temporal_shift(op: PaddleOp) -> Nodes:
+    """Some channels from the frame before, as many from the one behind, zeros outside; the rest stays."""
+    last = str(op.says("data_format", default="NCHW")) == "NHWC"
+    frames, ratio = int(op.number("seg_num")), op.number("shift_ratio", default=0.25)
+    lengths = op.shape(op.x)
+    channels = lengths[3 if last else 1]
+    ends = 0, int(channels * ratio), int(channels * 2 * ratio), channels
+    axis, rank = 4 if last else 2, 5
+    apart, wide, both = (op.inner(word) for word in ("apart", "wide", "both"))
+    sides = [int(place == 1) for place in range(rank)] * 2
+    parts = [op.inner(f"part{number}") for number in range(3)]
+    cuts = [
+        op.node("Slice", wide, ints([begin, low]), ints([begin + frames, high]), ints([1, axis]), to=part)
+        for part, begin, low, high in zip(parts, (0, 2, 1), ends, ends[1:], strict=False)
+    ]
+    return (
+        op.node("Reshape", op.x, ints([-1, frames, *lengths[1:]]), to=apart),
+        op.node("Pad", apart, ints(sides), to=wide),
+        *cuts,
+        op.node("Concat", *parts, axis=axis, to=both),
+        op.node("Reshape", both, ints([-1, *lengths[1:]])),
+    )
+
+
 PARTS: dict[str, Meaning] = {
     **dict.fromkeys(("split", "split_with_num"), split),
     **dict.fromkeys(("unbind", "unstack"), unbind),
@@ -285,6 +309,7 @@ PARTS: dict[str, Meaning] = {
     **dict.fromkeys(("grid_sample", "grid_sampler"), grid_sample),
     "layer_norm": layer_norm,
     "instance_norm": instance_norm,
+    "temporal_shift": temporal_shift,
     **dict.fromkeys(("shape", "shape64"), shape),
 }
 """By the op's own name, or by its kind."""

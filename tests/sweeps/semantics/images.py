@@ -29,6 +29,9 @@ def interpolate(
     is in / out (1 / scale where a scale is given), the coordinate ratio * (i + 0.5) - 0.5, or ratio * i for
     ``nearest`` (rounded down) and for a linear mode with ``align_mode`` 1.
     """
+    if data_format.endswith("C"):
+        first = interpolate(np.moveaxis(x, -1, 1), size, scale_factor, mode, align_corners, align_mode)
+        return np.moveaxis(first, 1, -1)
     rank = x.ndim - 2
     if mode == "area":
         return adaptive(mean_of)(x, list(size or []))
