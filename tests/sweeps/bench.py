@@ -83,8 +83,8 @@ class Bench:
         reasons: list[str] = []
         run, random = proven(run, reasons)
         run, ends = endings(run)
-        causes = explained(run, lambda phase, done, total: None, ends)
-        weights = weighed(run, causes, reasons)
+        causes = explained(run, untold, ends)
+        weights = weighed(run, causes, reasons, untold)
         self.candidate = engines.candidate.engine  # another one where it had to be started again
         found = Findings(
             run=run,
@@ -140,6 +140,10 @@ class Bench:
         """Hand a living worker another model."""
         engine.files, engine.ready, engine.last_value = files, False, None
         engine._send(Load(engine.row.home, files, self.allowance, 1))
+
+
+def untold(phase: str, done: int, total: int) -> None:
+    """A progress that nobody sees."""
 
 
 def short(error: BaseException) -> str:

@@ -87,6 +87,8 @@ def pad(
     by axis from the first one."""
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)]
     amounts = pairs if len(pairs) == x.ndim else [(0, 0)] * (x.ndim - len(pairs)) + pairs[::-1]
+    if data_format.endswith("C") and len(pairs) < x.ndim:
+        amounts = [amounts[0], *amounts[2:], amounts[1]]
     more = {"constant_values": value} if mode == "constant" else {}
     return np.pad(x, amounts, mode=MODES[mode], **more)  # type: ignore[call-overload,no-any-return]
 
