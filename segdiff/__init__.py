@@ -14,11 +14,14 @@ from segdiff.core.version import VERSION
 if TYPE_CHECKING:
     from segdiff.core.answer import Repaired, Report
     from segdiff.engines.convert import convert
+    from segdiff.finding.case import OpenCase, open_case
     from segdiff.finding.locate import locate
     from segdiff.finding.repair import repair
     from segdiff.score.evaluate import evaluate
     from segdiff.score.report import ScoreReport
     from segdiff.score.score import score
+
+    open = open_case
 
 __version__ = VERSION
 
@@ -27,6 +30,7 @@ __all__ = [
     "EngineError",
     "InputError",
     "ModelError",
+    "OpenCase",
     "RepairError",
     "Repaired",
     "Report",
@@ -40,24 +44,34 @@ __all__ = [
 ]
 
 _HOMES = {
+    "OpenCase": "segdiff.finding.case",
     "Repaired": "segdiff.core.answer",
     "Report": "segdiff.core.answer",
     "ScoreReport": "segdiff.score.report",
     "convert": "segdiff.engines.convert",
     "evaluate": "segdiff.score.evaluate",
     "locate": "segdiff.finding.locate",
+    "open": "segdiff.finding.case:open_case",
     "repair": "segdiff.finding.repair",
     "score": "segdiff.score.score",
 }
-"""Names that are imported when they are first used, so that ``segdiff --help`` comes at once."""
+"""Names that are imported when they are first used, so that ``segdiff --help`` comes at once.
+
+``open`` is not among ``__all__``: a star would hide Python's own.
+"""
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
+    module, _, called = _HOMES[name].partition(":")
+    value = getattr(import_module(module), called or name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
 
 
 class _Package(ModuleType):

@@ -15,6 +15,7 @@ from segdiff.core.edit import Edit
 from segdiff.core.environment import Environment
 from segdiff.core.fed import InputComparison
 from segdiff.core.files import HashedFile
+from segdiff.core.further import Further
 from segdiff.core.inside import InsideOf
 from segdiff.core.kept import KeptTensors
 from segdiff.core.late import door
@@ -23,6 +24,7 @@ from segdiff.core.outlets import Ends
 from segdiff.core.outline import Outline
 from segdiff.core.pictured import Pictures
 from segdiff.core.precision import EPSILON, Precision
+from segdiff.core.question import Question
 from segdiff.core.thresholds import crossing
 
 Verdict = Literal["agrees", "diverges", "inconclusive"]
@@ -98,6 +100,9 @@ class PairInfo:
         """``why`` in words."""
         return str(door("words.reason")(self.why))
 
+    def __repr__(self) -> str:
+        return f"<segdiff.PairInfo {door('words.pair')(self)}>"
+
 
 @dataclass(frozen=True)
 class Cause:
@@ -164,6 +169,9 @@ class Origin:
         """Whether the model errs only as deployed: ``reference_ops`` are then the graph as written,
         ``candidate_nodes`` the same place as the framework's optimiser has made it."""
         return self.cause is not None and self.cause.kind in OPTIMISERS
+
+    def __repr__(self) -> str:
+        return f"<segdiff.Origin {door('words.origin')(self)}>"
 
 
 @dataclass(frozen=True)
@@ -258,7 +266,7 @@ class Repaired:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Further):
     """The answer to "where do the two models part?".
 
     Shapes are those of the run (no axis is left open), errors are without a unit but for ``max_abs`` and
@@ -274,7 +282,8 @@ class Report:
     path, where it was given as one, and ``image_file`` that file; ``environment`` the versions of all that
     has computed; ``command`` the words of the command line, where it was one; ``evidence`` keeps the tensors
     that a repair and a repro need; ``pictures`` what can be seen of the run, None where no input
-    is a picture; ``outlines`` both graphs (the reference's, the candidate's), to be drawn.
+    is a picture; ``outlines`` both graphs (the reference's, the candidate's), to be drawn; ``asked`` what was
+    asked, so that it can be opened again, None for one read from a file.
     """
 
     verdict: Verdict
@@ -303,6 +312,7 @@ class Report:
     evidence: KeptTensors | None = field(default=None, repr=False, compare=False)
     pictures: Pictures | None = field(default=None, repr=False, compare=False)
     outlines: tuple[Outline, Outline] | None = field(default=None, repr=False, compare=False)
+    asked: Question | None = field(default=None, repr=False, compare=False)
 
     @property
     def first(self) -> Origin | None:

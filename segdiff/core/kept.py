@@ -14,13 +14,14 @@ class SegmentTensors:
     """A segment with the reference's tensors at its ends, by the candidate's names and in its form.
 
     ``nodes`` are the indices of the candidate's nodes; ``names`` leads from the candidate's to the
-    reference's names.
+    reference's names. ``got`` is what the segment makes of ``inputs``; empty where it does not run.
     """
 
     nodes: tuple[int, ...]
     names: Mapping[str, str]
     inputs: Mapping[str, Array]
     expected: Mapping[str, Array]
+    got: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,10 +79,7 @@ def _error(step: Step) -> float:
 
 
 def _explain(run: Run, step: Step, seconds: float) -> Cause:
-    lost = lost_inputs(run, step.segment)
-    segment = replace(step.segment, inputs=(*step.segment.inputs, *lost))
-    tensors = dict(run.reference(ends_of(step) | {r for r, _ in lost}))
-    bench = run.probe.bench(segment, tensors)
+    bench = bench_of(run, step)
     before = bench.attempt()
     if before.problem:  # it ran in the walk: the engine may have died in between, and is another one now
         before = bench.attempt()
@@ -91,6 +88,13 @@ def _explain(run: Run, step: Step, seconds: float) -> Cause:
     second = again_of(run, step, bench)
     found = search(hypotheses(case), tried, before, seconds, second)
     return told_of(_cause(found, before) if found else _unknown(case, got, tried, before), second)
+
+
+def bench_of(run: Run, step: Step) -> Bench:
+    """A segment between the reference's tensors, those included that it lost. Raises EngineError."""
+    lost = lost_inputs(run, step.segment)
+    segment = replace(step.segment, inputs=(*step.segment.inputs, *lost))
+    return run.probe.bench(segment, dict(run.reference(ends_of(step) | {r for r, _ in lost})))
 
 
 def lost_inputs(run: Run, segment: Segment) -> tuple[tuple[str, str], ...]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from segdiff.core.errors import EngineError
 from segdiff.core.files import ModelFiles
 from segdiff.core.graph import Array
 from segdiff.core.kept import KeptTensors, SegmentTensors
+from segdiff.engines import Tensor
 from segdiff.finding.outputs import references
 from segdiff.walk import Run, Step, ends_of
 
@@ -37,7 +40,8 @@ def keep(files: tuple[ModelFiles, ModelFiles], run: Run) -> KeptTensors:
             except EngineError as error:
                 problem = problem or str(error)
                 continue
-            left -= sum(array.nbytes for array in (*tensors.inputs.values(), *tensors.expected.values()))
+            held = tensors.inputs, tensors.expected, tensors.got
+            left -= sum(array.nbytes for arrays in held for array in arrays.values())
             kept.update({c: tensors for _, c in step.segment.outputs})
     return KeptTensors(files, feeds, finals, kept, problem, whole)
 
@@ -45,9 +49,13 @@ def keep(files: tuple[ModelFiles, ModelFiles], run: Run) -> KeptTensors:
 def _segment(step: Step, run: Run) -> SegmentTensors:
     bench = run.probe.bench(step.segment, dict(run.reference(ends_of(step))))
     segment = step.segment
+    got: dict[str, Tensor] = {}
+    with suppress(EngineError):  # it ran in the walk; what it made is only looked at
+        got = bench.run(bench.truth)
     return SegmentTensors(
         nodes=segment.nodes,
         names={c: r for r, c in (*segment.inputs, *segment.outputs)},
         inputs={c: tensor.array.copy() for c, tensor in bench.feeds.items()},
         expected={c: tensor.array.copy() for c, tensor in bench.truth.items()},
+        got={c: tensor.array.copy() for c, tensor in got.items()},
     )

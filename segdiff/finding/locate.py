@@ -21,6 +21,7 @@ from segdiff.core.graph import Array
 from segdiff.core.kept import KeptTensors
 from segdiff.core.memory import PeakMemory
 from segdiff.core.metrics import compare_arrays
+from segdiff.core.question import Question
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed import NOT_DEPLOYED, as_deployed
 from segdiff.diagnose import explain
@@ -116,6 +117,18 @@ def locate(
     >>> report.verdict, report.homes, report.first.cause.kind, report.first.cause.proven
     ('diverges', ('network',), 'resize.coordinate_mode', True)
     """
+    options = {
+        "candidate_input": candidate_input,
+        "cosine": cosine,
+        "abs_error": abs_error,
+        "rel_l2": rel_l2,
+        "allow_nan": allow_nan,
+        "memory": memory,
+        "timeout": timeout,
+        "threads": threads,
+        "reference_python": reference_python,
+        "candidate_python": candidate_python,
+    }
     told = progress or (lambda phase, done, total: None)
     clock = Clock(lambda phase: told(phase, 0, 0), PHASES)
     files = find(reference), candidate_files(candidate)
@@ -197,6 +210,7 @@ def locate(
         evidence=kept,
         pictures=pictures,
         outlines=outlines,
+        asked=Question(reference, candidate, image, options),
     )
 
 

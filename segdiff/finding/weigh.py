@@ -20,7 +20,7 @@ from segdiff.core.graph import Array, Graph
 from segdiff.core.metrics import compare_arrays
 from segdiff.engines import Tensor
 from segdiff.walk import Run, Step, ends_of
-from segdiff.walk.walker import mask_changed
+from segdiff.walk.walker import mask_changed, pixels_of
 
 WORSE = 0.02
 """Share of the final error by which a change may let it grow: rounding takes another way then."""
@@ -54,7 +54,7 @@ def damage_of(outputs: Iterable[tuple[Array, Array]]) -> Damage:
         squares += error**2 if np.isfinite(error) else 1.0
         changed = mask_changed(ours, theirs)
         if changed is not None:
-            maps, pixels = True, pixels + changed * ours.size / ours.shape[1]
+            maps, pixels = True, pixels + changed * pixels_of(ours)
     return Damage(squares**0.5, pixels if maps else None)
 
 
@@ -95,7 +95,7 @@ def weigh(
     origins = list(run.origins[:MOST])
     alone: dict[Segment, Effect] = {}
     try:
-        scale = _Scale(run, dict(run.reference([r for r, _ in run.outputs])), reasons)
+        scale = Scale(run, dict(run.reference([r for r, _ in run.outputs])), reasons)
         before = scale.damage(scale.as_walked() or scale.finals())
         for done, step in enumerate(origins):
             if progress:
@@ -118,6 +118,18 @@ def weigh(
         return Weights(alone, None)
 
 
+def weighed_alone(run: Run, step: Step, cause: Cause | None = None) -> Effect:
+    """What repairing one segment gives back, whether it errs or not: by its cause's change where that is
+    proven, else without its isolated error. Raises EngineError."""
+    reasons: list[str] = []
+    scale = Scale(run, dict(run.reference([r for r, _ in run.outputs])), reasons)
+    before = scale.damage(scale.as_walked() or scale.finals())
+    after = scale.mended([step], {step.segment: cause} if cause else {})
+    if after is None:
+        raise EngineError(reasons[-1])
+    return before.effect(after)
+
+
 def without_harm(causes: Mapping[Segment, Cause], weights: Weights) -> dict[Segment, Cause]:
     """The causes; one whose change makes the outputs worse is a guess, and its change is never made."""
     text = "With this change the segment agrees, but the final error grows: it is no cause."
@@ -130,7 +142,10 @@ def without_harm(causes: Mapping[Segment, Cause], weights: Weights) -> dict[Segm
 
 
 @dataclass(frozen=True)
-class _Scale:
+class Scale:
+    """The candidate run from the image, with whatever mended, against the reference's outputs ``truth``; why
+    something is not known goes to ``reasons``."""
+
     run: Run
     truth: Mapping[str, Tensor]
     reasons: list[str]
@@ -142,9 +157,11 @@ class _Scale:
 
     @property
     def outputs(self) -> tuple[tuple[str, str], ...]:
+        """The outputs that have a partner, (reference, candidate)."""
         return self.run.outputs
 
     def damage(self, got: Mapping[str, Tensor]) -> Damage:
+        """What is wrong with these outputs of the candidate, by its names."""
         return damage_of((self.truth[r].array, got[c].array) for r, c in self.outputs if r in self.truth)
 
     def harmful(
@@ -175,17 +192,7 @@ class _Scale:
         self, patches: Mapping[str, Tensor] | None = None, edits: tuple[Edit, ...] = ()
     ) -> dict[str, Tensor]:
         """The candidate's outputs from the image, with tensors patched in and nodes changed."""
-        patches = patches or {}
-        wanted = [c for _, c in self.outputs]
-        graph = self.run.probe.graph
-        told = {name for edit in edits for name in edit.reads}  # a change may read what nobody read before
-        ops = upstream(graph, [*wanted, *told], frozenset(patches))
-        read = {name for index in ops for name in graph.op(index).inputs} | set(wanted) | told
-        feeds = {name: tensor for name, tensor in {**self.run.probe.feeds, **patches}.items() if name in read}
-        got = {name: feeds[name] for name in wanted if name in feeds}
-        rest = [name for name in wanted if name not in feeds]
-        own = tuple(edit for edit in edits if _writes(graph, ops, edit.place))
-        return got | (self.run.probe.candidate.run(feeds, rest, ops, own) if rest else {})
+        return own_values(self.run, [c for _, c in self.outputs], patches or {}, edits)
 
     def mended(self, steps: list[Step], causes: Mapping[Segment, Cause]) -> Damage | None:
         """The damage that is left with these origins mended; None, and a reason, where one cannot be."""
@@ -215,17 +222,31 @@ class _Scale:
         wanted = [c for _, c in segment.outputs]
         given = {c: probe.fitting(c, truth[r]) for r, c in segment.inputs if r in truth}
         isolated = probe.candidate.run(given, wanted, segment.nodes)
-        ops = upstream(probe.graph, wanted, frozenset(patches))
-        feeds = {**probe.feeds, **patches}
-        mending = tuple(edit for edit in edits if _writes(probe.graph, ops, edit.place))
-        read = {name for index in ops for name in probe.graph.op(index).inputs}
-        feeds = {name: tensor for name, tensor in feeds.items() if name in read}
-        own = probe.candidate.run(feeds, wanted, ops, mending)
+        own = own_values(self.run, wanted, patches, edits)
         return {
             c: probe.blocks.tensor(corrected(truth[r].array, own[c].array, isolated[c].array))
             for r, c in segment.outputs
             if r in truth
         }
+
+
+def own_values(
+    run: Run,
+    wanted: Iterable[str],
+    patches: Mapping[str, Tensor] | None = None,
+    edits: tuple[Edit, ...] = (),
+) -> dict[str, Tensor]:
+    """The candidate's own tensors from the image, with tensors patched in and nodes changed; what lies beside
+    their way is not run. Raises EngineError."""
+    wanted, patches, graph = list(wanted), patches or {}, run.probe.graph
+    told = {name for edit in edits for name in edit.reads}  # a change may read what nobody read before
+    ops = upstream(graph, [*wanted, *told], frozenset(patches))
+    read = {name for index in ops for name in graph.op(index).inputs} | set(wanted) | told
+    feeds = {name: tensor for name, tensor in {**run.probe.feeds, **patches}.items() if name in read}
+    got = {name: feeds[name] for name in wanted if name in feeds}
+    rest = [name for name in wanted if name not in feeds]
+    own = tuple(edit for edit in edits if _writes(graph, ops, edit.place))
+    return got | (run.probe.candidate.run(feeds, rest, ops, own) if rest else {})
 
 
 def corrected(truth: Array, own: Array, isolated: Array) -> Array:

@@ -7,7 +7,7 @@ draws any document (``terminal``, ``html``). Texts are cleaned here or before; a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from segdiff.core.printable import clean
@@ -155,7 +155,24 @@ class Hint:
     text: str
 
 
-Part = Headline | Heading | Lines | Note | Table | Grid | Sides | Profile | Action | Hint
+@dataclass(frozen=True)
+class Picture:
+    """A small picture (a PNG file's bytes) with what stands under it; ``alt`` says it without the picture."""
+
+    png: bytes = field(repr=False)
+    caption: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures beside one another, and what they show, for forms that can show any."""
+
+    pictures: tuple[Picture, ...]
+    legend: str = ""
+
+
+Part = Headline | Heading | Lines | Note | Table | Grid | Sides | Profile | Action | Hint | Pictures
 Document = tuple[Part, ...]
 
 

@@ -11,6 +11,12 @@ DOCUMENTS = {
     "Report": "segdiff.report.located:document",
     "ScoreReport": "segdiff.report.scored:document",
     "Repaired": "segdiff.report.repaired:document",
+    "OpenCase": "segdiff.report.investigated:case_document",
+    "Pairs": "segdiff.report.investigated:pairs_document",
+    "Tensors": "segdiff.report.investigated:tensors_document",
+    "Arrays": "segdiff.report.investigated:arrays_document",
+    "Compared": "segdiff.report.investigated:compared_document",
+    "Attempted": "segdiff.report.investigated:attempt_document",
 }
 """By the answer's class: ``document(answer, detail="full")``."""
 

@@ -5,6 +5,7 @@ Everything a model file can have chosen is cleaned, and escaped by markupsafe: n
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable
 
 from markupsafe import Markup
@@ -21,19 +22,46 @@ COLOURS: dict[doc.Tone, tuple[str, str]] = {
 """On a light and on a dark page, each at least 4.5 to 1 against it."""
 
 STYLE = (
-    ".segdiff{font-size:13px;line-height:1.45;max-width:60em}"
-    ".segdiff table{border-collapse:collapse;margin:.4em 0}"
-    ".segdiff td,.segdiff th{text-align:left;vertical-align:top;padding:.1em .8em .1em 0;"
-    "overflow-wrap:anywhere}"
-    ".segdiff th{font-weight:normal;opacity:.7}"
-    ".segdiff th.label{min-width:5em}"
-    ".segdiff .answer{font-weight:bold}"
-    ".segdiff h4{margin:1em 0 .2em}"
-    ".segdiff code{font-size:12px;background:none}"
-    ".segdiff .bar{display:inline-block;height:.7em;margin-left:.5em;background:currentColor}"
+    ".segdiff{font-size:13px;line-height:1.45;max-width:60em;text-align:left}"
+    ".segdiff.segdiff table{border-collapse:collapse;table-layout:auto;width:auto;margin:.4em 0;"
+    "font-size:13px;border:0;display:block;overflow-x:auto;max-width:100%;color:inherit}"
+    ".segdiff.segdiff tr{background:none;border:0;text-align:left}"
+    ".segdiff.segdiff td,.segdiff.segdiff th{text-align:left;vertical-align:top;padding:.1em .8em .1em 0;"
+    "border:0;background:none;white-space:normal;overflow-wrap:break-word;word-break:normal;max-width:42em;"
+    "color:inherit}"
+    ".segdiff.segdiff th{font-weight:normal;color:inherit;opacity:.75}"
+    ".segdiff.segdiff th.label{min-width:5em;white-space:nowrap}"
+    ".segdiff.segdiff td.number,.segdiff.segdiff td.mark{white-space:nowrap}"
+    ".segdiff.segdiff p{margin:.4em 0}"
+    ".segdiff.segdiff p.answer{font-weight:bold;font-size:14px}"
+    ".segdiff.segdiff p.dim{opacity:.75}"
+    ".segdiff.segdiff h4{margin:1em 0 .2em;font-size:13px;font-weight:bold}"
+    ".segdiff.segdiff code{font-size:12px;background:none;padding:0;color:inherit;white-space:pre-wrap}"
+    ".segdiff.segdiff pre{overflow-x:auto;white-space:pre;font-size:12px;padding:.4em .6em;margin:.4em 0;"
+    "border:1px solid #8886;border-radius:4px;background:none;color:inherit}"
+    ".segdiff.segdiff .bar{display:inline-block;height:.7em;margin-left:.5em;background:currentColor}"
+    ".segdiff.segdiff .pictures{display:flex;flex-wrap:wrap;gap:.4em .8em;margin:.5em 0}"
+    ".segdiff.segdiff figure{margin:0;max-width:100%}"
+    ".segdiff.segdiff img{display:block;margin:0;max-width:100%;height:auto}"
+    ".segdiff.segdiff figcaption{font-size:12px;opacity:.75;text-align:left}"
+    ".segdiff.segdiff summary{cursor:pointer;opacity:.75}"
 )
-JUPYTER = "body[data-jp-theme-light={}] "
-"""JupyterLab's own theme, which need not be the system's."""
+"""Twice the class: a notebook's own rules for tables (right-aligned, fixed, striped) come later and are as
+strong as one. Words are never split but where one alone is wider than a column."""
+
+DARK = (
+    "body[data-jp-theme-light=false] ",  # JupyterLab and Notebook 7: their own theme, not the system's
+    "body.vscode-dark ",
+    "body.vscode-high-contrast ",
+    "html[theme=dark] ",  # Colab
+)
+LIGHT = (
+    "body[data-jp-theme-light=true] ",
+    "body.vscode-light ",
+    "body.vscode-high-contrast-light ",
+    "html[theme=light] ",
+)
+"""What says that a page is dark, or light, whatever the system is."""
 
 
 def coloured(place: str, dark: int) -> str:
@@ -43,8 +71,8 @@ def coloured(place: str, dark: int) -> str:
 
 THEMES = (
     f"{coloured('', 0)}@media(prefers-color-scheme:dark){{{coloured('', 1)}}}"
-    + coloured(JUPYTER.format('"true"'), 0)
-    + coloured(JUPYTER.format('"false"'), 1)
+    + "".join(coloured(place, 0) for place in LIGHT)
+    + "".join(coloured(place, 1) for place in DARK)
 )
 
 BAR_WIDTH = 6.0
@@ -70,7 +98,7 @@ def _drawn(block: doc.Part) -> Markup:
     if isinstance(block, doc.Heading):
         return Markup("<h4>{}</h4>").format(block.text)
     if isinstance(block, doc.Note):
-        return Markup("<p>{}</p>").format(block.text)
+        return Markup('<p class="{}">{}</p>').format(block.tone, block.text)
     if isinstance(block, doc.Lines):
         return _labelled(block.rows)
     if isinstance(block, doc.Sides):
@@ -82,7 +110,20 @@ def _drawn(block: doc.Part) -> Markup:
         return _labelled([(block.label, f"{line} {block.words}")])
     if isinstance(block, doc.Action):
         return Markup("<pre>{}</pre>").format(block.command)
+    if isinstance(block, doc.Pictures):
+        return _pictures(block)
     return _table(block)
+
+
+def _pictures(block: doc.Pictures) -> Markup:
+    figure = Markup("<figure>{}<figcaption>{}</figcaption></figure>")
+    image = Markup('<img alt="{}" src="data:image/png;base64,{}">')
+    drawn = [
+        figure.format(image.format(each.alt, b64encode(each.png).decode()), each.caption)
+        for each in block.pictures
+    ]
+    shown = Markup('<div class="pictures">{}</div>').format(NOTHING.join(drawn))
+    return shown + (Markup('<p class="dim">{}</p>').format(block.legend) if block.legend else NOTHING)
 
 
 def _labelled(rows: Iterable[doc.Line]) -> Markup:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
-from segdiff.core.answer import ModelInfo, OpInfo, Origin, PairInfo, Report, State
+from segdiff.core.answer import ModelInfo, OpInfo, Origin, Report
 from segdiff.core.metrics import Comparison
 from segdiff.core.printable import clean
 from segdiff.report.document import (
@@ -23,14 +23,11 @@ from segdiff.report.document import (
     Side,
     Sides,
     Table,
-    Tone,
     lines,
     more,
     without_empty,
 )
 from segdiff.report.facts import (
-    MARKS,
-    MEANINGS,
     VERDICT_MARKS,
     VERDICT_TONES,
     assumed_lines,
@@ -49,17 +46,11 @@ from segdiff.report.facts import (
     value_lines,
 )
 from segdiff.report.named_settings import named_settings
+from segdiff.report.pair_table import pair_table
 from segdiff.report.short import action, short
-from segdiff.report.text import attribute, cosine, number, rel_l2, share, shorten
+from segdiff.report.text import attribute, cosine, number, share, shorten
 
 OPS_SHOWN, ATTRIBUTES_SHOWN, ORIGINS_SHOWN, OUTPUTS_SHOWN = 6, 24, 10, 12
-
-STATE_TONES: dict[State, Tone] = {
-    "clean": "good",
-    "origin": "bad",
-    "inherited": "warning",
-    "unknown": "unknown",
-}
 
 NAME = 140
 """Cells of a name that is given in full: four lines of a column or so."""
@@ -175,32 +166,7 @@ def _pairs(report: Report, everything: bool) -> Iterator[Part]:
         yield Note("No pair of values was compared.", "dim")
         return
     yield Heading(heading)
-    titles = (("", 1), ("reference", 29), ("candidate", 12), ("isolated rel_l2", 16), ("cumulative", 16))
-    yield Table(tuple(Column(title, width) for title, width in titles), tuple(map(_row, rows)))
-    yield from _legend(rows)
-
-
-def _row(pair: PairInfo) -> tuple[Cell, ...]:
-    tone = STATE_TONES[pair.state]
-    strong: Tone = "strong" if pair.state == "origin" else "plain"
-    return (
-        Cell(MARKS[pair.state], tone, hint=MEANINGS[pair.state]),
-        Cell(clean(pair.reference), strong, lead=clean(pair.reference_op), one_line=True),
-        Cell(clean(pair.candidate_op), strong, one_line=True),
-        _measure(pair.isolated, tone),
-        _measure(pair.cumulative, tone),
-    )
-
-
-def _measure(comparison: Comparison | None, tone: Tone) -> Cell:
-    return Cell(rel_l2(comparison), tone, bar=comparison.metrics.rel_l2 if comparison else None)
-
-
-def _legend(rows: Iterable[PairInfo]) -> Iterator[Note]:
-    states = {pair.state for pair in rows}
-    marks = [f"{mark} {MEANINGS[state]}" for state, mark in MARKS.items() if state in states]
-    yield Note("   ".join(marks), "dim")
-    yield Note("bars run from 1e-8 to 1 on a log scale, a cell for a decade", "dim")
+    yield from pair_table(rows)
 
 
 def outputs_of(report: Report) -> Iterator[Part]:

@@ -28,7 +28,7 @@ def render(document: doc.Document) -> str:
     """A document as Markdown."""
     text, before = "", None
     for block in document:
-        if isinstance(block, doc.Hint):  # of the command line
+        if isinstance(block, doc.Hint | doc.Pictures):  # of the command line; of a page
             continue
         listed = isinstance(block, doc.Lines | doc.Profile) and isinstance(before, doc.Lines | doc.Profile)
         text += ("" if before is None else "\n" if listed else "\n\n") + "\n".join(_drawn(block))

@@ -70,6 +70,8 @@ def _spaced(document: doc.Document, width: int) -> Iterator[RenderableType]:
     """The blocks, an empty line between those that are of different things."""
     before: doc.Part | None = None
     for block in document:
+        if isinstance(block, doc.Pictures):
+            continue
         if before is not None and _apart(before, block):
             yield Text()
         yield _drawn(block, width)
@@ -107,6 +109,8 @@ def _drawn(block: doc.Part, width: int) -> RenderableType:
         return _profile(block, width)
     if isinstance(block, doc.Action):
         return Text(block.command, "bold", no_wrap=True, overflow="ignore")
+    if isinstance(block, doc.Pictures):
+        return Text()
     return Padding(drawn_table(block, width - 2), (0, 0, 0, 2))
 
 

@@ -1,8 +1,13 @@
-"""How is a reason told? The one place where a kind of judgement becomes words."""
+"""How is a reason told, a pair, an origin? The one place where a kind of judgement becomes words."""
 
 from __future__ import annotations
 
-from segdiff.core.answer import Reason
+from segdiff.core.answer import Origin, PairInfo, Reason
+from segdiff.core.printable import clean
+from segdiff.report.text import rel_l2
+
+NAME = 80
+"""Characters of a name in a line that holds other things, too."""
 
 _WORDS = {
     "equal": "equal to rounding",
@@ -30,3 +35,20 @@ def reason(why: Reason) -> str:
     if why.kind == "unmeasured":
         return why.detail or "not measured"
     return why.detail or _WORDS.get(why.kind, why.kind)
+
+
+def pair(found: PairInfo) -> str:
+    """A pair in one line."""
+    ours, theirs = clean(found.reference, NAME), clean(found.candidate, NAME)
+    sides = f"{clean(found.reference_op, NAME)} {ours!r} ↔ {clean(found.candidate_op, NAME)} {theirs!r}"
+    return f"{sides}: {found.state}, isolated {rel_l2(found.isolated)}, cumulative {rel_l2(found.cumulative)}"
+
+
+def origin(found: Origin) -> str:
+    """An origin in one line."""
+    told = f"{clean(found.pair.candidate_op, NAME)} {clean(found.pair.candidate, NAME)!r}"
+    if found.pair.isolated is not None:
+        told += f", rel_l2 {rel_l2(found.pair.isolated)} on equal inputs"
+    if found.cause is not None:
+        told += f": {clean(found.cause.kind, NAME)}, {'proven' if found.cause.proven else 'a guess'}"
+    return told

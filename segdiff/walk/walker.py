@@ -288,6 +288,11 @@ def mask_changed(reference: Array, candidate: Array) -> float | None:
     return float(np.mean(reference.argmax(axis=1) != candidate.argmax(axis=1)))
 
 
+def pixels_of(classes: Array) -> int:
+    """How many pixels a map of classes has (``mask_changed`` says which tensors are one)."""
+    return classes.size if classes.dtype.kind in "iu" else classes.size // classes.shape[1]
+
+
 def _chain(feeds: Mapping[str, Tensor], stream: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
     yield from feeds.items()
     yield from stream

@@ -10,7 +10,7 @@ from segdiff.report.forms import html as to_html
 from tests.report import reports
 from tests.report.test_terminal import ALL
 
-VOID = {"br"}
+VOID = {"br", "img"}
 
 
 class Checker(HTMLParser):
