@@ -78,7 +78,7 @@ def struck(phase: str, side: str, how: str) -> Iterator[Callable[[str, int, int]
             STRIKES[how](ours[SIDES[side]])
 
     def progress(told: str, count: int, total: int) -> None:
-        if told == phase and 2 * count >= total:
+        if told == phase and total and 2 * count >= total:
             strike()
 
     if phase not in PHASES:
