@@ -25,7 +25,7 @@ from segdiff.finding.inside import Limits
 from segdiff.inputs import Prepared, is_ready, prepare
 from segdiff.readers import find, read
 from segdiff.walk import Run, walked
-from segdiff.walk.verify import repeats_itself, surfaced, verify
+from segdiff.walk.verify import doubtful, repeats_itself, surfaced, verify
 
 Progress = Callable[[str, int, int], None]
 """``progress(phase, done, total)``"""
@@ -126,8 +126,7 @@ def walked_with(
 
 def proven(run: Run, reasons: list[str]) -> tuple[Run, tuple[str, ...]]:
     """Every origin put to the proof; also the values in which the reference contradicts itself."""
-    doubtful = any(step.is_origin or step.failed for step in run.walk.steps)
-    if run.walk.problem or not doubtful:
+    if run.walk.problem or not any(doubtful(run, step) for step in run.walk.steps):
         return surfaced(run), ()
     run = surfaced(verify(run))
     reasons += run.walk.reasons

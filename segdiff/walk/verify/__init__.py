@@ -8,7 +8,8 @@ by what they hold. That also narrows a wide segment down to the operator.
 """
 
 from segdiff.walk.verify.loop import verify
+from segdiff.walk.verify.regions import doubtful
 from segdiff.walk.verify.rewalk import repeats_itself, rewalk
 from segdiff.walk.verify.surfacing import surfaced
 
-__all__ = ["repeats_itself", "rewalk", "surfaced", "verify"]
+__all__ = ["doubtful", "repeats_itself", "rewalk", "surfaced", "verify"]

@@ -28,7 +28,7 @@ def verify(run: Run, seconds: float = SECONDS) -> Run:
 
     Regions of origins run again on the reference's tensors, in the shape and dtype that the candidate has in
     their place; values that hold the same numbers become pairs, those that this refutes are dropped, and what
-    was cut anew is walked again. A run without origins comes back as it is.
+    was cut anew is walked again. A run without doubtful steps comes back as it is.
 
     Raises nothing that an engine does: a proof that failed leaves its origins as they were measured, and its
     reason stands in the walk's ``reasons``; where a process died of it, that is the walk's ``problem``, too.
@@ -77,7 +77,9 @@ def out_of_time(walk: Walk, left: list[Region], seconds: float) -> Walk:
 
 
 def unproven(walk: Walk, region: Region, error: EngineError) -> Walk:
-    """The walk with why a region could not be put to the proof."""
+    """The walk with why a region could not be put to the proof; what agrees as a whole needs none."""
+    if not any(step.is_origin or step.failed for step in region.steps) and not error.died:
+        return walk
     first = region.steps[0].segment.outputs[0][1]
     reason = f"The origin at {first!r} could not be put to the proof: {error}"
     problem = walk.problem or (str(error) if error.died else None)

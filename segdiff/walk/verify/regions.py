@@ -1,4 +1,7 @@
-"""Which origins belong together? Those that touch, and those whose tensors could have been mistaken."""
+"""Which origins belong together? Those that touch, and those whose tensors could have been mistaken.
+
+A segment that agrees and holds most of both models is looked into, too: nothing in it was compared by itself.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import networkx as nx
 import numpy as np
 
 from segdiff.align import Alignment
+from segdiff.align.segments import swallows
 from segdiff.walk.run import Run
 from segdiff.walk.sketch import Sketch, could_be
 from segdiff.walk.steps import Step
@@ -58,7 +62,7 @@ def regions_of(run: Run) -> list[Region]:
     A segment that does not run on the reference's tensors belongs to them: where a value is wrongly paired,
     what reads it may refuse the other one's shape.
     """
-    origins = [step for step in run.walk.steps if step.is_origin or step.failed]
+    origins = [step for step in run.walk.steps if doubtful(run, step)]
     alignment = run.alignment
     maker = {pair: number for number, step in enumerate(origins) for pair in step.segment.outputs}
     touching = nx.Graph()
@@ -74,6 +78,13 @@ def regions_of(run: Run) -> list[Region]:
                 touching.add_edge(by_source.setdefault(source.index, number), number)
     groups = sorted(sorted(group) for group in nx.connected_components(touching))
     return [_region(alignment, tuple(origins[n] for n in group), run.hidden) for group in groups]
+
+
+def doubtful(run: Run, step: Step) -> bool:
+    """Whether a step is to be looked into: it errs, it did not run, or it holds most of both models."""
+    sizes = len(run.alignment.reference.ops), len(run.alignment.candidate.ops)
+    held = len(step.segment.reference_ops), len(step.segment.ops)
+    return step.is_origin or step.failed or swallows(held, sizes)
 
 
 def mistakable(run: Run, origins: list[Step]) -> Iterator[tuple[int, int]]:
