@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from segdiff.finding.case import OpenCase, open_case
     from segdiff.finding.locate import locate
     from segdiff.finding.repair import repair
+    from segdiff.report.load import load
     from segdiff.score.evaluate import evaluate
     from segdiff.score.report import ScoreReport
     from segdiff.score.score import score
@@ -38,6 +39,7 @@ __all__ = [
     "SegdiffError",
     "convert",
     "evaluate",
+    "load",
     "locate",
     "repair",
     "score",
@@ -50,6 +52,7 @@ _HOMES = {
     "ScoreReport": "segdiff.score.report",
     "convert": "segdiff.engines.convert",
     "evaluate": "segdiff.score.evaluate",
+    "load": "segdiff.report.load",
     "locate": "segdiff.finding.locate",
     "open": "segdiff.finding.case:open_case",
     "repair": "segdiff.finding.repair",

@@ -1,4 +1,4 @@
-"""Does a report say what docs/schema/report.json promises? Every report that a test makes is asked that."""
+"""Does a report say what the schema promises? Every report that a test makes is asked that."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-SCHEMA = json.loads((Path(__file__).parents[1] / "docs/schema/report.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[1] / "segdiff/report/schema.json").read_text())
 
 
 def strict(schema: Any) -> Any:

@@ -68,23 +68,6 @@ class Command:
         return "\n".join(("examples:", *lines, "", "exit codes:", *codes))
 
 
-def full_argument(group: argparse._ArgumentGroup) -> None:
-    """``--full``, of the commands whose answer has a short form."""
-    group.add_argument(
-        "--full", action="store_true", help="the full report: both operators, errors, pairs, input, versions"
-    )
-
-
-def page_arguments(group: argparse._ArgumentGroup) -> None:
-    """The forms of an answer for others to read."""
-    group.add_argument("--html", metavar="FILE", help="write one HTML page too, that needs nothing else")
-    group.add_argument(
-        "--markdown",
-        metavar="FILE",
-        help="write it for a pull request too; to $GITHUB_STEP_SUMMARY it is appended",
-    )
-
-
 def common_arguments(parser: Parser) -> None:
     """The options that every command has."""
     parser.add_argument("--debug", action="store_true", help="show tracebacks and what libraries print")

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from segdiff import __version__
-from segdiff.commands import demo, evaluate, locate, repair, score
+from segdiff.commands import demo, evaluate, locate, repair, score, show
 from segdiff.commands.base import COULD_NOT_TELL, BadUsage, Command, Parser
 from segdiff.commands.console import complain, flush, one_line, prepare_streams, print_text
 from segdiff.commands.guard import failed
@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, Command] = {
     "repair": repair.COMMAND,
     "score": score.COMMAND,
     "evaluate": evaluate.COMMAND,
+    "show": show.COMMAND,
     "demo": demo.COMMAND,
 }
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from segdiff.commands.base import Arguments
 from segdiff.commands.console import complain, one_line, print_answer, print_text
-from segdiff.commands.guard import is_step_summary
+from segdiff.commands.exports import asked_for
+from segdiff.commands.guard import STDOUT, is_step_summary
 from segdiff.core.outputs import write_atomically
+from segdiff.report.exports import Export
 
 if TYPE_CHECKING:
     from segdiff.report.document import Detail
@@ -28,11 +30,10 @@ def deliver(answer: Answer, arguments: Arguments, to_json: Callable[[], str] | N
     ``to_json`` gives its text, where that is not the answer's own.
     """
     target, delivered, to_json = arguments.json, True, to_json or answer.to_json
-    if target == "-":
+    if target == STDOUT:
         return print_text(to_json() + "\n")
-    alone = next((option for option in PAGES if getattr(arguments, option, None) == "-"), None)
-    if alone:
-        return _written(answer, alone, "-")
+    forms = list(asked_for(arguments))
+    alone = next((export for export, file in forms if file == STDOUT), None)
     if target is not None:
         try:
             write_atomically(Path(target), to_json() + "\n")
@@ -40,20 +41,16 @@ def deliver(answer: Answer, arguments: Arguments, to_json: Callable[[], str] | N
             reason = getattr(error, "strerror", None) or one_line(error)
             complain(f"cannot write the JSON report to {target}: {reason}")
             delivered = False
-    for option in PAGES:
-        delivered = _written(answer, option, getattr(arguments, option, None)) and delivered
-    return print_answer(answer, detail_of(arguments)) and delivered
+    for export, file in forms:
+        delivered = _written(answer, export, file) and delivered
+    return (alone is not None or print_answer(answer, detail_of(arguments))) and delivered
 
 
-def _written(answer: Answer, option: str, target: str | None) -> bool:
-    """Whether the page that an option asks for, if it does, was written."""
-    if target is None:
-        return True
-    from segdiff.report.save import WRITERS
-
+def _written(answer: Answer, export: Export, target: str) -> bool:
+    """Whether an answer was written in a form."""
     try:
-        text = WRITERS[PAGES[option]](answer)
-        if target == "-":
+        text = export.text(answer)
+        if target == STDOUT:
             return print_text(text)
         if is_step_summary(Path(target)):
             with Path(target).open("a", encoding="utf-8") as file:
@@ -61,13 +58,10 @@ def _written(answer: Answer, option: str, target: str | None) -> bool:
         else:
             write_atomically(Path(target), text)
     except (OSError, ValueError, TypeError) as error:
-        complain(f"cannot write --{option} {target}: {getattr(error, 'strerror', None) or one_line(error)}")
+        reason = getattr(error, "strerror", None) or one_line(error)
+        complain(f"cannot write --{export.name} {target}: {reason}")
         return False
     return True
-
-
-PAGES = {"html": ".html", "markdown": ".md"}
-"""The options for pages, and the suffix that such a file has."""
 
 
 def detail_of(arguments: Arguments) -> Detail:

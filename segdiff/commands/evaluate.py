@@ -8,6 +8,7 @@ from pathlib import Path
 
 from segdiff.commands.base import Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import quiet_stderr
+from segdiff.commands.exports import check_forms
 from segdiff.commands.guard import Reads, file_output, refuse_losses
 from segdiff.commands.locate import python_options, script_of
 from segdiff.commands.score import (
@@ -15,9 +16,9 @@ from segdiff.commands.score import (
     chosen,
     files_in,
     finish,
-    output_arguments,
     outputs,
     protocol_arguments,
+    score_output,
 )
 from segdiff.commands.values import seconds, whole
 from segdiff.core.errors import SegdiffError
@@ -56,7 +57,7 @@ def evaluate_arguments(parser: Parser) -> None:
     )
     group.add_argument("--threads", type=whole, metavar="N", help="threads of each engine (all cores)")
     python_options(group)
-    group = output_arguments(parser)
+    group = score_output(parser)
     group.add_argument(
         "--out",
         metavar="FILE",
@@ -72,6 +73,7 @@ def run_evaluate(arguments: Arguments, parser: Parser) -> int:
     import segdiff
     from segdiff.commands.progress import progress_bar
 
+    check_forms(arguments, parser)
     written = (*outputs(arguments), file_output("--out", arguments.out, "results"))
     refuse_losses(written, _reads(arguments), arguments)
     with ExitStack() as stack:

@@ -82,12 +82,6 @@ def file_output(option: str, path: str | None, kind: str) -> Written | None:
     return None if path is None or path == STDOUT else Written(option, Path(path), kind)
 
 
-def pages(arguments: Arguments) -> tuple[Written | None, ...]:
-    """The pages for others to read that were asked for."""
-    names = "html", "markdown"
-    return tuple(file_output(f"--{name}", getattr(arguments, name), "page") for name in names)
-
-
 def _new_model(output: Written, reads: Reads) -> None:
     if output.path.exists():
         outputs.refuse_input(output.path, reads.all(), output.option)
@@ -183,8 +177,18 @@ def failed(words: Sequence[str], error: BaseException | str) -> None:
         from segdiff.commands.console import print_text
 
         print_text(_error_text(kind, message))
-    elif outputs.holds_nothing_foreign(Path(target)):
+    elif outputs.holds_nothing_foreign(Path(target)) and not _is_named_twice(target, words):
         leave_error(Path(target), kind, message)
+
+
+def _is_named_twice(target: str, words: Sequence[str]) -> bool:
+    """Whether another word names the same file: a report can be what the command reads, too."""
+    named = 0
+    for word in words:
+        path = word.partition("=")[2] if word.startswith("--") else word
+        with suppress(OSError, ValueError):
+            named += Path(path).samefile(target)
+    return named > 1
 
 
 def leave_error(target: Path, kind: str, message: str) -> None:

@@ -17,12 +17,11 @@ from segdiff.commands.base import (
     Command,
     Parser,
     common_arguments,
-    full_argument,
-    page_arguments,
 )
 from segdiff.commands.console import complain, one_line, quiet_stderr
 from segdiff.commands.delivery import deliver
-from segdiff.commands.guard import Reads, file_output, force_argument, pages, refuse_losses
+from segdiff.commands.exports import check_forms, output_arguments, written_forms
+from segdiff.commands.guard import Reads, file_output, refuse_losses
 from segdiff.commands.values import bound, cosine, seconds, size, whole
 
 if TYPE_CHECKING:
@@ -43,21 +42,14 @@ def locate_arguments(parser: Parser) -> None:
     group.add_argument("--opset", type=whole, metavar="N", help="ONNX opset of the conversion")
     group.add_argument("--keep", metavar="FILE", help="keep the converted model here")
     locate_options(parser)
-    output_options(parser, "the full report, with every pair of values")
+    output_options(parser, "Report", "the full report, with every pair of values")
     common_arguments(parser)
 
 
-def output_options(parser: Parser, everything: str) -> None:
-    """The options on what is shown and written; ``everything`` says what ``--all`` lists."""
-    group = parser.add_argument_group("output")
-    group.add_argument(
-        "--json", metavar="FILE", help="write the report as JSON too; - writes it to stdout, and nothing else"
-    )
-    page_arguments(group)
-    full_argument(group)
-    group.add_argument("--all", action="store_true", help=everything)
+def output_options(parser: Parser, kind: str, everything: str) -> None:
+    """The options on what is shown and written of an answer of this kind."""
+    group = output_arguments(parser, kind, everything)
     group.add_argument("--repro", metavar="DIR", help="write the first origin down for a bug report")
-    force_argument(group)
 
 
 def locate_options(parser: Parser) -> None:
@@ -110,12 +102,12 @@ def python_options(group: argparse._ArgumentGroup) -> None:
 def run_locate(arguments: Arguments, parser: Parser) -> int:
     """``segdiff locate``: find the operator that is to blame."""
     _check_files(arguments, parser)
+    check_forms(arguments, parser)
     refuse_losses(
         (
             file_output("--keep", arguments.keep, "model"),
-            file_output("--json", arguments.json, "report"),
             file_output("--repro", arguments.repro, "repro"),
-            *pages(arguments),
+            *written_forms(arguments),
         ),
         reads(arguments),
         arguments,

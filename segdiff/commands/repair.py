@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import complain, one_line
 from segdiff.commands.delivery import deliver
-from segdiff.commands.guard import file_output, pages, refuse_losses
+from segdiff.commands.exports import check_forms, written_forms
+from segdiff.commands.guard import file_output, refuse_losses
 from segdiff.commands.locate import check_order, locate_options, located, output_options, reads
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def repair_arguments(parser: Parser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="a picture, or ready tensors as .npy or .npz")
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="where the repaired model goes")
     locate_options(parser)
-    output_options(parser, "list every value that is left as it is")
+    output_options(parser, "Repaired", "list every value that is left as it is")
     common_arguments(parser)
 
 
@@ -30,12 +31,12 @@ def run_repair(arguments: Arguments, parser: Parser) -> int:
     """``segdiff repair``: 0 the repaired file agrees, 1 it still differs, 2 could not tell."""
     arguments.files = [arguments.reference, arguments.candidate, arguments.image]
     check_order(arguments.files, parser)
+    check_forms(arguments, parser)
     refuse_losses(
         (
             file_output("--output", arguments.output, "model"),
-            file_output("--json", arguments.json, "report"),
             file_output("--repro", arguments.repro, "repro"),
-            *pages(arguments),
+            *written_forms(arguments),
         ),
         reads(arguments),
         arguments,

@@ -16,13 +16,13 @@ from segdiff.commands.base import (
     Command,
     Parser,
     common_arguments,
-    full_argument,
-    page_arguments,
 )
 from segdiff.commands.console import complain, one_line, quiet_stderr
 from segdiff.commands.delivery import deliver
-from segdiff.commands.guard import Reads, Written, file_output, force_argument, pages, refuse_losses
+from segdiff.commands.exports import check_forms, output_arguments, written_forms
+from segdiff.commands.guard import Reads, Written, file_output, refuse_losses
 from segdiff.commands.values import bound, whole
+from segdiff.report.exports import EXPORTS
 
 if TYPE_CHECKING:
     from segdiff.score.report import ScoreReport
@@ -47,7 +47,7 @@ def score_arguments(parser: Parser) -> None:
     group.add_argument(
         "--num-classes", type=whole, metavar="N", help="by default, as many as the labels have"
     )
-    output_arguments(parser)
+    score_output(parser)
     common_arguments(parser)
 
 
@@ -83,21 +83,12 @@ def index_or_none(text: str) -> int | None:
     return 0 if text == "0" else whole(text)
 
 
-def output_arguments(parser: Parser) -> argparse._ArgumentGroup:
+def score_output(parser: Parser) -> argparse._ArgumentGroup:
     """The options on what is shown and written."""
-    group = parser.add_argument_group("output")
+    group = output_arguments(parser, "ScoreReport", "list every class and every skipped image")
     group.add_argument("--names", metavar="NAMES", help="class names: a,b,c or a file with one a line")
     group.add_argument("--pictures", metavar="DIR", help="write pictures of the worst images to this folder")
     group.add_argument("--worst", type=whole, default=8, metavar="N", help="how many images that is (8)")
-    group.add_argument(
-        "--json",
-        metavar="FILE",
-        help="write the report as JSON at the end, for a script; - writes it to stdout, and nothing else",
-    )
-    page_arguments(group)
-    full_argument(group)
-    group.add_argument("--all", action="store_true", help="list every class and every skipped image")
-    force_argument(group)
     return group
 
 
@@ -106,6 +97,7 @@ def run_score(arguments: Arguments, parser: Parser) -> int:
     import segdiff
     from segdiff.commands.progress import progress_bar
 
+    check_forms(arguments, parser)
     refuse_losses(outputs(arguments), _reads(arguments), arguments)
     with ExitStack() as stack:
         if not arguments.debug:
@@ -118,9 +110,8 @@ def run_score(arguments: Arguments, parser: Parser) -> int:
 def outputs(arguments: Arguments) -> tuple[Written | None, ...]:
     """What both commands on scores write."""
     return (
-        file_output("--json", arguments.json, "report"),
         file_output("--pictures", arguments.pictures, "pictures"),
-        *pages(arguments),
+        *written_forms(arguments),
     )
 
 
@@ -139,7 +130,8 @@ def files_in(folders: Iterable[Path]) -> Iterator[Path]:
 
 def chosen(arguments: Arguments) -> dict[str, Any]:
     """What the Python function takes: all options but those that say how the answer is shown."""
-    own = ("debug", "no_progress", "json", "html", "markdown", "full", "all", "force", "words")
+    own = {"debug", "no_progress", "json", "full", "all", "force", "words"}
+    own |= {export.attribute for export in EXPORTS}
     return {name: value for name, value in vars(arguments).items() if name not in own}
 
 

@@ -20,6 +20,7 @@ from segdiff.core.fed import InputFinding
 from segdiff.core.metrics import Comparison
 from segdiff.core.outlets import Ends, Outlets
 from segdiff.core.plain import plain
+from segdiff.core.precision import EPSILON
 from segdiff.report.links import docs_of
 from segdiff.report.repaired import sentence_of
 from segdiff.report.words import reason
@@ -64,6 +65,7 @@ def repaired_to_dict(repaired: Repaired) -> dict[str, Any]:
         "verdict": "agrees" if repaired.agrees else "diverges",
         "sentence": sentence_of(repaired),
         "exit_code": repaired.exit_code,
+        "unit": repaired.unit,
         "path": str(repaired.path),
         "changes": [cause_to_dict(cause) for cause in repaired.changes],
         "left": list(repaired.left),
@@ -79,6 +81,7 @@ def not_repaired_to_dict(report: Report) -> dict[str, Any]:
         "verdict": report.verdict,
         "sentence": report.sentence,
         "exit_code": report.exit_code,
+        "unit": EPSILON,
         "path": None,
         "changes": [],
         "left": [],
@@ -187,6 +190,11 @@ def _mismatch(comparison: Comparison | None) -> str | None:
     return comparison.mismatch if comparison else None
 
 
+def _changed(comparison: Comparison | None) -> float | None:
+    """The share of elements that differ, of whole numbers."""
+    return comparison.changed if comparison and comparison.discrete else None
+
+
 def _output(output: OutputInfo) -> dict[str, Any]:
     return {
         "reference": output.reference,
@@ -215,6 +223,7 @@ def _pair(pair: PairInfo) -> dict[str, Any]:
         "isolated": _metrics(pair.isolated),
         "rounding": _metrics(pair.noise),
         "mismatch": {"cumulative": _mismatch(pair.cumulative), "isolated": _mismatch(pair.isolated)},
+        "changed": {"cumulative": _changed(pair.cumulative), "isolated": _changed(pair.isolated)},
     }
 
 

@@ -87,6 +87,7 @@ class ScoreReport:
             "exit_code": self.exit_code,
             "segdiff": VERSION,
             "command": list(self.command) if self.command else None,
+            "asked": list(self.asked),
             "classes": list(self.names),
             "images": {"used": self.images, "labelled": self.labelled, "skipped": self.skipped},
             "sides": [side.to_dict() for side in self.sides],
@@ -153,5 +154,10 @@ def _worst(result: ImageResult) -> dict[str, Any]:
         "image": result.name,
         "changed": result.agreement.share,
         "clearly_changed": result.agreement.clear_share,
+        "pixels": {
+            "all": result.agreement.pixels,
+            "changed": result.agreement.changed,
+            "clear": result.agreement.clear,
+        },
         "output": finite(result.output) if result.output else None,
     }

@@ -32,22 +32,24 @@ def test_it_fits_every_report(make: Callable[[], Report]) -> None:
     check(json.loads(make().to_json()))
 
 
+def first_day(value: Any, schema: Any = SCHEMA["$defs"]["located"]) -> Any:
+    """A report without the fields that were added later."""
+    while "$ref" in schema:
+        schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema:
+        schema = schema["anyOf"][0]
+        return first_day(value, schema) if value is not None else None
+    if isinstance(value, dict) and "properties" in schema:
+        kept = {name: value[name] for name in schema["required"]}
+        return {name: first_day(item, schema["properties"][name]) for name, item in kept.items()}
+    if isinstance(value, list) and "items" in schema:
+        return [first_day(item, schema["items"]) for item in value]
+    return value
+
+
 def test_it_takes_a_report_of_the_first_day() -> None:
     """Before there were states of pairs, sentences, hashes."""
     old = json.loads(reports.explained().to_json())
-
-    def first_day(value: Any, schema: Any) -> Any:
-        while "$ref" in schema:
-            schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
-        if "anyOf" in schema:
-            schema = schema["anyOf"][0]
-            return first_day(value, schema) if value is not None else None
-        if isinstance(value, dict) and "properties" in schema:
-            kept = {name: value[name] for name in schema["required"]}
-            return {name: first_day(item, schema["properties"][name]) for name, item in kept.items()}
-        if isinstance(value, list) and "items" in schema:
-            return [first_day(item, schema["items"]) for item in value]
-        return value
 
     old = first_day(old, SCHEMA["$defs"]["located"])
     assert "sentence" not in old and "state" not in old["pairs"][0] and "confirmed" not in old["first"]
