@@ -21,6 +21,7 @@ from functools import cached_property
 from segdiff.align.cones import RULES, Cells, Rule, readers
 from segdiff.align.inputs import paired_inputs
 from segdiff.align.kinds import COMMUTATIVE, kind_of
+from segdiff.align.operands import adds_parameter, one_is_a_scalar
 from segdiff.align.outputs import Places, pair_outputs
 from segdiff.align.parameters import ParameterPair
 from segdiff.align.quantised import CLIPPING, never_negative, plain, same_nature, shown
@@ -181,12 +182,7 @@ class Matcher:
         if kind_of(ours) in ("conv", "conv_transpose", "matmul"):
             return len(mine) == len(other)
         paired = {self.parameters[name].candidate for name in mine if name in self.parameters}
-        return paired <= set(other)
-
-
-def adds_parameter(view: View, op: Op) -> bool:
-    """Whether an op adds a parameter to one value: a bias."""
-    return kind_of(op) == "add" and len(view.reads[op.index]) == 1 and bool(view.parameters_of[op.index])
+        return paired <= set(other) and not one_is_a_scalar((self.reference, ours), (self.candidate, theirs))
 
 
 def match(reference: View, candidate: View, parameters: Iterable[ParameterPair]) -> Matcher:

@@ -48,7 +48,7 @@ from segdiff.finding.side_by_side import (
     walked_with,
 )
 from segdiff.finding.verdict import conclude
-from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh, without_harm
+from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh, without_harm, without_idle
 from segdiff.inputs import (
     CandidateInput,
     Prepared,
@@ -162,6 +162,7 @@ def locate(
         causes = causes_with(causes, inside)
         clock.lap("explain")
         weights = NOT_WEIGHED if checkpoint else weighed(run, causes, reasons, told)
+        run = without_idle(run, weights, reasons)
         clock.lap("weigh")
         kept = tensors_kept(files, run, reasons) if run.walk.diverges or ends.origins else None
         as_fed = run_as_fed(run, prepared, fed)

@@ -20,6 +20,8 @@ from segdiff.core.graph import Array, Graph
 from segdiff.core.metrics import compare_arrays
 from segdiff.engines import Tensor
 from segdiff.walk import Run, Step, ends_of
+from segdiff.walk.judge import Judgement
+from segdiff.walk.steps import PairResult
 from segdiff.walk.walker import mask_changed, pixels_of
 
 WORSE = 0.02
@@ -62,12 +64,14 @@ def damage_of(outputs: Iterable[tuple[Array, Array]]) -> Damage:
 class Weights:
     """Effects by segment, of each origin mended alone, and of all of them ``together``; ``harmful`` are the
     segments whose proven change makes the outputs worse; ``mended`` the candidate's outputs, by its names, of
-    the run with all of them mended."""
+    the run with all of them mended; ``idle`` the segments that only round more coarsely than they need to,
+    and whose mending brings the outputs no nearer."""
 
     alone: Mapping[Segment, Effect]
     together: Effect | None
     harmful: frozenset[Segment] = frozenset()
     mended: Mapping[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    idle: frozenset[Segment] = frozenset()
 
 
 NOT_WEIGHED = Weights({}, None)
@@ -103,16 +107,17 @@ def weigh(
             after = scale.mended([step], causes)
             if after is not None:
                 alone[step.segment] = before.effect(after)
+        idle = frozenset(scale.idle(origins, causes, alone))
         harmful = frozenset(scale.harmful(origins, causes, alone))
         left = {segment: cause for segment, cause in causes.items() if segment not in harmful}
         for step in origins:
             if step.segment in harmful and (after := scale.mended([step], left)) is not None:
                 alone[step.segment] = before.effect(after)
         if len(origins) == 1:
-            return Weights(alone, alone.get(origins[0].segment), harmful, scale.last_outputs())
+            return Weights(alone, alone.get(origins[0].segment), harmful, scale.last_outputs(), idle)
         together = scale.mended(origins, left)
         effect = before.effect(together) if together else None
-        return Weights(alone, effect, harmful, scale.last_outputs() if origins else {})
+        return Weights(alone, effect, harmful, scale.last_outputs() if origins else {}, idle)
     except EngineError as error:
         reasons.append(f"What repairing the origins gives back is not known: {error}")
         return Weights(alone, None)
@@ -139,6 +144,41 @@ def without_harm(causes: Mapping[Segment, Cause], weights: Weights) -> dict[Segm
         else cause
         for segment, cause in causes.items()
     }
+
+
+def only_shares_a_scale(step: Step) -> bool:
+    """Whether all that a segment does wrong is to round with one scale for all channels of a weight."""
+    found = {pair.judgement.kind for pair in step.pairs if pair.judgement and pair.judgement.fault}
+    return found == {"scale"}
+
+
+def without_idle(run: Run, weights: Weights, reasons: list[str]) -> Run:
+    """The run in which what costs nothing in the end is what it is by its own measure: rounding.
+
+    What was found of it is told in ``reasons``.
+    """
+    if not weights.idle:
+        return run
+    for step in (step for step in run.walk.steps if step.segment in weights.idle):
+        pair = next(pair for pair in step.pairs if pair.judgement and pair.judgement.fault)
+        error = pair.isolated.metrics.rel_l2 if pair.isolated else float("nan")
+        reasons.append(
+            f"{pair.candidate!r} errs by {error:.2g} on equal inputs, since all channels of a weight share "
+            "one scale; a scale for each channel brings the outputs no nearer here."
+        )
+    steps = tuple(
+        replace(step, pairs=tuple(_rounded(pair) for pair in step.pairs))
+        if step.segment in weights.idle
+        else step
+        for step in run.walk.steps
+    )
+    return replace(run, walk=replace(run.walk, steps=steps))
+
+
+def _rounded(pair: PairResult) -> PairResult:
+    if pair.judgement is None or not pair.judgement.fault:
+        return pair
+    return replace(pair, judgement=Judgement("rounding", pair.judgement.noise))
 
 
 @dataclass(frozen=True)
@@ -181,6 +221,25 @@ class Scale:
             rest = [other for other in origins if other is not step]
             without = self.mended(rest, causes) if whole else None
             if whole is None or without is None or whole.error > without.error * (1 + WORSE):
+                yield step.segment
+
+    def idle(
+        self, origins: list[Step], causes: Mapping[Segment, Cause], alone: Mapping[Segment, Effect]
+    ) -> Iterator[Segment]:
+        """The segments that only share a scale, where that costs nothing in the end: mending one brings the
+        outputs no nearer, neither alone nor beside the other repairs."""
+        suspects = [
+            step
+            for step in origins
+            if step.segment in alone
+            and only_shares_a_scale(step)
+            and alone[step.segment].final_error_removed <= WORSE
+        ]
+        whole = self.mended(origins, causes) if suspects and len(origins) > 1 else None
+        for step in suspects:
+            rest = [other for other in origins if other is not step]
+            without = self.mended(rest, causes) if whole else None
+            if whole is None or without is None or whole.error >= without.error * (1 - WORSE):
                 yield step.segment
 
     def as_walked(self) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ _WORDS = {
     "crossed": "crosses your threshold",
     "differs": "differs on equal inputs",
     "choice": "picks other elements",
+    "scale": "errs far more than a scale for each channel would",
     "random": "random numbers",
     "inherited": "right on the reference's inputs; the error comes from above",
     "refused": "the runtime does not take the file",

@@ -6,12 +6,13 @@ QuantizeLinear is given numbers that are moved by up to a step, and so are quant
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from segdiff.align import Segment
-from segdiff.align.kinds import QUANTISED_DATA
+from segdiff.align.kinds import QUANTISED_DATA, kind_of
 from segdiff.core.edit import Edit, Node, Operand, merged
 from segdiff.core.graph import Array, Graph, Op
 from segdiff.core.precision import EPSILON, disturbed, unit_of
@@ -100,42 +101,123 @@ def _weights(graph: Graph, ops: Iterable[int]) -> Iterator[tuple[Array, Quantisa
             yield how.numbers(array) if array.dtype.name == how.dtype else array, how
 
 
-def edits(graph: Graph, ops: Iterable[int], given: tuple[Edit, ...] = ()) -> tuple[Edit, ...]:
-    """The edits that disturb what the ops keep and round, together with those ``given``."""
+Steps = Callable[[Op, Array, Quantisation], Array]
+"""The step of every element of a quantised weight of an op, given as numbers, in a shape that broadcasts."""
+
+
+def as_stored(op: Op, numbers: Array, how: Quantisation) -> Array:
+    """The steps of the scale that the file has."""
+    return how.steps(numbers.ndim)
+
+
+def for_each_channel(op: Op, numbers: Array, how: Quantisation) -> Array:
+    """The steps that a scale for each channel would have, where the file has one for all; never coarser."""
+    axis = output_axis(op, numbers.ndim)
+    if how.scale.size != 1 or axis is None:
+        return how.steps(numbers.ndim)
+    others = tuple(n for n in range(numbers.ndim) if n != axis)
+    largest = np.abs(numbers).max(axis=others, keepdims=True, initial=0)
+    return np.asarray(np.minimum(how.steps(numbers.ndim), largest / np.iinfo(np.int8).max), np.float32)
+
+
+def output_axis(op: Op, ndim: int) -> int | None:
+    """The axis of a weight along which an op has its output channels; None where it has no such weight."""
+    kind = kind_of(op)
+    if ndim < 2 or kind not in ("conv", "conv_transpose", "matmul"):
+        return None
+    first = kind == "conv" or bool(op.attributes.get("transB"))
+    return 1 if kind == "conv_transpose" else 0 if first else ndim - 1
+
+
+def share_a_scale(graph: Graph, ops: Iterable[int]) -> bool:
+    """Whether some of the ops compute with a weight that has one scale for all of its channels."""
+    for op in map(graph.op, ops):
+        for name in _computed_on(graph, op).values():
+            how, known = graph.quantised.get(name), graph.parameters[name]
+            if how is not None and how.scale.size == 1 and output_axis(op, len(known.shape)) is not None:
+                return True
+    return False
+
+
+def edits(
+    graph: Graph, ops: Iterable[int], given: tuple[Edit, ...] = (), steps_of: Steps = as_stored
+) -> tuple[Edit, ...]:
+    """The edits that disturb what the ops keep and round, together with those ``given``.
+
+    Weights that those put in the place of quantised ones are disturbed by a step, too.
+    """
+    computing = [graph.op(index) for index in ops]
     theirs = {edit.output for edit in given}
-    found = [edit for op in map(graph.op, ops) for edit in _of(graph, op)]
-    return merged((*(edit for edit in found if not edit.nodes or edit.output not in theirs), *given))
+    found = [edit for op in computing for edit in _of(graph, op, steps_of)]
+    makers = {name: op for op in computing for name in op.outputs}
+    own = [_disturbed_too(graph, makers[e.output], e) if e.output in makers else e for e in given]
+    return merged((*(edit for edit in found if not edit.nodes or edit.output not in theirs), *own))
 
 
-def _of(graph: Graph, op: Op) -> Iterator[Edit]:
+def _disturbed_too(graph: Graph, op: Op, edit: Edit) -> Edit:
+    """An edit whose constants move by a step where they stand for quantised weights."""
+    if edit.nodes or edit.op_type:
+        return edit
+    inputs = dict(edit.inputs)
+    for place, name in _computed_on(graph, op).items():
+        array, how = inputs.get(place), graph.quantised.get(name)
+        if not isinstance(array, np.ndarray) or how is None:
+            continue
+        if array.dtype.kind != "f":
+            inputs[place] = _by_a_bit(array, np.ones((), np.float32))
+        elif output_axis(op, array.ndim) is not None:
+            moved = _random(array.shape) * for_each_channel(op, array, how)
+            inputs[place] = np.asarray(array + moved, array.dtype)
+    return replace(edit, inputs=inputs)
+
+
+def _computed_on(graph: Graph, op: Op) -> dict[int, str]:
+    """The parameters that an op computes on, by input position; the rest is scales and zero points."""
+    data = QUANTISED_DATA.get(op.type)
+    return {
+        int(slot): name
+        for slot, name in zip(op.slots, op.inputs, strict=True)
+        if name in graph.parameters and slot.isdigit() and (data is None or slot in data)
+    }
+
+
+def _random(shape: tuple[int, ...]) -> Array:
+    return np.random.default_rng(SEED).uniform(-1, 1, shape).astype(np.float32)
+
+
+def _by_a_bit(array: Array, share: Array) -> Array:
+    """Integers moved by one either way or not at all, seldomer where a step is only a ``share`` of theirs."""
+    limits = np.iinfo(array.dtype)
+    random = np.random.default_rng(SEED).uniform(-1, 1, array.shape)
+    moved = np.where(np.abs(random) > 1 - 0.5 * share * share, np.sign(random), 0)
+    return np.asarray(np.clip(array + moved, limits.min, limits.max), array.dtype)
+
+
+def _of(graph: Graph, op: Op, steps_of: Steps) -> Iterator[Edit]:
     if op.type == "QuantizeLinear":
         yield _dithered(graph, op)
         return
     if op.type == "DynamicQuantizeLinear":
         yield _dithered_by_its_own_scale(op)
         return
-    data = QUANTISED_DATA.get(op.type)
     inputs: dict[int, Operand] = {}
-    for slot, name in zip(op.slots, op.inputs, strict=True):
-        if name in graph.parameters and slot.isdigit() and (data is None or slot in data):
-            array = _moved_parameter(graph, name)
-            if array is not None:
-                inputs[int(slot)] = array
+    for place, name in _computed_on(graph, op).items():
+        array = _moved_parameter(graph, op, name, steps_of)
+        if array is not None:
+            inputs[place] = array
     if inputs:
         yield Edit(op.outputs[0], inputs=inputs)
 
 
-def _moved_parameter(graph: Graph, name: str) -> Array | None:
+def _moved_parameter(graph: Graph, op: Op, name: str, steps_of: Steps) -> Array | None:
     """A parameter in a type coarser than float32, moved by its last bit; whole numbers are exact."""
     known, how = graph.parameters[name], graph.quantised.get(name)
     if how is not None and known.dtype == how.dtype:
-        limits = np.iinfo(how.dtype)
         array = known.load()
-        random = np.random.default_rng(SEED).uniform(-1, 1, array.shape)
-        return np.asarray(np.clip(array + np.rint(random), limits.min, limits.max), array.dtype)
+        return _by_a_bit(array, steps_of(op, how.numbers(array), how) / how.steps(array.ndim))
     if how is not None:
         array = known.load()
-        return np.asarray(array + steps(how, array.shape, SEED), array.dtype)
+        return np.asarray(array + _random(array.shape) * steps_of(op, array, how), array.dtype)
     if unit_of(known.dtype) <= EPSILON:
         return None
     array = known.load()
@@ -146,25 +228,27 @@ def _dithered(graph: Graph, op: Op) -> Edit:
     """A QuantizeLinear whose input is moved by up to a step."""
     out, how = op.outputs[0], graph.quantised.get(op.outputs[0])
     step: Operand = op.inputs[1] if how is None else np.asarray(how.scale.max(), np.float32)
+    domain, _, op_type = op.type.rpartition(".")
     places: list[Operand] = [f"{out}.moved", *op.inputs[1:]]
-    nodes = (
-        Node("RandomUniformLike", (op.inputs[0],), (f"{out}.random",), UNIFORM),
-        Node("Mul", (f"{out}.random", step), (f"{out}.noise",)),
-        Node("Add", (op.inputs[0], f"{out}.noise"), (f"{out}.moved",)),
-        Node("QuantizeLinear", tuple(places), op.outputs, dict(op.attributes)),
-    )
-    return Edit(out, nodes=nodes)
+    last = Node(op_type, tuple(places), op.outputs, dict(op.attributes), domain)
+    return Edit(out, nodes=(*_moving(op.inputs[0], step, out), last))
 
 
 def _dithered_by_its_own_scale(op: Op) -> Edit:
     """A DynamicQuantizeLinear, likewise; the step follows from its input."""
     out, x = op.outputs[0], op.inputs[0]
     first = tuple(f"{out}.first.{place}" for place in range(3))
-    nodes = (
-        Node("DynamicQuantizeLinear", (x,), first),
-        Node("RandomUniformLike", (x,), (f"{out}.random",), UNIFORM),
-        Node("Mul", (f"{out}.random", first[1]), (f"{out}.noise",)),
-        Node("Add", (x, f"{out}.noise"), (f"{out}.moved",)),
-        Node("DynamicQuantizeLinear", (f"{out}.moved",), op.outputs),
+    before = Node("DynamicQuantizeLinear", (x,), first)
+    last = Node("DynamicQuantizeLinear", (f"{out}.moved",), op.outputs)
+    return Edit(out, nodes=(before, *_moving(x, first[1], out), last))
+
+
+def _moving(x: str, step: Operand, stem: str) -> tuple[Node, ...]:
+    """Nodes that write ``stem.moved``, which is ``x`` moved by up to a step; zero is exact, and stays."""
+    return (
+        Node("RandomUniformLike", (x,), (f"{stem}.random",), UNIFORM),
+        Node("Sign", (x,), (f"{stem}.sign",)),
+        Node("Mul", (f"{stem}.random", f"{stem}.sign"), (f"{stem}.signed",)),
+        Node("Mul", (f"{stem}.signed", step), (f"{stem}.noise",)),
+        Node("Add", (x, f"{stem}.noise"), (f"{stem}.moved",)),
     )
-    return Edit(out, nodes=nodes)

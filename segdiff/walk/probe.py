@@ -24,7 +24,7 @@ from segdiff.readers.dtypes import numpy_dtype
 from segdiff.readers.onnx_quantised import edited
 from segdiff.walk import last_bit
 from segdiff.walk.judge import NOISE_FACTOR, STEP_FACTOR, Judgement, judge
-from segdiff.walk.last_bit import SEED
+from segdiff.walk.last_bit import SEED, Steps, as_stored, for_each_channel
 from segdiff.walk.rounding import roundings
 from segdiff.walk.steps import Form
 
@@ -115,6 +115,7 @@ class Probe:
         inputs: list[tuple[int, ...]],
         disturb: Callable[[], Comparison | None],
         unmoved: Callable[[], float],
+        finest: Callable[[], Comparison | None],
     ) -> Judgement:
         """Judge an isolated error of a segment; ``output`` and ``inputs`` are shapes of the run's tensors."""
         kinds = self.kinds(segment)
@@ -127,6 +128,7 @@ class Probe:
             roundings=roundings(self.graph, segment.ops, inputs, output),
             unit=self.unit(segment),
             unmoved=unmoved,
+            finest=finest,
         )
 
     def takes_another_tie(self, segment: Segment) -> bool:
@@ -186,10 +188,12 @@ class Probe:
         undisturbed: Array,
         feeds: Mapping[str, Tensor],
         edits: tuple[Edit, ...] = (),
+        steps_of: Steps = as_stored,
     ) -> Comparison | None:
         """What the last bit of the segment's inputs does to its output ``c``; None where it does not run.
 
-        Raises EngineError where that brings the candidate's process down.
+        ``steps_of`` says how large the steps of quantised weights are. Raises EngineError where that brings
+        the candidate's process down.
         """
         graph, unit, alike = self.graph, self.unit(segment), self.alike(segment)
         shaken = {
@@ -200,7 +204,7 @@ class Probe:
             )
             for place, (name, tensor) in enumerate(feeds.items())
         }
-        moved = edits if alike else last_bit.edits(graph, segment.nodes, edits)
+        moved = edits if alike else last_bit.edits(graph, segment.nodes, edits, steps_of)
         try:
             got = self.run(segment, shaken, [c], moved)[c].array
         except EngineError as error:
@@ -212,6 +216,19 @@ class Probe:
         if not alike and (how := last_bit.written(self.reference, segment, c)) is not None:
             got = np.asarray(got + last_bit.steps(how, got.shape, SEED + 1), got.dtype)
         return compare_arrays(undisturbed, got)
+
+    def disturb_finely(
+        self,
+        segment: Segment,
+        c: str,
+        undisturbed: Array,
+        feeds: Mapping[str, Tensor],
+        edits: tuple[Edit, ...] = (),
+    ) -> Comparison | None:
+        """The same, had every weight a scale for each channel; None where they have, or none is quantised."""
+        if self.alike(segment) or not last_bit.share_a_scale(self.graph, segment.nodes):
+            return None
+        return self.disturb(segment, c, undisturbed, feeds, edits, for_each_channel)
 
     def _moved(self, segment: Segment, name: str, array: Array, seed: int, unit: float) -> Array:
         """An input with its last bit disturbed, and by a step where the reference makes bytes of it."""
@@ -349,4 +366,5 @@ class Bench:
             shapes,
             lambda: probe.disturb(segment, c, got.array, self.feeds, edits),
             lambda: probe.unmoved(segment, c, (self.truth[c].array, got.array), self.feeds, edits),
+            lambda: probe.disturb_finely(segment, c, got.array, self.feeds, edits),
         )

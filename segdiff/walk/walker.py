@@ -190,6 +190,9 @@ class _Walker:
             lambda: self.probe.unmoved(
                 segment, pair.candidate, (truth, isolated), self._isolated_feeds(segment)
             ),
+            lambda: self.probe.disturb_finely(
+                segment, pair.candidate, isolated, self._isolated_feeds(segment)
+            ),
         )
 
     def _input_shapes(self, segment: Segment) -> list[tuple[int, ...]]:

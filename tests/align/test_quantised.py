@@ -115,3 +115,19 @@ def test_a_bias_inside_a_product_whose_bytes_do_what_the_activation_does(read: R
     found = align(read(ours()), read(theirs))
     maker = {c: r for r, c in found.pairs.items()}
     assert maker[f"{out}.back"].startswith("relu")
+
+
+def test_an_addition_for_each_channel_is_not_one_of_a_single_number(read: Read) -> None:
+    """A hard swish that is written out begins with a sum, as a bias is one; its clip may be done by bytes."""
+
+    def scaled(net: Net, x: str) -> str:
+        return net.node("Add", net.node("Mul", x, net.constant([2.5])), net.constant([-0.8]))
+
+    ours, theirs = Net(), Net(seed=1)
+    biased = ours.node("Add", ours.conv("x", (3, 6), bias=False), ours.weight(1, 6, 1, 1))
+    one = ours.model(ours.node("Mul", ours.node("HardSwish", scaled(ours, biased)), ours.constant([3.0])))
+    x = scaled(theirs, theirs.conv("x", (3, 6)))
+    gate = theirs.node("Add", x, theirs.constant([3.0]))
+    swish = theirs.node("Mul", theirs.node("Mul", x, gate), theirs.constant([1 / 6]))
+    other = theirs.model(theirs.node("Mul", swish, theirs.constant([3.0])))
+    assert align(read(one), read(other)).pairs.get(biased) != gate

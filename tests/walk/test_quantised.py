@@ -247,6 +247,50 @@ def test_the_scale_of_a_dynamic_weight(locate: Locate, tmp_path: Path) -> None:
     assert cause(report) == ("quantization.weight_scale", True)
 
 
+# --- one scale for channels that differ by orders
+
+
+def lost_channels(tail: float = 1.0) -> ModelProto:
+    """A convolution one channel of which has a large weight, for an input that is always zero.
+
+    The others lose most of what they are to its scale; what comes of them counts ``tail`` times.
+    """
+
+    def steps(net: Net, x: str) -> str:
+        first, bias = net.random.standard_normal((8, 3, 3, 3)) / 5, np.where(np.arange(8) == 7, -99.0, 0.5)
+        stem = net.node(
+            "Relu", net.node("Conv", x, net.constant(first), net.constant(bias), pads=[1, 1, 1, 1])
+        )
+        weight = net.random.standard_normal((64, 8, 1, 1)) / 10
+        weight[0], weight[0, 7] = 0.0, 30.0
+        deep = net.node("Conv", stem, net.constant(weight))
+        last = net.random.standard_normal((4, 64, 1, 1)) * tail
+        return net.node("Add", net.node("Conv", deep, net.constant(last)), net.conv(x, (3, 4)))
+
+    return chain(steps)
+
+
+@pytest.mark.parametrize("kind", ["qdq", "qoperator", "dynamic"])
+def test_one_scale_for_channels_that_differ_by_orders(locate: Locate, tmp_path: Path, kind: str) -> None:
+    report = locate(lost_channels(), quantised(lost_channels(), tmp_path, kind))
+    assert cause(report) == ("quantization.weight_scale", True)
+    assert report.origins[0].pair.why.kind == "scale"
+    fixed = report.repair(tmp_path / "fixed.onnx").path
+    assert locate(lost_channels(), onnx.load(fixed)).verdict == "agrees"
+
+
+def test_a_scale_for_each_channel_is_enough(locate: Locate, tmp_path: Path) -> None:
+    report = locate(lost_channels(), quantised(lost_channels(), tmp_path, per_channel=True))
+    assert report.verdict == "agrees", report.sentence
+
+
+def test_a_shared_scale_that_costs_nothing_in_the_end_is_rounding(locate: Locate, tmp_path: Path) -> None:
+    model = lost_channels(tail=1e-4)
+    report = locate(model, quantised(model, tmp_path))
+    assert report.verdict == "agrees", report.sentence
+    assert any("share one scale" in remark for remark in report.remarks)
+
+
 # --- both sides rounded, each for itself
 
 

@@ -14,11 +14,12 @@ from segdiff.core.edit import Edit, Operand, merged
 from segdiff.core.graph import Array, Op
 from segdiff.core.quantised import Quantisation
 from segdiff.diagnose.hypothesis import Hypothesis, family
-from segdiff.diagnose.reading.candidate_constants import HALF_A_STEP, Held, held_by, laid
+from segdiff.diagnose.reading.candidate_constants import Held, held_by, laid
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.partner import partner_of
 from segdiff.diagnose.reading.weights import affine_forms
 from segdiff.readers.onnx_quantised import CONCAT, OUT, QUANTISED, roles, uses
+from segdiff.walk.last_bit import output_axis
 
 FITTED = 0.6
 """Steps by which a weight may differ from its integers at the scale that fits them best: half of one for the
@@ -182,40 +183,71 @@ def _scales(case: Case, op: Op, held: Held) -> Iterator[tuple[Op, int, Array]]:
             yield each, place, scale
 
 
-@family("Conv", "ConvTranspose", "MatMul", "Gemm")
+@family(
+    *("Conv", "ConvTranspose", "MatMul", "Gemm"),
+    *("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm", "ConvInteger", "MatMulInteger"),
+)
 def weight_scale(case: Case, op: Op) -> Iterator[Hypothesis]:
     """One scale for all of a weight whose channels differ by orders: the small ones are lost in it."""
-    place = op.slots.index("1") if "1" in op.slots else None
-    name = op.inputs[place] if place is not None else ""
-    how = case.candidate.quantised.get(name)
-    held = case.candidate.parameters.get(name)
-    if how is None or held is None or held.dtype != "float32" or how.scale.size != 1:
-        return
-    axis = {"Conv": 0, "ConvTranspose": 1}.get(
-        op.type, 0 if op.attributes.get("transB") else len(held.shape) - 1
-    )
-    array = held.load()
-    for form in (form for other in case.reference_ops for form in affine_forms(case, other)):
-        for weight in (form.weight, np.swapaxes(form.weight, 0, 1)):
-            if weight.shape != array.shape:
-                continue
-            gap = np.abs(weight.astype(np.float64) - array)
-            if (gap > HALF_A_STEP * how.steps(array.ndim)).any():
-                continue
-            others = tuple(n for n in range(weight.ndim) if n != axis)
+    for held in (held for held in held_by(case) if held.op is op and held.role == "weight"):
+        axis = output_axis(op, held.array.ndim)
+        if held.how is None or held.how.scale.size != 1 or axis is None:
+            continue
+        others = tuple(n for n in range(held.array.ndim) if n != axis)
+        for weight in _rounded_by(case, held):
+            edits = tuple(_scaled_by_channel(case, held, weight, others))
             largest = np.abs(weight).max(axis=others)
             text = (
-                f"the weight of {op.type} has one scale, {float(how.scale.reshape(-1)[0]):.3g}, for channels "
-                f"whose largest numbers go from {largest.min():.2g} to {largest.max():.2g}; "
+                f"the weight of {op.type} has one scale, {float(held.how.scale.reshape(-1)[0]):.3g}, for "
+                f"channels whose largest numbers go from {largest.min():.2g} to {largest.max():.2g}; "
                 "it needs a scale for each channel"
             )
-            edit = Edit(op.outputs[0], inputs={1: per_channel(weight, others)})
-            yield Hypothesis("quantization.weight_scale", text, (edit,), True)
+            if edits:
+                yield Hypothesis("quantization.weight_scale", text, edits, True)
             return
 
 
-def per_channel(weight: Array, others: tuple[int, ...]) -> Array:
-    """A weight rounded to 8 bits with a scale for each channel, float32."""
+def _rounded_by(case: Case, held: Held) -> Iterator[Array]:
+    """The reference's weights that a constant holds to half a step."""
+    for form in (form for other in case.reference_ops for form in affine_forms(case, other)):
+        for weight in laid(held, form.weight, is_weight=True):
+            gap = np.abs(weight.astype(np.float64) - held.array)
+            if (gap <= held.slack).all():
+                yield weight
+
+
+def _scaled_by_channel(case: Case, held: Held, weight: Array, others: tuple[int, ...]) -> Iterator[Edit]:
+    """The edits that give a weight a scale for each channel, wherever the old one is said."""
     step = np.abs(weight).max(axis=others, keepdims=True) / 127
-    step = np.where(step > 0, step, 1.0)
-    return np.asarray(np.rint(weight / step) * step, np.float32)
+    step = np.where(step > 0, step, 1.0).astype(np.float32)
+    whole = np.rint(weight / step)
+    op, how = held.op, held.how
+    if how is None or not held.whole:
+        yield Edit(op.outputs[0], inputs={int(held.slot): np.asarray(whole * step, np.float32)})
+        return
+    found = next(_scales(case, op, held), None)
+    zero = (int(np.iinfo(how.dtype).min) + int(np.iinfo(how.dtype).max) + 1) // 2
+    if found is None:
+        return
+    target, place, scale = found
+    inputs: dict[int, Operand] = {int(held.slot): np.asarray(whole + zero, how.dtype)}
+    zeros = next((each for tensor, _, each in roles(op) if tensor == int(held.slot)), None)
+    if zeros is not None:
+        inputs[zeros] = np.full(how.zero_point.shape, zero, how.dtype)
+    inputs |= _bias_at(case, op, step.reshape(-1) / float(scale.reshape(-1)[0]))
+    if target is op:
+        inputs[place] = step.reshape(-1)
+    else:
+        shape = (-1, *(1,) * (weight.ndim - 2)) if "Conv" in op.type else (-1,)
+        yield Edit(target.outputs[0], inputs={place: step.reshape(shape)})
+    yield Edit(op.outputs[0], inputs=inputs)
+
+
+def _bias_at(case: Case, op: Op, ratio: Array) -> dict[int, Operand]:
+    """The bias of an operator on integers where its weight's scale becomes ``ratio`` times what it is."""
+    place = BIAS.get(op.type, (-1, -1))[1]
+    bias = case.operand_constant(op, place) if place >= 0 else None
+    if bias is None:
+        return {}
+    limits = np.iinfo(np.int32)
+    return {place: np.clip(np.rint(bias.reshape(-1) / ratio), limits.min, limits.max).astype(np.int32)}
