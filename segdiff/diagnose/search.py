@@ -58,7 +58,7 @@ def search(
     (None where that tells nothing): what the reference does not ask for must hold there too, where there are
     so few elements that chance may have a hand in it.
     """
-    trials = _Trials(attempt, time.monotonic() + seconds, again=again)
+    trials = _Trials(attempt, time.monotonic() + seconds, before.error, again=again)
     asked, general, suspects = _parted(found)
     tried: list[Tested] = []
     for group in (asked, general, suspects):
@@ -73,10 +73,11 @@ def search(
 
 @dataclass
 class _Trials:
-    """Trials until the time, or their number, is up."""
+    """Trials until the time, or their number, is up; ``error`` is what there is without any change."""
 
     attempt: Attempt
     end: float
+    error: float
     left: int = MOST_TRIALS
     again: Again | None = None
 
@@ -89,6 +90,8 @@ class _Trials:
 
     def _tried(self, hypothesis: Hypothesis) -> Trial:
         trial = self.attempt(hypothesis.edits)
+        if trial.agrees and trial.error > self.error:  # its rounding grew with it: that mends nothing
+            return replace(trial, agrees=False)
         if not trial.agrees or hypothesis.expected or hypothesis.general or self.again is None:
             return trial
         second = self.again(hypothesis.edits)

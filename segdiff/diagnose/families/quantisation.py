@@ -7,6 +7,7 @@ the range of the numbers that the reference puts there.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from segdiff.diagnose.reading.candidate_constants import Held, held_by, laid
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.partner import partner_of
 from segdiff.diagnose.reading.weights import affine_forms
-from segdiff.readers.onnx_quantised import CONCAT, OUT, QUANTISED, roles, uses
+from segdiff.readers.onnx_quantised import CONCAT, MULTIPLIED, OUT, QUANTISED, roles, uses
 from segdiff.walk.last_bit import output_axis
 
 FITTED = 0.6
@@ -194,52 +195,68 @@ def weight_scale(case: Case, op: Op) -> Iterator[Hypothesis]:
         if held.how is None or held.how.scale.size != 1 or axis is None:
             continue
         others = tuple(n for n in range(held.array.ndim) if n != axis)
-        for weight in _rounded_by(case, held):
-            edits = tuple(_scaled_by_channel(case, held, weight, others))
-            largest = np.abs(weight).max(axis=others)
+        for weight, place in _rounded_by(case, held):
+            edits = tuple(_scaled_by_channel(case, held, weight, others, place))
+            largest, now = np.abs(weight).max(axis=others), place.scale if place else held.how.scale
             text = (
-                f"the weight of {op.type} has one scale, {float(held.how.scale.reshape(-1)[0]):.3g}, for "
+                f"the weight of {op.type} has one scale, {float(now.reshape(-1)[0]):.3g}, for "
                 f"channels whose largest numbers go from {largest.min():.2g} to {largest.max():.2g}; "
                 "it needs a scale for each channel"
             )
-            if edits:
-                yield Hypothesis("quantization.weight_scale", text, edits, True)
+            yield Hypothesis("quantization.weight_scale", text, edits, True)
             return
 
 
-def _rounded_by(case: Case, held: Held) -> Iterator[Array]:
-    """The reference's weights that a constant holds to half a step."""
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where the scale of integers stands: a node, its input position, and the scale as it is."""
+
+    op: Op
+    slot: int
+    scale: Array
+
+
+def _rounded_by(case: Case, held: Held) -> Iterator[tuple[Array, Place | None]]:
+    """The reference's weights that a constant holds to half a step, and where that step is said; of integers
+    to a step, for the largest may be cut off.
+
+    The step of numbers that are spelled out in front of the node is a part of them.
+    """
+    places: list[Place | None] = [None]
+    if held.whole:
+        places = [Place(*found) for found in _scales(case, held.op, held) if found[2].size == 1]
     for form in (form for other in case.reference_ops for form in affine_forms(case, other)):
         for weight in laid(held, form.weight, is_weight=True):
-            gap = np.abs(weight.astype(np.float64) - held.array)
-            if (gap <= held.slack).all():
-                yield weight
+            for place in places:
+                apart = place is not None and held.op.type in MULTIPLIED
+                step = place.scale.reshape(()) if place is not None and apart else 1.0
+                gap = np.abs(weight.astype(np.float64) - held.array * step)
+                if (gap <= (step if apart else held.slack)).all():
+                    yield weight, place
 
 
-def _scaled_by_channel(case: Case, held: Held, weight: Array, others: tuple[int, ...]) -> Iterator[Edit]:
+def _scaled_by_channel(
+    case: Case, held: Held, weight: Array, others: tuple[int, ...], place: Place | None
+) -> Iterator[Edit]:
     """The edits that give a weight a scale for each channel, wherever the old one is said."""
     step = np.abs(weight).max(axis=others, keepdims=True) / 127
     step = np.where(step > 0, step, 1.0).astype(np.float32)
     whole = np.rint(weight / step)
     op, how = held.op, held.how
-    if how is None or not held.whole:
+    if how is None or place is None:
         yield Edit(op.outputs[0], inputs={int(held.slot): np.asarray(whole * step, np.float32)})
         return
-    found = next(_scales(case, op, held), None)
     zero = (int(np.iinfo(how.dtype).min) + int(np.iinfo(how.dtype).max) + 1) // 2
-    if found is None:
-        return
-    target, place, scale = found
     inputs: dict[int, Operand] = {int(held.slot): np.asarray(whole + zero, how.dtype)}
     zeros = next((each for tensor, _, each in roles(op) if tensor == int(held.slot)), None)
     if zeros is not None:
         inputs[zeros] = np.full(how.zero_point.shape, zero, how.dtype)
-    inputs |= _bias_at(case, op, step.reshape(-1) / float(scale.reshape(-1)[0]))
-    if target is op:
-        inputs[place] = step.reshape(-1)
+    inputs |= _bias_at(case, op, step.reshape(-1) / float(place.scale.reshape(-1)[0]))
+    if place.op is op:
+        inputs[place.slot] = step.reshape(-1)
     else:
         shape = (-1, *(1,) * (weight.ndim - 2)) if "Conv" in op.type else (-1,)
-        yield Edit(target.outputs[0], inputs={place: step.reshape(shape)})
+        yield Edit(place.op.outputs[0], inputs={place.slot: step.reshape(shape)})
     yield Edit(op.outputs[0], inputs=inputs)
 
 
