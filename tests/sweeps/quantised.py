@@ -2,7 +2,7 @@
 
 ``python -m tests.sweeps.quantised FOLDER [--only PATTERN ...] [--pairs N]`` makes the networks of ``NETS``
 coarser with each of ``MAKERS`` (blocks of four bits need ``onnx_ir``), asks about each against the float32
-network, and about N pairs of the made files of one network against each other. What could not be made is told.
+network, and about N pairs of the made files of one network against each other. What cannot be made is told.
 """
 
 from __future__ import annotations
