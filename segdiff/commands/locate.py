@@ -180,15 +180,23 @@ def located(arguments: Arguments) -> Report:
         progress = stack.enter_context(progress_bar(False if arguments.no_progress else None))
         if arguments.convert:
             progress("check", 0, 0)
-            check_beforehand(reference, image, arguments.candidate_input, allow_nan=arguments.allow_nan)
+            check_beforehand(
+                reference,
+                image,
+                arguments.candidate_input,
+                allow_nan=arguments.allow_nan,
+                opset=arguments.opset,
+            )
             progress("convert", 0, 0)
             candidates = [_converted(reference, arguments, stack)]
         report = segdiff.locate(reference, candidates[0], image, progress=progress, **_options(arguments))
     report = replace(report, command=getattr(arguments, "words", None))
     if not arguments.convert or arguments.keep:
         return report
-    opset = f" to opset {arguments.opset}" if arguments.opset else ""
-    note = f"The candidate was converted{opset} for this run and is gone; --keep {KEPT} keeps it."
+    asked, got = arguments.opset, report.candidate.opset
+    instead = f", not {asked}, which the model does not fit" if asked and asked != got else ""
+    note = f"The candidate was converted to opset {got}{instead} for this run and is gone; "
+    note += f"--keep {KEPT} keeps it."
     return replace(
         report, remarks=(*report.remarks, note), candidate=replace(report.candidate, path=Path(KEPT))
     )

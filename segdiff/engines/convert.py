@@ -12,13 +12,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from segdiff.core.errors import EngineError, ModelError
+from onnx.defs import onnx_opset_version
+
+from segdiff.core.errors import EngineError, InputError, ModelError
 from segdiff.core.process import how_it_ended, mortal, start
 from segdiff.engines.lacking import advice, lacking_operators
 from segdiff.readers import ModelFiles, find, read
 
 TIMEOUT = 1800.0
 """Seconds. Most models take less than ten; folding the constants of a branchy one has taken five minutes."""
+
+OLDEST = 7
+"""The lowest opset that paddle2onnx writes (its own message; 1.0 to 2.1 alike)."""
 
 SUFFIX = {"pdmodel": ".pdmodel", "pir": ".json"}
 """By which paddle2onnx tells the formats."""
@@ -51,7 +56,7 @@ def convert(
     timeout     seconds after which the converter is stopped
 
     Returns ``onnx_path``. Raises ModelError for a reference that cannot be converted and a target that cannot
-    be written, EngineError where paddle2onnx fails or dies.
+    be written, InputError for an opset that does not exist, EngineError where paddle2onnx fails or dies.
 
     >>> from segdiff.example import example_files
     >>> with example_files() as files, tempfile.TemporaryDirectory() as folder:
@@ -59,6 +64,7 @@ def convert(
     ...     made.name, made.stat().st_size > 10_000
     ('model.onnx', True)
     """
+    check_opset(opset)
     files, target = find(reference), Path(onnx_path)
     params = parameter_file(files)
     try:
@@ -68,6 +74,16 @@ def convert(
     except OSError as error:
         raise ModelError(f"{target}: cannot be written: {error.strerror or error}") from error
     return target
+
+
+def check_opset(opset: int | None) -> None:
+    """Raise InputError for an opset that paddle2onnx does not write or onnx does not know."""
+    latest = onnx_opset_version()
+    if opset is not None and not OLDEST <= opset <= latest:
+        raise InputError(
+            f"There is no opset {opset} to convert to: paddle2onnx writes {OLDEST} and up, and the installed "
+            f"onnx knows none above {latest}. Leave --opset out, and the converter chooses."
+        )
 
 
 def parameter_file(files: ModelFiles) -> Path | None:

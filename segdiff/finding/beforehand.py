@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from segdiff.engines.convert import parameter_file
+from segdiff.engines.convert import check_opset, parameter_file
 from segdiff.engines.session import deploy_config, input_specs
 from segdiff.finding.side_by_side import Image
 from segdiff.inputs import CandidateInput, prepare
@@ -19,12 +19,14 @@ def check_beforehand(
     candidate_input: CandidateInput | None = None,
     *,
     allow_nan: bool = False,
+    opset: int | None = None,
 ) -> None:
     """Raise what :func:`segdiff.locate` would raise of the reference, the image and the candidate's input.
 
     Raises ModelError where the reference cannot be read or converted, InputError where the image does not fit
-    it, or the candidate's input names nothing.
+    it, the candidate's input names nothing, or there is no such ``opset``.
     """
+    check_opset(opset)
     if isinstance(candidate_input, str | os.PathLike):
         check_named(os.fspath(candidate_input))
     files = find(reference)

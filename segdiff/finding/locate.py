@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segdiff.align import Segment, outline_of
 from segdiff.core.answer import AsFed, Cause, OutputInfo, Report
@@ -60,6 +60,9 @@ from segdiff.readers import find
 from segdiff.walk import Run
 from segdiff.walk.walker import mask_changed
 
+if TYPE_CHECKING:
+    import onnx
+
 PHASES = (
     *("read", "input", "start", "align", "walk", "settle"),
     *("explain", "weigh", "keep", "deployed", "conclude", "stop"),
@@ -68,8 +71,8 @@ PHASES = (
 
 
 def locate(
-    reference: str | Path,
-    candidate: str | Path,
+    reference: str | Path | onnx.ModelProto,
+    candidate: str | Path | onnx.ModelProto,
     image: Image,
     *,
     candidate_input: CandidateInput | None = None,
@@ -87,7 +90,8 @@ def locate(
 ) -> Report:
     """Find the operator at which a candidate model departs from its reference, and prove it.
 
-    reference, candidate   a folder with a Paddle model, or a ``.pdmodel``, ``.json`` (PIR) or ``.onnx`` file
+    reference, candidate   a folder with a Paddle model, or a ``.pdmodel``, ``.json`` (PIR) or ``.onnx`` file;
+                           an ``onnx.ModelProto``, too
     image                  a picture, a ``.npy`` or ``.npz`` file; an HWC uint8 array (BGR, as OpenCV reads
                            it); a ready float32 NCHW array; or a dict of input names to arrays
     candidate_input        what the candidate is really fed: a tensor (an array or a ``.npy`` file), or your

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segdiff.align import Alignment, align, cut
 from segdiff.core.environment import Environment
@@ -26,6 +26,9 @@ from segdiff.inputs import Prepared, is_ready, prepare
 from segdiff.readers import find, read
 from segdiff.walk import Run, walked
 from segdiff.walk.verify import doubtful, repeats_itself, surfaced, verify
+
+if TYPE_CHECKING:
+    import onnx
 
 Progress = Callable[[str, int, int], None]
 """``progress(phase, done, total)``"""
@@ -44,7 +47,7 @@ class Sides:
     config: Any
 
 
-def candidate_files(candidate: str | Path) -> ModelFiles:
+def candidate_files(candidate: str | Path | onnx.ModelProto) -> ModelFiles:
     """The candidate's files. Raises InputError where no engine can cut its segments out: it is no ONNX."""
     files = find(candidate)
     if not engine_for(files.format).cuts:

@@ -7,12 +7,17 @@ programs win over ONNX files, because a converted model usually lies beside the 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from segdiff.core.errors import ModelError
 from segdiff.core.files import ModelFiles
 from segdiff.readers import registry
 from segdiff.readers.guard import guard
+from segdiff.readers.in_memory import on_disk
 from segdiff.readers.registry import is_program, reader_for, row_of
+
+if TYPE_CHECKING:
+    import onnx
 
 _OLD_PROGRAM = "__model__"
 _OLD_PARAMS = ("__params__", "params")
@@ -30,13 +35,13 @@ the last of these names."""
 _DEPLOY_LIMIT = 1 << 20  # bytes; a deploy.yaml has some hundred
 
 
-def find(path: str | Path) -> ModelFiles:
-    """Find program and parameters of the model at ``path``: a folder, a program file, or a stem.
+def find(model: str | Path | onnx.ModelProto) -> ModelFiles:
+    """Find program and parameters of a model: a folder, a program file, a stem, or an ONNX model in memory.
 
     A ``deploy.yaml`` in the folder decides between several programs; otherwise the one that has its
     parameters beside it. Raises ModelError where there is no model, or more than one.
     """
-    path = Path(path)
+    path = on_disk(model)
     with guard(path, "the path"):
         if path.is_dir():
             return _in_folder(path)

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,13 +50,16 @@ from segdiff.score.readings import doubt_of, label_reading
 from segdiff.score.report import ScoreReport
 from segdiff.score.run import BothModels, Loader, Model, check_inputs
 
+if TYPE_CHECKING:
+    import onnx
+
 Progress = Callable[[str, int, int], None]
 """``progress(phase, done, total)``"""
 
 
 def evaluate(
-    reference: str | Path,
-    candidate: str | Path,
+    reference: str | Path | onnx.ModelProto,
+    candidate: str | Path | onnx.ModelProto,
     dataset: str | Path,
     *,
     labels: str | Path | None = None,

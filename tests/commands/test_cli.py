@@ -284,7 +284,8 @@ def test_convert_makes_the_candidate_and_cleans_up(
 
     monkeypatch.setattr(segdiff, "convert", convert, raising=False)
     monkeypatch.setattr("segdiff.finding.beforehand.check_beforehand", lambda *given, **options: None)
-    calls = answer(reports.report())
+    report = reports.report()
+    calls = answer(replace(report, candidate=replace(report.candidate, opset=12)))
     assert main(["locate", *order.split()]) == 0
     assert calls[0][0] == ("a", made[0], "i.jpg")
     assert not made[0].parent.exists()

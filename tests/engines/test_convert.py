@@ -11,7 +11,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from segdiff.core.errors import EngineError, ModelError
+from segdiff.core.errors import EngineError, InputError, ModelError
 from segdiff.engines.convert import convert
 from segdiff.example import example_files
 
@@ -87,8 +87,15 @@ def test_a_pir_model_with_parameters_of_another_name(
     assert (printed.out, printed.err) == ("", "")
 
 
+@pytest.mark.parametrize("opset", [0, 6, 99])
+def test_an_opset_that_does_not_exist_is_told_before_anything_runs(opset: int, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=rf"no opset {opset} to convert to: paddle2onnx writes 7 and up"):
+        convert(tmp_path / "nothing", tmp_path / "model.onnx", opset=opset)
+
+
 @pytest.mark.real
-def test_an_abort_inside_the_converter(deploy: Path, tmp_path: Path) -> None:
+def test_an_abort_inside_the_converter(deploy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segdiff.engines.convert.check_opset", lambda opset: None)
     with pytest.raises(EngineError, match="killed by SIGABRT: The Opset Version must be between") as caught:
         convert(deploy, tmp_path / "model.onnx", opset=99)
     assert "\n" not in str(caught.value)
