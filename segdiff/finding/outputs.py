@@ -18,7 +18,7 @@ from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.core.outlets import Outlet, Outlets
 from segdiff.core.precision import unit_of
 from segdiff.finding.outlets import built, in_form, outlet, shown, whole
-from segdiff.finding.relations import agree
+from segdiff.finding.relations import agree, rounds
 from segdiff.finding.rows import other_order
 from segdiff.finding.tails import cut_tails
 from segdiff.walk import Run, Step
@@ -285,7 +285,7 @@ def misformed(run: Run, end: End, remarks: list[str]) -> Iterator[Origin]:
     name, same_shape = repr(end.names[1]), end.ours.shape == end.theirs.shape
     cause = None
     unit = max(unit_of(array.dtype.name) for array in (end.ours, end.theirs))
-    if not walked(run, end) and not agree(found, unit):
+    if not walked(run, end) and not (agree(found, unit) and rounds(run, end.values[0], found, unit)):
         source = source_of(run.alignment.candidate.graph, end.values[1])
         words = f"Output {name} is another ({found.mismatch or found.metrics}): {forms}; {source}."
         cause = remade(run, end, Cause("output.value", words, False, None, found.metrics))

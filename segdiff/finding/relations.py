@@ -16,6 +16,9 @@ import numpy as np
 from segdiff.core.graph import Array
 from segdiff.core.metrics import Comparison, compare_arrays, same_form
 from segdiff.core.precision import EPSILON
+from segdiff.finding.weigh import upstream
+from segdiff.walk import Run
+from segdiff.walk.judge import floor_of, size_of
 from segdiff.walk.sketch import SAME_UNITS
 from segdiff.walk.verify.pairing import same_value
 
@@ -56,6 +59,14 @@ def agree(found: Comparison, unit: float = EPSILON) -> bool:
     if found.discrete:
         return found.changed <= max(SAME_CHANGED, SAME_UNITS * unit if unit > EPSILON else 0.0)
     return same_value(found.metrics, unit)
+
+
+def rounds(run: Run, name: str, found: Comparison, unit: float) -> bool:
+    """Whether an output that no operator of the candidate computes errs by no more than the reference's may
+    round: an operator that a converter has left out as too small shows in nothing else."""
+    view = run.alignment.reference
+    ops = set(upstream(view.graph, [name], frozenset())) & {op.index for op in view.ops}
+    return found.discrete or size_of(found) <= floor_of(unit) * max(1, len(ops))
 
 
 def telling(array: Array) -> bool:

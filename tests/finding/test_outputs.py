@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import ModelProto
 
 import segdiff
 from segdiff.core.answer import Report
@@ -14,6 +15,7 @@ from segdiff.finding.relations import relation
 from segdiff.finding.rows import matched
 from segdiff.finding.tails import nearer
 from tests import models
+from tests.models import Net
 from tests.sweeps.outputs import Case, cases, heads, masks, renamed, reordered
 
 CASES = {case.name: case for case in cases()}
@@ -184,3 +186,23 @@ def test_what_could_not_be_asked_of_an_output_is_told(
     report = told(CASES[name], tmp_path)
     assert report.verdict == "diverges"
     assert [remark for remark in report.remarks if remark.endswith("is not known: it died")]
+
+
+@pytest.mark.parametrize(("operand", "verdict"), [(2e-5, "diverges"), (0.0, "agrees")])
+def test_an_offset_that_was_left_out_as_too_small(operand: float, verdict: str, tmp_path: Path) -> None:
+    """The candidate hands the input on; the reference's own two products are only rounded."""
+
+    def net(whole: bool) -> ModelProto:
+        net = Net()
+        x = net.node("Mul", net.node("Mul", "x", net.constant(3.0)), net.constant(1 / 3))
+        net.node("Add", x, net.constant(operand), outputs=["back"])
+        if not whole:
+            net.nodes.clear()
+            net.node("Identity", "x", outputs=["back"])
+        return net.model("back", net.node("Relu", net.conv("x", (3, 4)), outputs=["head"]))
+
+    report = told(Case("small", net(True), net(False)), tmp_path)
+    assert report.verdict == verdict
+    if verdict == "diverges":
+        assert report.first is not None and report.first.cause is not None
+        assert (report.first.cause.kind, report.first.cause.proven) == ("output.value", True)
