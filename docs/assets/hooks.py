@@ -18,7 +18,15 @@ ENGLISH = '# Python API\n\n这一页只有英文版 <a href="../api.html">Python
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """The page with its mark replaced; the API, whose anchors are one of a kind, stands in English alone."""
+    """The page with its mark replaced; the API, whose anchors are one of a kind, stands in English alone.
+
+    The search finds a page once, and first in English: what is not translated stands among the Chinese pages,
+    too.
+    """
+    chinese = page.file.dest_uri.startswith("zh/")
+    if chinese:
+        translated = page.file.src_uri.endswith(".zh.md")
+        page.meta["search"] = {"boost": 0.5} if translated else {"exclude": True}
     if page.file.dest_uri == "zh/api.html":
         return ENGLISH
     before, mark, rest = markdown.partition(MARK)

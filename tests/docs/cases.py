@@ -157,7 +157,7 @@ def dataset(folder: Path) -> Made:
     for number in range(12):
         picture, label = draw(np.random.default_rng(100 + number), (192, 256))
         cv2.imwrite(str(folder / f"{number}.png"), picture)
-        cv2.imwrite(str(folder / f"{number}_label.png"), label)
+        cv2.imwrite(str(folder / f"{number}_label.png"), label.astype(np.uint8))
         lines.append(f"{number}.png {number}_label.png\n")
     (folder / "val.txt").write_text("".join(lines))
     return made

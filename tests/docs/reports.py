@@ -48,7 +48,7 @@ def run(line: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     """A segdiff command in a folder, 80 columns wide, without colours."""
     python = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     wide = {**os.environ, "PYTHONPATH": python, "COLUMNS": str(WIDTH), "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
-    command = [sys.executable, "-m", *line, "--no-progress"]
+    command = [sys.executable, "-m", *line]
     return subprocess.run(command, cwd=folder, env=wide, capture_output=True, text=True, timeout=300)
 
 
