@@ -14,6 +14,15 @@ from tests.zoo.environments import python_of
 check_every_answer()
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what opens a browser, unless ``-m`` asks for it: it takes a minute and needs node."""
+    if "browser" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("browser")]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in set(left_out)]
+
+
 def put_in_place(patch: pytest.MonkeyPatch, **changes: str) -> None:
     """Let another engine run ONNX models."""
     rows = [replace(row, **changes) if "onnx" in row.formats else row for row in registry.ENGINES]

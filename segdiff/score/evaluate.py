@@ -25,6 +25,7 @@ from segdiff.core.outputs import (
     results_of,
     write_atomically,
 )
+from segdiff.core.pictured import Pictures
 from segdiff.engines import Blocks, Engine
 from segdiff.engines.session import Clock, deploy_config, input_specs
 from segdiff.finding.locate import locate
@@ -49,6 +50,7 @@ from segdiff.score.protocol import EVALUATED, Protocol, protocol_of
 from segdiff.score.readings import doubt_of, label_reading
 from segdiff.score.report import ScoreReport
 from segdiff.score.run import BothModels, Loader, Model, check_inputs
+from segdiff.score.seen import MOST, remembered, seen_of
 
 if TYPE_CHECKING:
     import onnx
@@ -168,8 +170,13 @@ def evaluate(
         classes = evaluation.classes or _classes_of(summary)
         reading = label_reading(summary, doubt, classes, (terms.reference, terms.candidate))
         clock.lap("judge")
-        pictured = evaluation.pictures(ranked or entries[:1])
-        written = write_gallery(pictures, pictured, known) if pictures else ()
+        kept: list[tuple[str, Pictures]] = []
+        written: tuple[Path, ...] = ()
+        if pictures:
+            shown_again = remembered(evaluation.pictures(ranked or entries[:1]), kept)
+            written = write_gallery(pictures, shown_again, known)
+        elif report.verdict == "diverges":
+            kept += seen_of(evaluation.pictures(ranked[:MOST]))
         clock.lap("pictures")
         if report.verdict == "diverges" and ranked:
             evaluation.remarks += evaluation.optimised_away(ranked[0])
@@ -197,6 +204,7 @@ def evaluate(
         labels=reading,
         remarks=(*([reading.sentence()] if reading else []), *remarks),
         files=written,
+        pictures=tuple(kept),
         located=_located(
             files,
             ranked,

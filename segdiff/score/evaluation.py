@@ -175,7 +175,7 @@ class Evaluation:
             first = output_of(ours[0].array, "The reference's output").without_padding(ready.undo)
             second = output_of((own or theirs)[0].array, "The candidate's output")
             masks = first.mask(), second.without_padding(ready.undo).mask()
-            yield Shown(entry.name, ready.image, *masks, first.margin())
+            yield Shown(entry.name, ready.image, *masks, first.margin(), ready.label)
 
     def input_of(self, entry: Entry) -> InputComparison | None:
         """What the candidate's own preprocessing does otherwise; also said in the remarks."""

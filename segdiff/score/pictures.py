@@ -52,7 +52,8 @@ Margin = NDArray[np.float32]
 class Shown:
     """One image: the original (uint8 BGR, any size) or None, both masks (equal sizes), and the margin.
 
-    ``margin`` is the reference's largest logit minus its second largest, (H, W), or None without logits.
+    ``margin`` is the reference's largest logit minus its second largest, (H, W), or None without logits;
+    ``label`` the true mask, of any size, where there is one.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Shown:
     reference: Values
     candidate: Values
     margin: Margin | None = None
+    label: Values | None = None
 
 
 def write_gallery(folder: str | Path, shown: Iterable[Shown], names: tuple[str, ...]) -> tuple[Path, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from segdiff.core.answer import EXIT_CODES, Verdict
 from segdiff.core.late import door
+from segdiff.core.pictured import Pictures
 from segdiff.core.version import VERSION
 from segdiff.inputs import InputComparison
 from segdiff.score.areas import Scores
@@ -66,6 +67,7 @@ class ScoreReport:
     command: tuple[str, ...] | None = None
     located: Any = None
     asked: tuple[str, ...] = ()
+    pictures: tuple[tuple[str, Pictures], ...] = field(default=(), repr=False, compare=False)
     timing_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: float = 0.0
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from segdiff.core.errors import InputError
 from segdiff.core.memory import PeakMemory
+from segdiff.core.pictured import Pictures
 from segdiff.inputs.image import one_line, read_image
 from segdiff.score.areas import IGNORE
 from segdiff.score.asked import asked
@@ -26,6 +27,7 @@ from segdiff.score.pictures import Shown, write_gallery
 from segdiff.score.protocol import DATASET, LABEL_CENTRED, Frame, protocol_of, resized
 from segdiff.score.readings import OTHER, OTHER_SIDES, TWO, Doubt, doubt_of, label_reading
 from segdiff.score.report import ScoreReport
+from segdiff.score.seen import MOST, remembered, seen_of
 
 Progress = Callable[[str, int, int], None]
 """``progress(phase, done, total)``"""
@@ -115,7 +117,12 @@ def score(
         report = score_report(summary, terms, shown, sources, known, bounds)
         printed = terms.reference_score, terms.candidate_score
         reading = label_reading(summary, doubt, scorer.classes, (terms.reference, terms.candidate), printed)
-        files = write_gallery(pictures, scorer.pictures(report.worst), known) if pictures else ()
+        kept: list[tuple[str, Pictures]] = []
+        files: tuple[Path, ...] = ()
+        if pictures:
+            files = write_gallery(pictures, remembered(scorer.pictures(report.worst), kept), known)
+        else:
+            kept += seen_of(scorer.pictures(report.worst[:MOST]))
     return replace(
         report,
         asked=asked(
@@ -134,6 +141,7 @@ def score(
         labels=reading,
         remarks=(*([reading.sentence()] if reading else []), *scorer.remarks),
         files=files,
+        pictures=tuple(kept),
         timing_s={"score": round(time.perf_counter() - start, 3)},
         peak_memory_mb=round(peak.bytes / 2**20, 1),
     )
@@ -240,10 +248,10 @@ class Scorer:
     def pictures(self, results: Sequence[ImageResult]) -> Iterator[Shown]:
         """What there is to see of some images."""
         for result in results:
-            _, reference, candidate = self.read(result.name)
+            label, reference, candidate = self.read(result.name)
             image = self.masks.images.get(result.name)
             original = read_image(image) if image else None
-            yield Shown(result.name, original, reference, self.brought(candidate, reference))
+            yield Shown(result.name, original, reference, self.brought(candidate, reference), label=label)
 
 
 def show(mask: Values) -> str:

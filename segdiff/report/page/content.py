@@ -20,12 +20,14 @@ class Tile:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: its anchor, its title, the template that draws it, and what that draws."""
+    """A part of the page: its anchor, its title, the template that draws it, what that draws, and a name of a
+    word or two."""
 
     anchor: str
     title: str
     template: str
     body: Any
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def under_headings(document: doc.Document, stem: str) -> Iterator[Section]:
     for part in (*document, doc.Heading("")):
         if isinstance(part, doc.Heading):
             if title and parts:
-                yield Section(f"{stem}-{count}", title, "parts", tuple(parts))
+                yield Section(f"{stem}-{count}", title, "parts", tuple(parts), title.partition(":")[0])
             title, parts, count = part.text, [], count + 1
         elif title:
             parts.append(part)

@@ -105,18 +105,15 @@ def _error(comparison: Comparison | None) -> float | None:
 
 
 def _points(values: Sequence[float | None]) -> Iterable[tuple[float, float]]:
-    """The values with the middle of what each stands for; of many, the largest of every few."""
+    """The values with the middle of what each stands for; of many, the largest of every few. Where both sides
+    are equal to the last bit nothing is drawn."""
     size = max(1, -(-len(values) // POINTS))
     for start in range(0, len(values), size):
-        known = [value for value in values[start : start + size] if value is not None]
+        known = [value for value in values[start : start + size] if value]
         if known:
             yield start + size / 2, max(known)
 
 
 def _line(values: Sequence[float | None], top: int) -> str:
-    words, last = [], -math.inf
-    size = max(1, -(-len(values) // POINTS))
-    for x, value in _points(values):
-        words.append(f"{'L' if x - last <= size else 'M'}{x:g} {height(value, top):g}")
-        last = x
-    return "".join(words)
+    points = [f"{x:g} {height(value, top):g}" for x, value in _points(values)]
+    return f"M{'L'.join(points)}" if points else ""

@@ -13,6 +13,7 @@ from PIL import Image
 
 from segdiff.core.graph import Array
 from segdiff.core.pictured import Pictures
+from segdiff.core.printable import clean
 from segdiff.report.text import number, share
 from segdiff.score.palette import COUNT, paddleseg_colours
 
@@ -102,12 +103,12 @@ def stage_of(pictures: Pictures, name: str = "", names: Sequence[str] = ()) -> S
     heat = None
     if pictures.heat is not None:
         data, most = heated(pictures.heat)
-        told = f"Error of {pictures.heat_value} on equal inputs, over the picture"
+        told = f"Error of {clean(pictures.heat_value)} on equal inputs, over the picture"
         layers.append(Layer("heat", "error of the origin", told, data))
         heat = ("0", number(most))
-    notes = [f"{key}: {why}" for key, why in pictures.missing.items() if key != "heat" or masks]
+    notes = [clean(f"{key}: {why}") for key, why in pictures.missing.items() if key != "heat" or masks]
     return Stage(
-        name,
+        clean(name),
         width,
         height,
         tuple(layers),
@@ -194,7 +195,7 @@ def _classes(pictures: Pictures, names: Sequence[str]) -> Iterator[Chip]:
             counted.setdefault(int(value), {})[key] = int(count)
     largest = sorted(counted, key=lambda value: -max(counted[value].values()))[:CLASSES]
     for value in sorted(largest):
-        name = names[value] if 0 <= value < len(names) else f"class {value}"
+        name = clean(names[value]) if 0 <= value < len(names) else f"class {value}"
         told = " → ".join(
             dict.fromkeys(
                 f"{counted[value].get(key, 0) / size:.2%}"

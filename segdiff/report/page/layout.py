@@ -133,11 +133,12 @@ def _place(levels: list[list[int]], above: list[list[int]], below: list[list[int
     for level in levels:
         for order, each in enumerate(level):
             at[each] = order - (len(level) - 1) / 2
+    near = [[*ups, *downs] for ups, downs in zip(above, below, strict=True)]
     for _ in range(SWEEPS):
-        for level in levels[1:]:
-            _settle(level, above, at)
-        for level in reversed(levels[:-1]):
-            _settle(level, below, at)
+        for level in levels:
+            _settle(level, near, at)
+        for level in reversed(levels):
+            _settle(level, near, at)
     left = min(at, default=0.0)
     return [round(column - left, 2) for column in at]
 

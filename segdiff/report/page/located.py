@@ -67,7 +67,7 @@ class OriginShown:
 
 def content(report: Report) -> Content:
     """The page of a report."""
-    card = short(report)
+    card = tuple(part for part in short(report) if not isinstance(part, doc.Profile))  # the curve has it
     return Content(
         headline_of(card),
         f"{shorten(clean(report.candidate.path), 60)} against {shorten(clean(report.reference.path), 60)}",
@@ -103,12 +103,11 @@ def tiles(report: Report) -> Iterator[Tile]:
 def sections(report: Report, stem: str = "") -> Iterator[Section]:
     """Everything below the verdict."""
     if report.pictures is not None:
-        yield Section(
-            f"{stem}pictures", "The picture and the masks", "pictures", (stage_of(report.pictures),)
-        )
+        stage = stage_of(report.pictures)
+        yield Section(f"{stem}pictures", "The picture and the masks", "pictures", (stage,), "Picture")
     curve = curve_of(report)
     if curve is not None:
-        yield Section(f"{stem}walk", "The walk", "walk", (curve, crossing(report)))
+        yield Section(f"{stem}walk", "The walk", "walk", (curve, crossing(report)), "Walk")
     known: tuple[list[Known], list[Known]] = ([], [])
     if report.outlines is not None:
         ours, theirs = report.outlines
@@ -116,29 +115,29 @@ def sections(report: Report, stem: str = "") -> Iterator[Section]:
     if report.origins:
         shown = tuple(origins(report, known))
         title = "The origin" if len(report.origins) == 1 else f"The {len(report.origins)} origins"
-        yield Section(f"{stem}origins", title, "origins", (shown, len(report.origins)))
+        yield Section(f"{stem}origins", title, "origins", (shown, len(report.origins)), "Origins")
     if report.outlines is not None and report.outlines[1].nodes:
         strip = strip_of(report.outlines[1], known[1])
-        yield Section(f"{stem}graph", "The candidate's graph", "graph", strip)
+        yield Section(f"{stem}graph", "The candidate's graph", "graph", strip, "Graph")
     if report.pairs:
-        yield Section(f"{stem}pairs", "The pairs of values", "pairs", len(report.pairs))
+        yield Section(f"{stem}pairs", "The pairs of values", "pairs", len(report.pairs), "Pairs")
     outputs = tuple(part for part in outputs_of(report) if not isinstance(part, doc.Heading))
     if outputs:
-        yield Section(f"{stem}outputs", outputs_heading(report), "parts", outputs)
+        yield Section(f"{stem}outputs", outputs_heading(report), "parts", outputs, "Outputs")
     yield from _input(report, stem)
     yield from _precision(report, stem)
     if report.remarks:
         notes = tuple(doc.Note(clean(remark)) for remark in report.remarks)
         yield Section(f"{stem}notes", "Notes", "parts", notes)
-    yield Section(f"{stem}computed", "How it was computed", "computed", computed(report))
-    yield Section(f"{stem}json", "The report as JSON", "json", None)
+    yield Section(f"{stem}computed", "How it was computed", "computed", computed(report), "Computed by")
+    yield Section(f"{stem}json", "The report as JSON", "json", None, "JSON")
 
 
 def _input(report: Report, stem: str) -> Iterator[Section]:
     told = [*assumed_lines(report), *input_lines(report)]
     told += [("" if index else "as fed", clean(words)) for index, words in enumerate(report.input_findings)]
     if told:
-        yield Section(f"{stem}input", "The input", "parts", doc.lines(told))
+        yield Section(f"{stem}input", "The input", "parts", doc.lines(told), "Input")
 
 
 def _precision(report: Report, stem: str) -> Iterator[Section]:
@@ -153,7 +152,7 @@ def _precision(report: Report, stem: str) -> Iterator[Section]:
         rows.append(("in the end", f"rel_l2 {number(found.final_error)}"))
     if found.mask_changed is not None:
         rows.append(("", f"{share(found.mask_changed)} of the mask's pixels change"))
-    yield Section(f"{stem}precision", "What the precision costs", "parts", doc.lines(rows))
+    yield Section(f"{stem}precision", "What the precision costs", "parts", doc.lines(rows), "Precision")
 
 
 def origins(report: Report, known: tuple[list[Known], list[Known]]) -> Iterator[OriginShown]:
@@ -175,11 +174,6 @@ def _origin(
     pair = origin.pair
     cause = list(cause_lines(origin))
     nodes = [] if report.outlines is None or origin.runtime else _members(report, origin, 1)
-    command = None
-    if can_be_repaired(origin):
-        command = repair_command(report)
-    elif not origin.speaks and not origin.runtime:
-        command = f"{locate_command(report)} --repro repro"
     return OriginShown(
         number_,
         f"{clean(pair.candidate_op)} {shorten(clean(pair.candidate), 60)}",
@@ -192,9 +186,19 @@ def _origin(
         _drawings(report, origin, known),
         columns(origin),
         origin.cause is not None and origin.cause.proven,
-        command,
+        _command(report, origin),
         max(nodes, default=None),
     )
+
+
+def _command(report: Report, origin: Origin) -> str | None:
+    """What to do about an origin; a repair mends all that it can, so it is told once."""
+    repairable = [each for each in report.origins if can_be_repaired(each)]
+    if repairable:
+        return repair_command(report) if origin is repairable[0] else None
+    if origin is not report.first or origin.speaks or origin.runtime:
+        return None
+    return f"{locate_command(report)} --repro repro"
 
 
 def _members(report: Report, origin: Origin, side: int) -> list[int]:

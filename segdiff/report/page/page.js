@@ -63,6 +63,7 @@
         img.style.opacity = key === "flips" || key === "heat" ? 1 : cover.value / 100;
       });
       pile.classList.toggle("dimmed", sides.some((k) => k === "flips" || k === "heat"));
+      [left, right].forEach((s, i) => ($$(".tag", pile)[i].textContent = i && sides[0] === sides[1] ? "" : s.selectedOptions[0].text));
       $(".divider", pile).style.left = x + "%";
       $(".divider", pile).style.visibility = sides[0] === sides[1] ? "hidden" : "visible";
       $$(".thumbs button", stage).forEach((b) => b.setAttribute("aria-pressed", sides[0] === sides[1] && sides[0] === b.dataset.key));
@@ -83,6 +84,7 @@
       drag(e);
     });
     on(pile, "pointermove", (e) => e.buttons && drag(e));
+    on(pile, "dragstart", (e) => e.preventDefault());
     show();
   });
 
@@ -313,7 +315,7 @@
     const at = box.getBoundingClientRect(), title = $("title", box);
     if (title && !box.dataset.hint) {
       box.dataset.hint = title.textContent;
-      if (box.matches("a")) box.setAttribute("aria-label", title.textContent);
+      if (box.matches(".box")) box.setAttribute("aria-label", $("text", box).textContent + ": " + title.textContent);
       title.remove();
     }
     hint(box.dataset.hint, at.left, at.bottom - 12);

@@ -17,6 +17,7 @@ from segdiff.report.page.content import (
     under_headings,
     without_headline,
 )
+from segdiff.report.page.images import stage_of
 from segdiff.report.repaired import document as repaired_document
 from segdiff.report.scored import score_document
 from segdiff.report.short_score import short
@@ -57,13 +58,16 @@ def _tiles(report: ScoreReport) -> Iterator[Tile]:
 
 def _sections(report: ScoreReport) -> Iterator[Section]:
     document = score_document(report, everything=True)
+    if report.pictures:
+        stages = tuple(stage_of(shown, name, report.names) for name, shown in report.pictures)
+        yield Section("seen", "The images that differ most", "pictures", stages, "Pictures")
     yield from under_headings(document, "score")
     yield Section("sides", "How it was computed", "parts", without_headline(before_headings(document)))
     if report.located is not None:
         yield Section("located", "The worst image, located", "parts", located.content(report.located).card)
         yield from located.sections(report.located)
     else:
-        yield Section("json", "The report as JSON", "json", None)
+        yield Section("json", "The report as JSON", "json", None, "JSON")
 
 
 def repaired_content(repaired: Repaired) -> Content:
@@ -79,6 +83,6 @@ def repaired_content(repaired: Repaired) -> Content:
         clean(repaired.path),
         tuple(tiles),
         without_headline(document),
-        (Section("json", "The repair as JSON", "json", None),),
+        (Section("json", "The repair as JSON", "json", None, "JSON"),),
         {"report": repaired.to_dict()},
     )

@@ -71,6 +71,7 @@ PAGES = (*ALL, made.report, made.hostile, lambda: made.report(60, ()), lambda: m
 @pytest.mark.parametrize("make", PAGES)
 def test_a_page_loads_nothing_and_runs_only_its_own_script(make: Callable[[], Report]) -> None:
     text = page(make())
+    text.encode()
     found = Elements(text)
     assert found.open == [] and text.startswith("<!DOCTYPE html>\n<!-- written by segdiff -->")
     assert [kind for kind, _ in found.scripts] == ["application/json", ""]
