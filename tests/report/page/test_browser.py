@@ -1,7 +1,7 @@
 """The page in a browser: opened, sorted, filtered, dragged, followed by keyboard, judged by axe, attacked.
 
-``pytest -m browser`` runs it, where Chromium, node and npm are there; packages come once from npm. Screenshots
-go to ``SEGDIFF_SCREENSHOTS`` where that is set.
+``pytest -m browser`` runs it, where Chromium, node and npm are there; packages come once from npm.
+Screenshots go to ``SEGDIFF_SCREENSHOTS`` where that is set.
 """
 
 from __future__ import annotations
