@@ -12,13 +12,18 @@ NAMED = re.compile(r"([a-z_]\w*(?:, [a-z_]\w*)*) {2,}(\S.*)")
 """A line that begins a row: one or several names, two spaces at least, and what is said of them."""
 
 
+ROLE = re.compile(r":(?:class|func|meth|mod|data|exc):`~?")
+"""A word for Sphinx before a name."""
+
+
 class Readable(griffe.Extension):
     """Rewrites the docstring of whatever is loaded."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Examples (``>>>``) become blocks of code, rows of names and words a list."""
         if obj.docstring:
-            obj.docstring.value = "\n".join(listed(list(fenced(obj.docstring.value.splitlines()))))
+            text = ROLE.sub("`", obj.docstring.value)
+            obj.docstring.value = "\n".join(listed(list(fenced(text.splitlines()))))
 
 
 def fenced(lines: list[str]) -> Iterator[str]:

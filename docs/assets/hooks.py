@@ -1,4 +1,4 @@
-"""What does the command line take? A hook of mkdocs writes it from the parsers, so it cannot go stale.
+"""What does mkdocs do besides? It writes the command line from its parsers, and an index a language.
 
 What stands between ``<!-- commands -->`` and ``<!-- /commands -->`` becomes every command with its arguments,
 examples and exit codes.
@@ -7,10 +7,18 @@ examples and exit codes.
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from mkdocs.plugins import event_priority
+
 MARK, END = "<!-- commands -->", "<!-- /commands -->"
+
+CHINESE = "zh"
 
 TITLES = {"positional arguments": "files", "optional arguments": "options"}
 
@@ -18,19 +26,41 @@ ENGLISH = '# Python API\n\n这一页只有英文版 <a href="../api.html">Python
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """The page with its mark replaced; the API, whose anchors are one of a kind, stands in English alone.
-
-    The search finds a page once, and first in English: what is not translated stands among the Chinese pages,
-    too.
-    """
-    chinese = page.file.dest_uri.startswith("zh/")
-    if chinese:
-        translated = page.file.src_uri.endswith(".zh.md")
-        page.meta["search"] = {"boost": 0.5} if translated else {"exclude": True}
+    """The page with its mark replaced; the API, whose anchors are one of a kind, stands in English alone."""
     if page.file.dest_uri == "zh/api.html":
         return ENGLISH
     before, mark, rest = markdown.partition(MARK)
     return before + "\n".join(commands()) + rest.partition(END)[2] if mark else markdown
+
+
+@event_priority(-200)
+def on_post_build(config: Any, **_: Any) -> None:
+    """Part the search index by language, so that a page finds pages of its own; last of all that write it."""
+    site = Path(config.site_dir)
+    file = site / "search" / "search_index.json"
+    if not (site / CHINESE).is_dir() or not file.exists():
+        return
+    index = json.loads(file.read_text(encoding="utf-8"))
+    entries = {True: [], False: []}
+    for entry in index["docs"]:
+        entries[entry["location"].startswith(f"{CHINESE}/")].append(entry)
+    for entry in entries[True]:
+        entry["location"] = entry["location"].removeprefix(f"{CHINESE}/")
+    for folder, docs in ((site, entries[False]), (site / CHINESE, entries[True])):
+        if docs:
+            _write({**index, "docs": docs}, folder / "search")
+    for page in (site / CHINESE).rglob("*.html"):
+        root = os.path.relpath(site / CHINESE, page.parent)
+        text = page.read_text(encoding="utf-8")
+        page.write_text(re.sub(r'"base": "[^"]*"', f'"base": "{root}"', text, count=1), encoding="utf-8")
+
+
+def _write(index: dict[str, Any], folder: Path) -> None:
+    """The index for a server, and as a script for pages that are read from a folder."""
+    folder.mkdir(exist_ok=True)
+    text = json.dumps(index, ensure_ascii=False, separators=(",", ":"))
+    (folder / "search_index.json").write_text(text, encoding="utf-8")
+    (folder / "search_index.js").write_text(f"var __index = {text}", encoding="utf-8")
 
 
 def commands() -> Iterator[str]:

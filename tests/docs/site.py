@@ -80,13 +80,16 @@ def faults(site: Path) -> Iterator[str]:
                 yield f"{file.relative_to(site)} loads {address}"
             elif file.name != "404.html" and not (file.parent / unquote(parts.path)).exists():
                 yield f"{file.relative_to(site)} loads {address}, which is not there"
-    index = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
-    places = [entry["location"] for entry in index["docs"]]
-    for wanted in ("causes/resize.html#resizecoordinate_mode", "zh/causes/resize.html#resizecoordinate_mode"):
-        if wanted not in places:
-            yield f"the search does not know {wanted}"
-    if not (site / "search" / "search_index.js").exists():
-        yield "the search has no index that can be read from a folder"
+    for folder in (site, site / "zh"):
+        index = json.loads((folder / "search" / "search_index.json").read_text(encoding="utf-8"))
+        places = {entry["location"] for entry in index["docs"]}
+        if "causes/resize.html#resizecoordinate_mode" not in places:
+            yield f"the search in {folder.name} does not know resize.coordinate_mode"
+        if not (folder / "search" / "search_index.js").exists():
+            yield f"the search in {folder.name} has no index that can be read from a folder"
+        for place in places:
+            if not (folder / place.partition("#")[0]).exists():
+                yield f"the search in {folder.name} leads to {place}, which is not there"
 
 
 def main() -> int:
