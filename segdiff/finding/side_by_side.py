@@ -102,9 +102,10 @@ def aligned(sides: Sides) -> Alignment:
 
 
 def observable(alignment: Alignment, hidden: frozenset[str], lists: frozenset[str]) -> Alignment:
-    """The alignment without the pairs whose values no engine can show: the reference's that are ``hidden``,
-    and the candidate's that are ``lists`` of tensors."""
-    pairs = {r: c for r, c in alignment.pairs.items() if r not in hidden and c not in lists}
+    """The alignment without pairs of values that no engine can show: the reference's that are ``hidden``, or
+    constants of its file that it gives out, and the candidate's that are ``lists`` of tensors."""
+    unseen = hidden | set(alignment.reference.graph.parameters)
+    pairs = {r: c for r, c in alignment.pairs.items() if r not in unseen and c not in lists}
     if len(pairs) == len(alignment.pairs):
         return alignment
     segments = cut(alignment.reference, alignment.candidate, pairs)

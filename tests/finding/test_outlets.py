@@ -55,6 +55,13 @@ def test_what_a_repair_has_written_gives_the_references_outputs(name: str, tmp_p
     assert distance(truth, run_plainly(CASES[name].candidate, image)) > 0.5
 
 
+def test_a_constant_that_was_put_back_is_compared_again(tmp_path: Path) -> None:
+    """The reference gives it out from its file, the mended copy through nodes: no engine has to show it."""
+    located(CASES["value: the constant"], tmp_path).repair(tmp_path / "mended.onnx", threads=1)
+    again = segdiff.locate(tmp_path / "ours.onnx", tmp_path / "mended.onnx", models.image(), deployed=False)
+    assert again.verdict == "agrees", again.sentence
+
+
 def test_the_repair_of_an_order_gives_names_and_places(tmp_path: Path) -> None:
     report = located(CASES["order: exchanged, names kept"], tmp_path)
     report.repair(tmp_path / "mended.onnx", threads=1)

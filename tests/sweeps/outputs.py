@@ -147,6 +147,15 @@ def constant_output(model: ModelProto, value: float) -> ModelProto:
     return copy
 
 
+def handed_on(model: ModelProto, value: float) -> ModelProto:
+    """The same output, handed on by two nodes."""
+    copy = constant_output(model, value)
+    copy.graph.node[-1].output[0] = "held"
+    copy.graph.node.append(helper.make_node("Identity", ["held"], ["still.held"]))
+    copy.graph.node.append(helper.make_node("Identity", ["still.held"], ["fixed"]))
+    return copy
+
+
 def repeated(model: ModelProto) -> ModelProto:
     """One output more that repeats the first."""
     copy = copied(model)
@@ -220,6 +229,8 @@ def cases() -> Iterator[Case]:
     yield Case("healthy: identity behind an output", two, append(two, 0, "Identity"), "agrees")
     yield Case("healthy: a shape", counted(two, 1), counted(two, 1), "agrees")
     yield Case("healthy: a constant", constant_output(two, 1), constant_output(two, 1), "agrees")
+    yield Case("healthy: a constant handed on", constant_output(two, 1), handed_on(two, 1), "agrees")
+    yield Case("healthy: a constant folded", handed_on(two, 1), constant_output(two, 1), "agrees")
     yield Case("healthy: the input passed through", passed_through(two), passed_through(two), "agrees")
     yield Case("healthy: int32 for int64", masks(one), masks(one, TensorProto.INT32), "agrees")
     yield Case("healthy: names exchanged", two, renamed(two, ["head1", "head0"]), "agrees")
@@ -293,6 +304,9 @@ def cases() -> Iterator[Case]:
     yield Case("value: the shape, large", counted(two, 1), counted(two, 51), node="Add")
     yield Case(
         "value: the constant", constant_output(two, 1), constant_output(two, 3), kinds=("output.value",)
+    )
+    yield Case(
+        "value: the constant handed on", constant_output(two, 1), handed_on(two, 3), kinds=("output.value",)
     )
     shown = with_output(append(passed_through(two), 2, "Relu"), inner(two))
     yield Case("value: the input for its Relu", shown, idle(shown, 2), kinds=("output.value",))
