@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from segdiff.finding.case import OpenCase, open_case
     from segdiff.finding.locate import locate
     from segdiff.finding.repair import repair
+    from segdiff.report.baseline import assert_agrees
     from segdiff.report.load import load
     from segdiff.score.evaluate import evaluate
     from segdiff.score.report import ScoreReport
@@ -37,6 +38,7 @@ __all__ = [
     "Report",
     "ScoreReport",
     "SegdiffError",
+    "assert_agrees",
     "convert",
     "evaluate",
     "load",
@@ -50,6 +52,7 @@ _HOMES = {
     "Repaired": "segdiff.core.answer",
     "Report": "segdiff.core.answer",
     "ScoreReport": "segdiff.score.report",
+    "assert_agrees": "segdiff.report.baseline",
     "convert": "segdiff.engines.convert",
     "evaluate": "segdiff.score.evaluate",
     "load": "segdiff.report.load",

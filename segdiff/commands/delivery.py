@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from segdiff.commands.base import Arguments
 from segdiff.commands.console import complain, one_line, print_answer, print_text
 from segdiff.commands.exports import asked_for
 from segdiff.commands.guard import STDOUT, is_step_summary
+from segdiff.core.errors import InputError
 from segdiff.core.outputs import write_atomically
-from segdiff.report.exports import Export
+from segdiff.report.exports import Export, workflow_commands
 
 if TYPE_CHECKING:
     from segdiff.report.document import Detail
@@ -43,11 +44,32 @@ def deliver(answer: Answer, arguments: Arguments, to_json: Callable[[], str] | N
             delivered = False
     for export, file in forms:
         delivered = _written(answer, export, file) and delivered
-    return (alone is not None or print_answer(answer, detail_of(arguments))) and delivered
+    if getattr(arguments, "annotate", None) is not None:
+        delivered = _annotated(answer, arguments.annotate) and delivered
+    if alone is not None:
+        return delivered
+    delivered = print_answer(answer, detail_of(arguments)) and delivered
+    return print_text(workflow_commands(answer)) and delivered if arguments.github else delivered
+
+
+def _annotated(answer: Any, target: str) -> bool:
+    """Whether the annotated model was written."""
+    if not hasattr(answer, "annotate"):
+        complain(f"--annotate {target}: the report is none of segdiff locate, and blames no nodes of a model")
+        return False
+    try:
+        answer.annotate(target)
+    except InputError as error:
+        complain(one_line(error))
+        return False
+    return True
 
 
 def _written(answer: Answer, export: Export, target: str) -> bool:
     """Whether an answer was written in a form."""
+    if type(answer).__name__ not in export.answers:
+        complain(f"--{export.name} {target}: only a report of segdiff locate has this form")
+        return False
     try:
         text = export.text(answer)
         if target == STDOUT:

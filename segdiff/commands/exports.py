@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from segdiff.commands.base import Arguments, Parser
 from segdiff.commands.guard import STDOUT, Written, file_output, force_argument
 from segdiff.report.exports import EXPORTS, Export, exports_of
+
+if TYPE_CHECKING:
+    from segdiff.core.answer import Report
 
 
 def output_arguments(parser: Parser, kind: str, everything: str) -> argparse._ArgumentGroup:
@@ -25,6 +29,9 @@ def output_arguments(parser: Parser, kind: str, everything: str) -> argparse._Ar
     forms.add_argument("--json", metavar="FILE", help="the report as JSON (docs/json.md)")
     for export in exports_of(kind):
         forms.add_argument(f"--{export.name}", metavar="FILE", help=export.help)
+    forms.add_argument("--github", action="store_true", help="print annotations for GitHub Actions, too")
+    if kind == "Report":
+        forms.add_argument("--annotate", metavar="FILE", help="a copy of the .onnx file, for Netron")
     force_argument(group)
     return group
 
@@ -32,7 +39,8 @@ def output_arguments(parser: Parser, kind: str, everything: str) -> argparse._Ar
 def written_forms(arguments: Arguments) -> tuple[Written | None, ...]:
     """The files that were asked for, the JSON report among them."""
     pages = (file_output(f"--{export.name}", target, "page") for export, target in asked_for(arguments))
-    return (file_output("--json", arguments.json, "report"), *pages)
+    model = file_output("--annotate", getattr(arguments, "annotate", None), "model")
+    return (file_output("--json", arguments.json, "report"), *pages, model)
 
 
 def asked_for(arguments: Arguments) -> Iterator[tuple[Export, str]]:
@@ -44,8 +52,36 @@ def asked_for(arguments: Arguments) -> Iterator[tuple[Export, str]]:
 
 
 def check_forms(arguments: Arguments, parser: Parser) -> None:
-    """Stop where two forms would be written to stdout, which one of them must have alone."""
+    """Stop where two forms would be written to stdout, which one of them must have alone; and where there
+    will be no file to annotate."""
+    if getattr(arguments, "annotate", None) == STDOUT:
+        parser.error("--annotate writes a model; give it a file")
+    if getattr(arguments, "annotate", None) and getattr(arguments, "convert", False) and not arguments.keep:
+        parser.error("--annotate goes with --keep where the candidate is converted on the spot")
     wanted = ["--json"] * (arguments.json == STDOUT)
     wanted += [f"--{export.name}" for export, target in asked_for(arguments) if target == STDOUT]
+    wanted += ["--github"] * arguments.github
     if len(wanted) > 1:
-        parser.error(f"{' and '.join(wanted)} both write to stdout; give all but one of them a file")
+        parser.error(f"{' and '.join(wanted)} write to stdout, and only one can; give the others a file")
+
+
+def baseline_argument(parser: Parser) -> None:
+    """The option that lets pass what is known."""
+    parser.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="a saved report, or a JSON list of fingerprints: what it knows passes, with exit code 0",
+    )
+
+
+def check_baseline(arguments: Arguments) -> None:
+    """Read the baseline before anything runs. Raises InputError where it is none."""
+    if arguments.baseline is not None:
+        from segdiff.report.baseline import known_in
+
+        known_in(arguments.baseline)
+
+
+def held(report: Report, arguments: Arguments) -> Report:
+    """The report held against the baseline, where one was given."""
+    return report if arguments.baseline is None else report.against(arguments.baseline)

@@ -20,7 +20,14 @@ from segdiff.commands.base import (
 )
 from segdiff.commands.console import complain, one_line, quiet_stderr
 from segdiff.commands.delivery import deliver
-from segdiff.commands.exports import check_forms, output_arguments, written_forms
+from segdiff.commands.exports import (
+    baseline_argument,
+    check_baseline,
+    check_forms,
+    held,
+    output_arguments,
+    written_forms,
+)
 from segdiff.commands.guard import Reads, file_output, refuse_losses
 from segdiff.commands.values import bound, cosine, seconds, size, whole
 
@@ -42,6 +49,7 @@ def locate_arguments(parser: Parser) -> None:
     group.add_argument("--opset", type=whole, metavar="N", help="ONNX opset of the conversion")
     group.add_argument("--keep", metavar="FILE", help="keep the converted model here")
     locate_options(parser)
+    baseline_argument(parser)
     output_options(parser, "Report", "the full report, with every pair of values")
     common_arguments(parser)
 
@@ -103,6 +111,7 @@ def run_locate(arguments: Arguments, parser: Parser) -> int:
     """``segdiff locate``: find the operator that is to blame."""
     _check_files(arguments, parser)
     check_forms(arguments, parser)
+    check_baseline(arguments)
     refuse_losses(
         (
             file_output("--keep", arguments.keep, "model"),
@@ -112,7 +121,7 @@ def run_locate(arguments: Arguments, parser: Parser) -> int:
         reads(arguments),
         arguments,
     )
-    report = located(arguments)
+    report = held(located(arguments), arguments)
     delivered = deliver(report, arguments)
     if arguments.repro and "network" in report.homes:
         report.repro(arguments.repro)
@@ -156,7 +165,9 @@ def _makes_sense(files: Sequence[str]) -> bool:
 def reads(arguments: Arguments) -> Reads:
     """The files that ``locate`` and ``repair`` read."""
     *models, image = map(Path, arguments.files)
-    return Reads(tuple(models), (image, *script_of(arguments.candidate_input)))
+    baseline = getattr(arguments, "baseline", None)
+    known = (Path(baseline),) if baseline else ()
+    return Reads(tuple(models), (image, *known, *script_of(arguments.candidate_input)))
 
 
 def script_of(candidate_input: str | None) -> tuple[Path, ...]:

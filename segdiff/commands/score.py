@@ -130,7 +130,7 @@ def files_in(folders: Iterable[Path]) -> Iterator[Path]:
 
 def chosen(arguments: Arguments) -> dict[str, Any]:
     """What the Python function takes: all options but those that say how the answer is shown."""
-    own = {"debug", "no_progress", "json", "full", "all", "force", "words"}
+    own = {"debug", "no_progress", "json", "full", "all", "force", "words", "github", "annotate"}
     own |= {export.attribute for export in EXPORTS}
     return {name: value for name, value in vars(arguments).items() if name not in own}
 

@@ -7,26 +7,43 @@ from pathlib import Path
 
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser
 from segdiff.commands.delivery import deliver
-from segdiff.commands.exports import check_forms, output_arguments, written_forms
+from segdiff.commands.exports import (
+    baseline_argument,
+    check_baseline,
+    check_forms,
+    held,
+    output_arguments,
+    written_forms,
+)
 from segdiff.commands.guard import Reads, refuse_losses
+from segdiff.core.errors import InputError
 
 
 def show_arguments(parser: Parser) -> None:
     """The arguments of ``segdiff show``."""
     parser.add_argument("report", metavar="REPORT", help="what --json, --out or save has written")
+    baseline_argument(parser)
     output_arguments(parser, "Report", "list every pair, class and image")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
 def run_show(arguments: Arguments, parser: Parser) -> int:
     """``segdiff show``: the exit code is that of the report."""
+    from segdiff.core.answer import Report
     from segdiff.report.load import answer_of, read_json
 
     check_forms(arguments, parser)
     path = Path(arguments.report)
     data = read_json(path)
     answer = answer_of(data, path)
-    refuse_losses(written_forms(arguments), Reads(files=(path,)), arguments)
+    if arguments.baseline is not None:
+        check_baseline(arguments)
+        if not isinstance(answer, Report):
+            raise InputError(f"{path}: is no report of segdiff locate, so no baseline knows it")
+        answer = held(answer, arguments)
+        data = answer.to_dict()
+    known = (Path(arguments.baseline),) if arguments.baseline else ()
+    refuse_losses(written_forms(arguments), Reads(files=(path, *known)), arguments)
     delivered = deliver(answer, arguments, lambda: json.dumps(data, indent=1, allow_nan=False))
     return answer.exit_code if delivered else COULD_NOT_TELL
 

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from segdiff.core.baseline import Baseline
 from segdiff.core.edit import Edit
 from segdiff.core.environment import Environment
 from segdiff.core.fed import InputComparison
@@ -280,7 +281,8 @@ class Report(Further):
     does, where it was given. ``assumed`` says what was taken for granted of the picture's preparation, where
     nothing states it. ``precision`` is what half precision or quantisation costs. ``image`` is the image's
     path, where it was given as one, and ``image_file`` that file; ``environment`` the versions of all that
-    has computed; ``command`` the words of the command line, where it was one; ``evidence`` keeps the tensors
+    has computed; ``command`` the words of the command line, where it was one; ``baseline`` what is known
+    of its origins; ``evidence`` keeps the tensors
     that a repair and a repro need; ``pictures`` what can be seen of the run, None where no input
     is a picture; ``outlines`` both graphs (the reference's, the candidate's), to be drawn; ``asked`` what was
     asked, so that it can be opened again, None for one read from a file.
@@ -309,6 +311,7 @@ class Report(Further):
     assumed: str | None = None
     environment: Environment | None = None
     command: tuple[str, ...] | None = None
+    baseline: Baseline | None = None
     evidence: KeptTensors | None = field(default=None, repr=False, compare=False)
     pictures: Pictures | None = field(default=None, repr=False, compare=False)
     outlines: tuple[Outline, Outline] | None = field(default=None, repr=False, compare=False)
@@ -331,8 +334,9 @@ class Report(Further):
 
     @property
     def exit_code(self) -> int:
-        """0 agrees, 1 diverges, 2 could not tell."""
-        return EXIT_CODES[self.verdict]
+        """0 agrees (or diverges in nothing that a baseline does not know), 1 diverges, 2 could not tell."""
+        passes = self.verdict == "diverges" and self.baseline is not None and self.baseline.passes
+        return 0 if passes else EXIT_CODES[self.verdict]
 
     def repair(
         self,
@@ -350,6 +354,22 @@ class Report(Further):
     def repro(self, folder: str | Path, *, origin: int = 0) -> Path:
         """Write one origin down for a bug report: its nodes, its tensors, a script;"""
         place: Path = door("report.repro")(self, folder, origin=origin)
+        return place
+
+    def against(self, baseline: str | Path | Iterable[str]) -> Report:
+        """The report held against what is known: a saved report, or fingerprints; see docs/machines.md."""
+        held: Report = door("report.against")(self, baseline)
+        return held
+
+    def check(self, baseline: str | Path | Iterable[str] | None = None) -> Report:
+        """For a test: AssertionError, with the report in short, where the models do not agree."""
+        __tracebackhide__ = True
+        held: Report = door("report.check")(self, baseline)
+        return held
+
+    def annotate(self, path: str | Path) -> Path:
+        """Write a copy of the candidate whose nodes say what is wrong with them, as Netron shows it."""
+        place: Path = door("report.annotate")(self, path)
         return place
 
     def to_dict(self) -> dict[str, Any]:

@@ -22,6 +22,9 @@ REPORT_HEAD = re.compile(
 PAGE_HEAD = "<!-- written by segdiff -->"
 """What an HTML page and a Markdown file begin with, so that they are known again."""
 
+OWN_HEAD = re.compile(rb'"name": "segdiff|^pair,state,reference_op,')
+"""What those other forms begin with that have no room for a comment (SARIF, node data, CSV)."""
+
 HEAD = 256
 """Bytes that are read of a file to see whether it is a report."""
 REPRO_FILES = frozenset({"segment.onnx", "tensors.json", "reference.json", "repro.py"})
@@ -52,7 +55,8 @@ def holds_nothing_foreign(path: Path) -> bool:
             return not path.is_dir()
         with path.open("rb") as file:
             head = file.read(HEAD)
-            return REPORT_HEAD.match(head) is not None or PAGE_HEAD.encode() in head
+            known = REPORT_HEAD.match(head) or OWN_HEAD.search(head)
+            return known is not None or PAGE_HEAD.encode() in head
     except (OSError, ValueError):
         return False
 

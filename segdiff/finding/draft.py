@@ -48,7 +48,7 @@ def write(
     forget_shapes(model.graph, changed)
     named = zip(model.graph.output, finals, strict=False) if ends else ()
     state_outputs(model, changed, {output.name: array.ndim for output, array in named})
-    _link_external_data(model, source, draft)
+    link_external_data(model, source, draft)
     draft.write_bytes(model.SerializeToString())
     try:
         onnx.checker.check_model(str(draft))
@@ -135,7 +135,8 @@ def external_files(model: Any) -> list[str]:
     return list(found)
 
 
-def _link_external_data(model: Any, source: Path, draft: Path) -> None:
+def link_external_data(model: Any, source: Path, draft: Path) -> None:
+    """Put a model's external data beside its draft."""
     for location in external_files(model):
         beside = draft.parent / location
         beside.parent.mkdir(parents=True, exist_ok=True)

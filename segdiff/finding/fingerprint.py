@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 from segdiff.core.answer import OPTIMISERS, Cause, Origin
+from segdiff.core.fingerprint import UNKNOWN
 from segdiff.core.graph import Graph, Op
 
 AROUND = 3
@@ -23,9 +24,6 @@ order; the fewer operators count, the less a change elsewhere in the model distu
 
 DIGITS = 12
 """Of the hash: two of a model's thousand places have the same once in half a thousand million models."""
-
-UNKNOWN = "unknown"
-"""The cause in a fingerprint where none is proven: a guess may be another one in the next run."""
 
 
 def fingerprinted(origins: Iterable[Origin], graphs: tuple[Graph, Graph]) -> tuple[Origin, ...]:

@@ -32,6 +32,8 @@ class Export:
         return str(getattr(import_module(module), function)(answer))
 
 
+LOCATED = frozenset({"Report"})
+
 EXPORTS = (
     Export("html", ".html", "segdiff.report.save:html_page", "one HTML page that needs nothing else"),
     Export(
@@ -40,9 +42,26 @@ EXPORTS = (
         "segdiff.report.save:markdown_page",
         "for a pull request; to $GITHUB_STEP_SUMMARY it is appended",
     ),
+    Export("junit", ".xml", "segdiff.report.junit:render", "JUnit's XML, for the test pages of CI systems"),
+    Export("sarif", ".sarif", "segdiff.report.sarif:render", "SARIF 2.1.0, for code scanning"),
+    Export("csv", ".csv", "segdiff.report.pairs_csv:render", "the pairs as a table", LOCATED),
+    Export(
+        "model-explorer",
+        "",
+        "segdiff.report.model_explorer:render",
+        "node data that Model Explorer lays over the graph",
+        LOCATED,
+    ),
 )
 
 
 def exports_of(kind: str) -> tuple[Export, ...]:
     """The forms that a kind of answer has, by the name of its class."""
     return tuple(export for export in EXPORTS if kind in export.answers)
+
+
+def workflow_commands(answer: Any) -> str:
+    """The answer as GitHub's runner reads it."""
+    from segdiff.report.github import render
+
+    return render(answer)

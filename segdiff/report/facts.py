@@ -268,6 +268,24 @@ def assumed_lines(report: Report) -> Iterator[Line]:
         yield "assumed", clean(report.assumed)
 
 
+def baseline_lines(report: Report) -> Iterator[Line]:
+    """What a baseline knows of the findings, and what is gone of it."""
+    found = report.baseline
+    if found is None:
+        return
+    whole = len(found.known) + len(found.new)
+    words = f"{len(found.known)} of {whole} findings are known" if whole else "nothing was found"
+    if found.new:
+        words += f", new: {', '.join(map(clean, found.new[:AROUND]))}"
+        words += f" and {len(found.new) - AROUND} more" if len(found.new) > AROUND else ""
+    elif whole:
+        words += ", none is new"
+    yield "baseline", words
+    if found.gone:
+        more = f" and {len(found.gone) - AROUND} more" if len(found.gone) > AROUND else ""
+        yield "", f"known and gone: {', '.join(map(clean, found.gone[:AROUND]))}{more}"
+
+
 def input_lines(report: Report) -> Iterator[Line]:
     """What the candidate's own input does otherwise, and what that costs."""
     if report.as_fed is None:

@@ -37,6 +37,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "exit_code": report.exit_code,
         "homes": list(report.homes),
         "command": list(report.command) if report.command else None,
+        "baseline": asdict(report.baseline) if report.baseline else None,
         "coverage": {"reference": report.coverage[0], "candidate": report.coverage[1]},
         "reference": _model(report.reference),
         "candidate": _model(report.candidate),

@@ -20,6 +20,7 @@ from segdiff.core.answer import (
     Report,
     TensorForm,
 )
+from segdiff.core.baseline import Baseline
 from segdiff.core.edit import Edit, Node
 from segdiff.core.environment import Computed, Environment
 from segdiff.core.fed import InputComparison, InputFinding
@@ -65,6 +66,7 @@ def report_of(data: Fields) -> Report:
         assumed=_assumed(fed),
         environment=_environment(environment) if environment else None,
         command=tuple(data["command"]) if data.get("command") else None,
+        baseline=_baseline(data.get("baseline")),
     )
 
 
@@ -82,6 +84,12 @@ def _image_file(image: Fields | None) -> HashedFile | None:
     if image is None or image["bytes"] is None or image["sha256"] is None:
         return None
     return HashedFile(Path(image["path"]).name, image["bytes"], image["sha256"])
+
+
+def _baseline(data: Fields | None) -> Baseline | None:
+    if data is None:
+        return None
+    return Baseline(data["path"], tuple(data["known"]), tuple(data["new"]), tuple(data["gone"]))
 
 
 def _environment(data: Fields) -> Environment:

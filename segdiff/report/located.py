@@ -31,6 +31,7 @@ from segdiff.report.facts import (
     VERDICT_MARKS,
     VERDICT_TONES,
     assumed_lines,
+    baseline_lines,
     by_weight,
     cause_lines,
     closing_lines,
@@ -67,6 +68,7 @@ def _blocks(report: Report, everything: bool) -> Iterator[Part]:
     tone = VERDICT_TONES[report.verdict]
     yield Headline(VERDICT_MARKS[report.verdict], clean(report.sentence, 1000), tone)
     yield Lines((("reference", _model(report.reference)), ("candidate", _model(report.candidate))))
+    yield from lines(baseline_lines(report))
     yield from lines(assumed_lines(report))
     yield from lines(input_lines(report))
     if report.first:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from segdiff.core.errors import InputError
 from segdiff.core.outputs import PAGE_HEAD, write_atomically
+from segdiff.report.exports import exports_of
 from segdiff.report.forms import shown
 
 
 def save(answer: Any, path: str | Path) -> Path:
-    """Write an answer to a file and return its path; ``.html``, ``.md`` and ``.json`` say how.
+    """Write an answer to a file and return its path; its suffix says how: ``.html``, ``.md``, ``.json``, and
+    those of ``segdiff.report.exports``.
 
     Raises InputError for any other suffix and where the file cannot be written.
     """
     path = Path(path)
-    write = WRITERS.get(path.suffix.lower())
+    writers = {each.suffix: each.text for each in exports_of(type(answer).__name__) if each.suffix}
+    write = {".json": as_json, **writers}.get(path.suffix.lower())
     if write is None:
-        raise InputError(f"{path}: a report is saved as {', '.join(sorted(WRITERS))}; name the file so")
+        told = ", ".join(sorted({".json", *writers}))
+        raise InputError(f"{path}: a report is saved as {told}; name the file so")
     try:
         write_atomically(path, write(answer))
     except OSError as error:
@@ -41,8 +44,6 @@ def markdown_page(answer: Any) -> str:
     return f"{PAGE_HEAD}\n\n{short}\n{folded}"
 
 
-WRITERS: Mapping[str, Callable[[Any], str]] = {
-    ".html": html_page,
-    ".md": markdown_page,
-    ".json": lambda answer: str(answer.to_json()) + "\n",
-}
+def as_json(answer: Any) -> str:
+    """The text of a JSON file."""
+    return str(answer.to_json()) + "\n"

@@ -11,6 +11,7 @@ from segdiff.report.facts import (
     VERDICT_MARKS,
     VERDICT_TONES,
     assumed_lines,
+    baseline_lines,
     by_weight,
     can_be_repaired,
     effect_in_short,
@@ -43,6 +44,7 @@ def short(report: Report) -> Document:
 def _blocks(report: Report) -> Iterator[Part]:
     tone = VERDICT_TONES[report.verdict]
     yield Headline(VERDICT_MARKS[report.verdict], shorten(clean(report.sentence, 1000), SENTENCE), tone)
+    yield from lines(baseline_lines(report))
     yield from lines(assumed_lines(report))
     yield from lines(input_lines(report))
     if report.first:

@@ -73,4 +73,4 @@ def test_the_report_itself_is_not_written_over(saved: Path, capsys: pytest.Captu
 def test_only_one_form_has_stdout(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["show", str(saved), "--json", "-", "--markdown", "-"])
-    assert "both write to stdout" in capsys.readouterr().err
+    assert "--json and --markdown write to stdout" in capsys.readouterr().err

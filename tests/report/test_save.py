@@ -68,7 +68,7 @@ def test_the_suffix_says_the_form(tmp_path: Path) -> None:
     assert made.save(tmp_path / "r.html").read_text() == html_page(made)
     assert made.save(tmp_path / "r.md").read_text() == markdown_page(made)
     assert json.loads(made.save(tmp_path / "r.json").read_text())["verdict"] == "agrees"
-    with pytest.raises(InputError, match=r"\.html, \.json, \.md"):
+    with pytest.raises(InputError, match=r"\.csv, \.html, \.json, \.md, \.sarif, \.xml"):
         made.save(tmp_path / "r.pdf")
     with pytest.raises(InputError, match="cannot be written"):
         made.save(tmp_path / "nowhere" / "r.md")
