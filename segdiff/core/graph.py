@@ -81,7 +81,8 @@ class Graph:
     ``outputs`` are the names the user feeds and receives, in the model's order; ``opset`` is that of ONNX's
     default domain, 0 in the other formats. ``quantised`` says how those values and parameters
     are quantised that are, or, of a parameter in float32, the integers that it was made of. ``unwritten`` are
-    outputs that the file declares and nothing in it makes; they are none of the ``outputs``.
+    outputs that the file declares and nothing in it makes; they are none of the ``outputs``; ``lists``
+    are the values that are lists of tensors.
 
     >>> relu = Op(0, "relu", "first", ("x",), ("X",), ("h",), {})
     >>> scale = Op(1, "scale", "second", ("h",), ("X",), ("y",), {"scale": 2.0})
@@ -102,6 +103,7 @@ class Graph:
     opset: int = 0
     quantised: Mapping[str, Quantisation] = field(default_factory=dict, repr=False, compare=False)
     unwritten: tuple[str, ...] = ()
+    lists: frozenset[str] = frozenset()
 
     @cached_property
     def _by_index(self) -> dict[int, Op]:

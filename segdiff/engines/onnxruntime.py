@@ -17,7 +17,7 @@ import onnxruntime as ort
 from segdiff.core.edit import Edit, apply
 from segdiff.core.graph import Array
 from segdiff.core.memory import give_back
-from segdiff.core.sequences import lists_among
+from segdiff.core.sequences import lists_in, packed
 from segdiff.engines.cutting import Cutter, declared, fetch_weights
 from segdiff.engines.framework import Deliver
 from segdiff.engines.protocol import Deployed, Load
@@ -81,9 +81,7 @@ class OnnxRuntime:
         """Run the file itself, optimised. Its session is kept until anything else is run."""
         session = self._start_deployed(how)
         given = {each.name: feeds[each.name] for each in session.get_inputs() if each.name in feeds}
-        values = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in given.items()}
-        found = session.run_with_ort_values(list(wanted), values)
-        _deliver(dict(zip(wanted, found, strict=True)), deliver)
+        _deliver(_ran(session, given, wanted), deliver)
 
     def _start_deployed(self, how: Deployed) -> ort.InferenceSession:
         if self.deployed and self.deployed[0] == how:
@@ -149,8 +147,7 @@ class OnnxRuntime:
             session = self._start(model)
         else:
             session = self._session(ops, feeds, wanted)
-        values = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in feeds.items()}
-        return dict(zip(wanted, session.run_with_ort_values(list(wanted), values), strict=True))
+        return _ran(session, feeds, wanted)
 
     def _session(
         self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]
@@ -222,7 +219,7 @@ def grouped(cutter: Cutter, wanted: frozenset[str], room: Room) -> Iterator[tupl
     exposed = 0
     constants = set(cutter.constants.values())
     nodes = cutter.model.graph.node
-    lists = lists_among((node.op_type, node.input, node.output) for node in nodes)
+    lists = lists_in(nodes)
     last = {name: index for index, names in enumerate(cutter.reads) for name in names if name in lists}
     open_until = -1  # a list of tensors cannot be handed from one cut to the next
     for index, node in enumerate(cutter.model.graph.node):
@@ -236,6 +233,19 @@ def grouped(cutter: Cutter, wanted: frozenset[str], room: Room) -> Iterator[tupl
             group, exposed = [], 0
     if group:
         yield tuple(group)
+
+
+def _ran(
+    session: ort.InferenceSession, feeds: dict[str, Array], wanted: tuple[str, ...]
+) -> dict[str, ort.OrtValue]:
+    """What a session makes; a list of tensors, which only ``run`` hands out, as one array."""
+    kinds = {each.name: each.type for each in session.get_outputs()}
+    if all(kinds[name].startswith("tensor") for name in wanted):
+        values = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in feeds.items()}
+        return dict(zip(wanted, session.run_with_ort_values(list(wanted), values), strict=True))
+    arrays = [np.ascontiguousarray(packed(each)) for each in session.run(list(wanted), feeds)]
+    made = [ort.OrtValue.ortvalue_from_numpy(array) for array in arrays]
+    return dict(zip(wanted, made, strict=True))
 
 
 def _deliver(outputs: dict[str, ort.OrtValue], deliver: Deliver) -> None:

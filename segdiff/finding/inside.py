@@ -81,7 +81,7 @@ def look_inside(
     nothing that an engine does: why a block could not be looked into goes to ``reasons``.
     """
     found: dict[Segment, Inside] = {}
-    decided = {segment for segment, cause in causes.items() if cause.proven and cause.kind in DECIDES}
+    decided = {segment for segment, cause in causes.items() if cause.proven and decides(cause)}
     with_blocks = [
         step for step in run.origins if step.segment not in decided and _op_pair(run, step) is not None
     ]
@@ -95,6 +95,11 @@ def look_inside(
         if inside is not None:
             found[step.segment] = inside
     return found
+
+
+def decides(cause: Cause) -> bool:
+    """Whether a cause lies in what the op with the block says itself, and not in the block."""
+    return cause.kind in DECIDES or cause.kind.startswith("scan.")
 
 
 def causes_with(causes: Mapping[Segment, Cause], found: Mapping[Segment, Inside]) -> dict[Segment, Cause]:

@@ -6,7 +6,6 @@ load. The runtime's own words name a node in most cases; otherwise the first tha
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -23,12 +22,10 @@ from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.engines import Deployed
 from segdiff.finding.outputs import op_info
 from segdiff.finding.remedies import Attempt, Form, in_trouble, remedies, said_of
+from segdiff.finding.runtime_words import named, named_in, plain_words
 from segdiff.finding.unwritten import Unwritten, unwritten
 from segdiff.finding.weigh import upstream
 from segdiff.walk import Run
-
-WORDS = 300
-"""Characters of the runtime's own message that are told."""
 
 NEAR = 12
 """Nodes before the refused one that are looked at for the reason."""
@@ -58,18 +55,30 @@ def refusal(run: Run, error: str | None, *, asked: bool, others: bool) -> Origin
         if lost is not None:
             return left_out(run, lost)
     words = plain_words(error)
-    node = named_in(run.probe.graph, error) or first_that_fails(run)
+    node = named_in(run.probe.graph, error) or first_that_fails(run, named(error).type)
     if node is None:
         return made(run, None, f"{runtime(run)} does not load {file}: {words}.", None)
     forms = forms_before(run, node)
-    reason = said_of(run.probe.graph, node, forms)
-    text = (
-        f"{runtime(run)} does not run {file}: {node.type} {node.name!r} {reason or 'is refused'} ({words})."
-    )
     remedy = remedied(run, node, forms)
-    if remedy is not None:
+    said = refused_in_words(run.probe.graph, node, error, forms)
+    text = f"{runtime(run)} does not run {file}: {said}."
+    if isinstance(remedy, Remedy):
         text += f" With {remedy.words} it runs{remedy.result}."
-    return made(run, node, text, remedy)
+    elif remedy is not None:
+        text += f" With {remedy.words} it goes on, and the next one is refused: {remedy.following}."
+    return made(run, node, text, remedy if isinstance(remedy, Remedy) else None)
+
+
+def refused_in_words(graph: Graph, node: Op, error: str, forms: dict[str, Form]) -> str:
+    """Which node is refused, what is wrong with it, and the runtime's own words."""
+    said, words = named(error), plain_words(error)
+    constant = [name for name in said.outputs if name in graph.parameters]
+    if constant:
+        name = said.name or constant[0]
+        return (
+            f"{said.type} {name!r}, which makes a constant of {node.type} {node.name!r}, is refused ({words})"
+        )
+    return f"{node.type} {node.name!r} {said_of(graph, node, forms) or 'is refused'} ({words})"
 
 
 def left_out(run: Run, lost: Unwritten) -> Origin:
@@ -112,23 +121,13 @@ def unaccepted(run: Run) -> Iterator[str]:
             yield f"{tensor.array.dtype} for {name!r}: it wants {value.dtype}"
 
 
-def named_in(graph: Graph, message: str) -> Op | None:
-    """The node that a message names, by its own name or by a tensor it writes; the longest name wins.
-
-    The file's path and the last value that was made are no blame.
-    """
-    message = _AFTER.sub("", message.partition(" failed: ")[2] or message)
-    found = []
-    for op in graph.ops:
-        for name in (op.name, *op.outputs):
-            if len(name) > 1 and re.search(rf"(?<![\w./]){re.escape(name)}(?![\w/])", message):
-                found.append((name == op.name, len(name), op))
-    return max(found, key=lambda item: item[:2])[2] if found else None
-
-
-def first_that_fails(run: Run) -> Op | None:
-    """The first node of a segment that failed which does not run from the image; none where none runs."""
+def first_that_fails(run: Run, kind: str) -> Op | None:
+    """The first node of a segment that failed which does not run from the image: of the ``kind`` that the
+    runtime speaks of, if there is one; none where none runs."""
     graph = run.probe.graph
+    for op in graph.ops if kind else ():
+        if op.type.rpartition(".")[2] == kind and op.outputs and not runs(run, op.outputs[:1]):
+            return op
     if all(step.problem for step in run.walk.steps):
         return None
     for step in run.walk.steps:
@@ -196,25 +195,38 @@ class Remedy:
     error: Comparison | None
 
 
-def remedied(run: Run, node: Op, forms: dict[str, Form]) -> Remedy | None:
-    """The first change that makes the file run; of several, one whose outputs are the reference's."""
+@dataclass(frozen=True)
+class Stuck:
+    """A change with which the node is taken, and the node ``following``, in words, is not."""
+
+    words: str
+    following: str
+
+
+def remedied(run: Run, node: Op, forms: dict[str, Form]) -> Remedy | Stuck | None:
+    """The first change that makes the file run; of several, one whose outputs are the reference's. Else the
+    first with which another node is refused."""
     graph = run.probe.graph
     near = [op for op in graph.ops if op is node or op.index in ancestors(graph, node)][-NEAR:]
-    found = None
+    found: Remedy | None = None
+    stuck: Stuck | None = None
     until = time.monotonic() + REMEDY_SECONDS
     for words, edits in remedies(graph, near, forms):
         remedy = tried_with_likes(run, node, words, edits, until)
-        if remedy is None:
+        if not isinstance(remedy, Remedy):
+            stuck = stuck or remedy
             continue
         if remedy.error is not None and not remedy.error.mismatch and remedy.error.metrics.rel_l2 < 1e-3:
             return remedy
         found = found or remedy
         if time.monotonic() > until:
             break
-    return found
+    return found or stuck
 
 
-def tried_with_likes(run: Run, node: Op, words: str, edits: tuple[Edit, ...], until: float) -> Remedy | None:
+def tried_with_likes(
+    run: Run, node: Op, words: str, edits: tuple[Edit, ...], until: float
+) -> Remedy | Stuck | None:
     """What the whole file does with a change. Where then another node is refused, that one is changed, too,
     in the same way if it can be, and so on; None where the file still does not run."""
     graph, changed, ways = run.probe.graph, {node.index}, [words]
@@ -226,12 +238,13 @@ def tried_with_likes(run: Run, node: Op, words: str, edits: tuple[Edit, ...], un
         if following is None or following.index in changed or time.monotonic() > until:
             return None
         forms = {name: form for name in following.inputs if (form := form_of(run, name, edits))}
+        stuck = Stuck(said_together(ways), refused_in_words(graph, following, error, forms))
         more = {following.index: fitting(graph, following, ways[-1], forms)}
         for op in graph.ops:
             if op.index not in changed | set(more) and in_trouble(graph, op, declared(graph, op)):
                 more[op.index] = fitting(graph, op, ways[-1], declared(graph, op))
         if more[following.index] is None:
-            return None
+            return stuck
         found = {index: attempt for index, attempt in more.items() if attempt is not None}
         ways += [said for said, _ in found.values()]
         edits = (*edits, *(edit for _, more_edits in found.values() for edit in more_edits))
@@ -242,7 +255,8 @@ def said_together(ways: list[str]) -> str:
     """Changes in words, equal ones once."""
     counts = Counter(ways)
     return " and ".join(
-        f"{words}, in each of {count} such nodes," if count > 1 else words for words, count in counts.items()
+        f"{words.rstrip(',')}, in each of {count} such nodes," if count > 1 else words
+        for words, count in counts.items()
     )
 
 
@@ -314,21 +328,3 @@ def made(run: Run, node: Op | None, text: str, remedy: Remedy | None) -> Origin:
         confirmed=True,
         cause=cause,
     )
-
-
-_PLACE = re.compile(r"\S*/onnxruntime\S*|\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from \S+ failed:\s*")
-
-
-_AFTER = re.compile(r" after value '.*'$")
-
-
-_SOURCE = re.compile(r"\S*onnxruntime::.*?\) ")
-
-
-def plain_words(message: str) -> str:
-    """The runtime's message without its prefixes and the places in its own source."""
-    words = message.rpartition("Status Message: ")[2] if "Status Message: " in message else message
-    words = words.partition(" failed: ")[2] or words
-    words = _SOURCE.sub("", _PLACE.sub("", words))
-    words = _AFTER.sub("", words)
-    return " ".join(words.split()).rstrip(".")[:WORDS]

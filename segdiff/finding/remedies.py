@@ -22,6 +22,19 @@ Attempt = tuple[str, tuple[Edit, ...]]
 AXES_AS_OPERAND = 13
 """The opset from which Squeeze and Unsqueeze take their axes as an operand."""
 
+REDUCTIONS = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare")
+
+AS_OPERANDS = {
+    **dict.fromkeys(("Squeeze", "Unsqueeze", "ReduceSum"), (AXES_AS_OPERAND, ("axes",))),
+    **{f"Reduce{kind}": (18, ("axes",)) for kind in REDUCTIONS},
+    "Split": (13, ("split",)),
+    "Clip": (11, ("min", "max")),
+    "Pad": (11, ("pads", "value")),
+    "Slice": (10, ("starts", "ends", "axes")),
+    "TopK": (10, ("k",)),
+}
+"""Operator -> the opset from which these attributes are operands, the first in place 1."""
+
 
 def said_of(graph: Graph, node: Op, forms: Mapping[str, Form]) -> str:
     """What is wrong with a node in words that follow its name; nothing where it is not known."""
@@ -80,7 +93,7 @@ def unfit(node: Op, shapes: list[tuple[int, ...]]) -> bool:
 def remedies(graph: Graph, near: list[Op], forms: Mapping[str, Form]) -> Iterator[Attempt]:
     """The changes to be tried. ``near`` are the nodes before the refused one, it being the last of them."""
     node = near[-1]
-    for function in (scalars_joined, types_joined, channels_last, same_padding, cast_as_declared, emptied):
+    for function in FUNCTIONS:
         yield from function(graph, node, forms)
     for op in reversed(near):
         if op.type == "Squeeze" and len(op.inputs) < 2 and "axes" not in op.attributes:
@@ -160,6 +173,31 @@ def axes_named(graph: Graph, op: Op, forms: Mapping[str, Form]) -> Iterator[Atte
             yield words, (Edit(op.outputs[0], inputs={1: np.array([axis], np.int64)}),)
         else:
             yield words, (Edit(op.outputs[0], attributes={"axes": [axis]}),)
+
+
+def settings_moved(graph: Graph, node: Op, forms: Mapping[str, Form]) -> Iterator[Attempt]:
+    """Attributes that this opset has as operands become such, or the other way round."""
+    since, names = AS_OPERANDS.get(node.type, (0, ()))
+    if graph.opset >= since:
+        given = {name: node.attributes[name] for name in names if name in node.attributes}
+        if given:
+            places = {names.index(name) + 1: constant(value) for name, value in given.items()}
+            words = f"its {' and '.join(given)} as an operand, as opset {graph.opset} has it,"
+            yield words, (Edit(node.outputs[0], attributes=dict.fromkeys(given), inputs=places),)
+        return
+    slots = {name: slot for slot, name in zip(node.slots, node.inputs, strict=True) if slot.isdigit()}
+    held = {int(slot): graph.parameters[name] for name, slot in slots.items() if name in graph.parameters}
+    values = {names[n - 1]: held[n].load().tolist() for n in held if 0 < n <= len(names)}
+    if values:
+        words = f"its {' and '.join(values)} as an attribute, as opset {graph.opset} has it,"
+        gone = {place: None for place in held if 0 < place <= len(names)}
+        yield words, (Edit(node.outputs[0], attributes=values, inputs=gone),)
+
+
+def constant(value: object) -> Array:
+    """The value of an attribute as an operand."""
+    array = np.asarray(value)
+    return array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
 
 
 def cast_to(op: Op) -> str | None:
@@ -278,3 +316,9 @@ def to_the_first(graph: Graph) -> Iterator[Attempt]:
             edits.append(Edit(op.outputs[0], inputs={2: ends}))
     where = f"{len(edits)} Slices, which end" if len(edits) > 1 else "the Slice, which ends"
     yield f"{where} at -1 with a step back, going on to the first element", tuple(edits)
+
+
+FUNCTIONS = (
+    *(scalars_joined, types_joined, channels_last, same_padding),
+    *(cast_as_declared, emptied, settings_moved),
+)

@@ -55,4 +55,4 @@ class Block:
 
 
 BRANCHES = frozenset({"if", "select_input", "If"})
-LOOPS = frozenset({"while", "Loop"})
+LOOPS = frozenset({"while", "Loop", "Scan"})

@@ -18,6 +18,7 @@ import onnx
 from segdiff.core.captures import captured
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Array, Graph, Op, Parameter, Value
+from segdiff.core.sequences import lists_in
 from segdiff.readers import onnx_shapes
 from segdiff.readers.guard import guard, read_bytes
 from segdiff.readers.onnx_functions import inlined
@@ -81,7 +82,10 @@ def _graph(model: onnx.ModelProto, path: Path) -> Graph:
     names = (name for name in written if name not in parameters)
     values = {name: known.get(name) or Value(name) for name in sorted(names)}
     opset = max((item.version for item in model.opset_import if item.domain in _DEFAULT_DOMAIN), default=0)
-    return Graph("onnx", path, tuple(ops), values, parameters, inputs, outputs, opset, unwritten=unwritten)
+    lists = lists_in(graph.node)
+    return Graph(
+        "onnx", path, tuple(ops), values, parameters, inputs, outputs, opset, unwritten=unwritten, lists=lists
+    )
 
 
 def _initializers(graph: onnx.GraphProto, path: Path) -> dict[str, Parameter]:

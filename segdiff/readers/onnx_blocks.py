@@ -13,9 +13,9 @@ from segdiff.core.captures import read_from_outside, reads_of, subgraphs
 from segdiff.core.errors import ModelError
 from segdiff.core.files import ModelFiles
 from segdiff.core.graph import Graph, Op, Parameter
-from segdiff.core.sequences import sequences
 from segdiff.readers.blocks import LOOPS, Block, BlockInput
 from segdiff.readers.onnx import load
+from segdiff.readers.onnx_scan import body_of
 
 
 def block(files: ModelFiles, graph: Graph, op: Op, taken: bool) -> Block:
@@ -25,37 +25,47 @@ def block(files: ModelFiles, graph: Graph, op: Op, taken: bool) -> Block:
     found = [attr.g for attr in model.graph.node[op.index].attribute if attr.name == word]
     if not found:
         raise ModelError(f"{files.program}: {op.name} has no {word}")
-    part = found[0]
+    scan = op.type == "Scan"
+    part = body_of(model.graph.node[op.index], found[0]) if scan else found[0]
     made = {name for node in part.node for name in node.output}
     own, ends = [item.name for item in part.input], [item.name for item in part.output]
     given = dict(zip(op.slots, op.inputs, strict=True))
-    initial = {name: given.get(str(place + 2), "") for place, name in enumerate(own[2:])}
+    first = 0 if scan else 2  # a Loop has two inputs more before what it carries
+    initial = {name: given.get(str(place), "") for place, name in enumerate(own[2:], start=first)}
     fixed = {
         name: graph.parameters[start]
         for place, (name, start) in enumerate(initial.items(), start=1)
         if start in graph.parameters and ends[place : place + 1] == [name]
     }  # weights that a loop carries and never changes are weights of its body
-    known = sequences(graph)
+    known = graph.lists
     lists = {name for name, start in initial.items() if start in known}
     shown = without_lists(part, lists)
     carried = tuple(name for name in initial if name not in fixed and name not in lists)
     skipped = {place for place, name in enumerate(initial, start=1) if name in lists}
-    places = [n for n, name in enumerate(ends) if name not in fixed and n not in skipped]
+    results = [name for n, name in enumerate(ends) if name not in fixed and n not in skipped]
+    results += [part_of for n in sorted(skipped) for part_of in put_in(part, ends[n : n + 1])]
     return Block(
         word=word,
         captured=tuple(
             dict.fromkeys(name for name in read_from_outside(part) if name not in graph.parameters)
         ),
         carried=carried,
-        results=tuple(ends[place] if ends[place] in made else None for place in places),
+        results=tuple(name if name in made else None for name in results),
         write=lambda folder, inputs, wanted: _write(
-            files.program, model, shown, fixed, folder, inputs, [ends[places[each]] for each in wanted]
+            files.program, model, shown, fixed, folder, inputs, [results[each] for each in wanted]
         ),
         initial=tuple(initial[name] for name in carried),
         count=own[0] if own else None,
         condition=own[1] if len(own) > 1 else None,
-        trips=given.get("0") if own else None,
+        trips=given.get("0") if own and not scan else None,
     )
+
+
+def put_in(part: onnx.GraphProto, ends: Sequence[str]) -> Iterator[str]:
+    """The tensor that an iteration puts into a list it hands on: it can be shown, and the list cannot."""
+    for node in part.node:
+        if node.op_type == "SequenceInsert" and node.output[0] in ends:
+            yield node.input[1]
 
 
 def without_lists(part: onnx.GraphProto, lists: set[str]) -> onnx.GraphProto:

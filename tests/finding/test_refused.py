@@ -288,3 +288,84 @@ def test_an_output_that_nothing_writes(tmp_path: Path) -> None:
 def test_an_output_of_the_reference_that_nothing_writes(tmp_path: Path) -> None:
     with pytest.raises(segdiff.ModelError, match="nothing writes the output places"):
         told(pooled(False), pooled(True), tmp_path)
+
+
+def refused(ours: ModelProto, theirs: ModelProto, folder: Path) -> Report:
+    """The report on a file that must not run."""
+    report = told(ours, theirs, folder)
+    first = report.first
+    assert first is not None and first.cause is not None and first.cause.kind == "runtime.refused"
+    return report
+
+
+def test_a_value_whose_name_is_a_word_of_the_message(tmp_path: Path) -> None:
+    def made(place: int) -> ModelProto:
+        net = Net()
+        hidden = net.conv("x", (3, 4))
+        picked = net.node("Gather", hidden, net.constant([0, place], np.int64), axis=1, outputs=["picked"])
+        model = net.model(net.node("Relu", picked, outputs=["out"]))  # "indices element out of data bounds"
+        for node in model.graph.node:
+            node.name = ""
+        return model
+
+    report = refused(made(3), made(4), tmp_path)
+    assert [node.outputs for node in report.first.candidate_nodes] == [("picked",)]  # type: ignore[union-attr]
+
+
+def test_a_node_inside_a_branch_is_told_by_the_branch(tmp_path: Path) -> None:
+    def made(inner: str) -> ModelProto:
+        from onnx import parser
+
+        return parser.parse_model(f"""<ir_version: 8, opset_import: ["" : 17]>
+          program (float[1,3,16,24] x) => (float[?,?,?,?] z) {{
+            big = ReduceMax<keepdims=0>(x) low = Neg(big) yes = Greater(big, low)
+            z = If(yes) < then_branch = a () => (float[?,?,?,?] p) {{ p = {inner}(x) }},
+                          else_branch = b () => (float[?,?,?,?] q) {{ q = Relu(x) }} > }}""")
+
+    report = refused(made("Tanh"), made("Tannh"), tmp_path)
+    assert report.first.candidate_nodes[0].type == "If"  # type: ignore[union-attr]
+    assert "No Op registered for Tannh" in report.sentence and "In Node" not in report.sentence
+
+
+def test_what_is_refused_next_is_told(tmp_path: Path) -> None:
+    def made(right: bool) -> ModelProto:
+        net = Net()
+        factor = net.constant(2, np.float32 if right else np.int64)
+        doubled = net.node("Mul", net.conv("x", (3, 4)), factor)
+        return net.model(net.node("Relu" if right else "Rellu", doubled))
+
+    report = refused(made(True), made(False), tmp_path)
+    assert "cast to float32 it goes on, and the next one is refused: Rellu" in report.sentence
+    assert not report.first.cause.proven  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("op_type", "opset", "operand", "words"),
+    [("Unsqueeze", 17, False, "as an operand"), ("ReduceMean", 17, True, "as an attribute")],
+)
+def test_settings_of_another_opset(
+    op_type: str, opset: int, operand: bool, words: str, tmp_path: Path
+) -> None:
+    def made(right: bool) -> ModelProto:
+        net = Net(opset=opset)
+        hidden = net.conv("x", (3, 4))
+        if operand is not right:
+            return net.model(net.node(op_type, hidden, net.constant([0], np.int64)))
+        return net.model(net.node(op_type, hidden, axes=[0]))
+
+    report = refused(made(True), made(False), tmp_path)
+    assert words in report.sentence and f"as opset {opset} has it, it runs" in report.sentence
+    assert report.repair(tmp_path / "fixed.onnx").agrees
+
+
+def test_a_constant_that_the_runtime_does_not_make(tmp_path: Path) -> None:
+    def made(axis: bool) -> ModelProto:
+        net = Net(opset=12)
+        whole = net.constant([3, -2, 5, 7], np.int32)
+        step = net.constant([0.01] * 4 if axis else 0.01)
+        bias = net.node("DequantizeLinear", whole, step, **({"axis": 0} if axis else {}))
+        return net.model(net.node("Conv", "x", net.weight(4, 3, 3, 3), bias))
+
+    report = refused(made(False), made(True), tmp_path)
+    assert "which makes a constant of Conv" in report.sentence
+    assert "Unrecognized attribute: axis" in report.sentence
