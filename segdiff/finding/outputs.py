@@ -18,14 +18,12 @@ from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.core.outlets import Outlet, Outlets
 from segdiff.core.precision import unit_of
 from segdiff.finding.outlets import built, in_form, outlet, shown, whole
+from segdiff.finding.output_words import described, nth, source_of
 from segdiff.finding.relations import agree, rounds
 from segdiff.finding.rows import other_order
 from segdiff.finding.tails import cut_tails
 from segdiff.walk import Run, Step
 from segdiff.walk.walker import mask_changed
-
-FEW = 4
-"""Elements that are told one by one."""
 
 SAME = 1e-4
 """Relative error below which two outputs are one for whoever reads the one in the other's place."""
@@ -239,12 +237,6 @@ def names_crossed(ends: list[End]) -> Iterator[str]:
             return
 
 
-def nth(place: int) -> str:
-    """A place in words."""
-    words = ("first", "second", "third")
-    return words[place] if place < len(words) else f"{place + 1}th"
-
-
 # --- lost and added
 
 
@@ -286,7 +278,7 @@ def misformed(run: Run, end: End, remarks: list[str]) -> Iterator[Origin]:
     cause = None
     unit = max(unit_of(array.dtype.name) for array in (end.ours, end.theirs))
     if not walked(run, end) and not (agree(found, unit) and rounds(run, end.values[0], found, unit)):
-        source = source_of(run.alignment.candidate.graph, end.values[1])
+        source = source_of(run, end.values)
         words = f"Output {name} is another ({found.mismatch or found.metrics}): {forms}; {source}."
         cause = remade(run, end, Cause("output.value", words, False, None, found.metrics))
     elif found.mismatch:
@@ -332,17 +324,6 @@ def walked(run: Run, end: End) -> bool:
     return any(
         (p.reference, p.candidate) == end.values and p.judgement for s in run.walk.steps for p in s.pairs
     )
-
-
-def source_of(graph: Graph, name: str) -> str:
-    """Where an output comes from that no operator of the candidate computes."""
-    return "the candidate's is a constant of the file" if name in graph.parameters else "nothing computes it"
-
-
-def described(array: Array) -> str:
-    """Shape and type in words, and of a few numbers what they are."""
-    numbers = f" {array.reshape(-1).tolist()}" if 0 < array.size <= FEW else ""
-    return f"{array.dtype}{numbers} of shape {tuple(array.shape)}"
 
 
 def group(array: Array) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -186,6 +187,11 @@ def _metrics(comparison: Comparison | None) -> dict[str, float | None] | None:
     return comparison.metrics.to_dict() if comparison else None
 
 
+def _finite(number: float | None) -> float | None:
+    """A number as JSON has it: null stands for infinity, too."""
+    return number if number is not None and math.isfinite(number) else None
+
+
 def _mismatch(comparison: Comparison | None) -> str | None:
     """Why two tensors cannot be compared element by element."""
     return comparison.mismatch if comparison else None
@@ -219,7 +225,7 @@ def _pair(pair: PairInfo) -> dict[str, Any]:
         "evidence": list(pair.evidence),
         "state": pair.state,
         "reason": reason(pair.why),
-        "why": asdict(pair.why),
+        "why": {**asdict(pair.why), "times": _finite(pair.why.times)},
         "cumulative": _metrics(pair.cumulative),
         "isolated": _metrics(pair.isolated),
         "rounding": _metrics(pair.noise),

@@ -141,13 +141,19 @@ def _form(shape: list[int] | None, dtype: str | None) -> TensorForm | None:
     return None if shape is None or dtype is None else TensorForm(tuple(shape), dtype)
 
 
+def reason(why: Fields) -> Reason:
+    """Why a pair is judged as it is; of a fault null is an infinite number of times its rounding."""
+    times = math.inf if why["kind"] == "fault" and why["times"] is None else why["times"]
+    return Reason(why["kind"], times, why["detail"])
+
+
 def _pair(data: Fields) -> PairInfo:
     why, mismatch, changed = data.get("why"), data.get("mismatch") or {}, data.get("changed") or {}
     errors = {
         name: comparison(data[name], mismatch.get(name), changed.get(name))
         for name in ("cumulative", "isolated")
     }
-    told = Reason(why["kind"], why["times"], why["detail"]) if why else Reason("told", detail="not told")
+    told = reason(why) if why else Reason("told", detail="not told")
     return PairInfo(
         reference=data["reference"],
         candidate=data["candidate"],

@@ -15,8 +15,8 @@ from segdiff.score.report import ScoreReport
 STEPS, REMARKS = 4, 2
 """Rows of the table, and remarks, that are told."""
 
-NAME, SENTENCE = 40, 160
-"""Cells of a name in a line, and of a remark."""
+NAME, SENTENCE = 40, 480
+"""Cells of a name in a line, and of a remark: both readings of labels of 0 and 255 are told whole."""
 
 LISTED = 3
 """Classes that are told."""

@@ -155,6 +155,27 @@ def test_a_constant_that_differs_is_told_with_its_numbers(tmp_path: Path) -> Non
     assert " [3" in sentence, sentence
 
 
+def test_an_output_that_is_another_value_says_which(tmp_path: Path) -> None:
+    def made(right: bool) -> models.ModelProto:
+        net = models.Net()
+        head = net.conv("x", (3, 4))
+        second = net.node("Sigmoid", head) if right else net.node("Identity", head)
+        return net.model(head, second)
+
+    sentence = told(Case("", made(True), made(False)), tmp_path).sentence
+    assert "which its Conv makes" in sentence, sentence
+
+
+def test_an_output_that_is_an_input_says_so(tmp_path: Path) -> None:
+    def made(right: bool) -> models.ModelProto:
+        net = models.Net()
+        head = net.conv("x", (3, 4))
+        return net.model(head, net.node("Identity", "x") if right else net.node("Add", "x", "x"))
+
+    sentence = told(Case("", made(True), made(False)), tmp_path).sentence
+    assert "which its Add makes, and the reference hands its input 'x' on" in sentence, sentence
+
+
 def test_names_help_where_nothing_else_does(tmp_path: Path) -> None:
     report = told(Case("", masks(heads(2)), renamed(masks(heads(2)), ["p", "q"]), "agrees"), tmp_path)
     assert report.verdict == "agrees"
