@@ -60,7 +60,9 @@ def under_headings(document: doc.Document, stem: str) -> Iterator[Section]:
     for part in (*document, doc.Heading("")):
         if isinstance(part, doc.Heading):
             if title and parts:
-                yield Section(f"{stem}-{count}", title, "parts", tuple(parts), title.partition(":")[0])
+                yield Section(
+                    f"{stem}-{count}", title, "parts", tuple(parts), title.partition(":")[0].partition(",")[0]
+                )
             title, parts, count = part.text, [], count + 1
         elif title:
             parts.append(part)

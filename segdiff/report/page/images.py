@@ -78,8 +78,10 @@ class Stage:
     coarse: bool
 
 
-def stage_of(pictures: Pictures, name: str = "", names: Sequence[str] = ()) -> Stage:
-    """The layers of one picture; ``names`` are those of the classes."""
+def stage_of(
+    pictures: Pictures, name: str = "", names: Sequence[str] = (), notes: Sequence[str] = ()
+) -> Stage:
+    """The layers of one picture; ``names`` are those of the classes, ``notes`` are told beside it."""
     height, width = pictures.image.shape[:2]
     masks = pictures.masks
     layers = [
@@ -106,7 +108,6 @@ def stage_of(pictures: Pictures, name: str = "", names: Sequence[str] = ()) -> S
         told = f"Error of {clean(pictures.heat_value)} on equal inputs, over the picture"
         layers.append(Layer("heat", "error of the origin", told, data))
         heat = ("0", number(most))
-    notes = [clean(f"{key}: {why}") for key, why in pictures.missing.items() if key != "heat" or masks]
     return Stage(
         clean(name),
         width,
@@ -115,7 +116,7 @@ def stage_of(pictures: Pictures, name: str = "", names: Sequence[str] = ()) -> S
         tuple(_classes(pictures, names)),
         chips,
         heat,
-        tuple(notes),
+        tuple(map(clean, notes)),
         max(width, height) <= 256,
     )
 

@@ -139,18 +139,42 @@ def _place(levels: list[list[int]], above: list[list[int]], below: list[list[int
             _settle(level, near, at)
         for level in reversed(levels):
             _settle(level, near, at)
+    _straighten(levels, above, below, at)
     left = min(at, default=0.0)
     return [round(column - left, 2) for column in at]
 
 
+def _straighten(
+    levels: list[list[int]], above: list[list[int]], below: list[list[int]], at: list[float]
+) -> None:
+    """Put every chain of operators that have but one another into one column, where there is room."""
+    wanted = list(at)
+    for first in range(len(at)):
+        if len(above[first]) == 1 and len(below[above[first][0]]) == 1:
+            continue  # in the middle of a chain
+        chain = [first]
+        while len(below[chain[-1]]) == 1 and len(above[below[chain[-1]][0]]) == 1:
+            chain.append(below[chain[-1]][0])
+        mean = sum([at[each] for each in chain]) / len(chain)
+        for each in chain:
+            wanted[each] = mean
+    for level in levels:
+        _apart(level, [wanted[each] for each in level], at)
+
+
 def _settle(level: list[int], neighbours: list[list[int]], at: list[float]) -> None:
+    """Move a rank to the means of its neighbours."""
+    _apart(level, [_mean(each, neighbours, at) for each in level], at)
+
+
+def _apart(level: list[int], wanted: list[float], at: list[float]) -> None:
     """The columns nearest to the wanted ones, in the least squares, that stand one apart at least.
 
     Less their order, wanted columns must not fall: neighbours that would are pooled at their mean.
     """
     pools: list[tuple[float, int]] = []
-    for order, each in enumerate(level):
-        pool = (_mean(each, neighbours, at) - order, 1)
+    for order, column in enumerate(wanted):
+        pool = (column - order, 1)
         while pools and pools[-1][0] >= pool[0]:
             total, size = pools.pop()
             size_now = size + pool[1]

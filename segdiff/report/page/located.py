@@ -46,6 +46,10 @@ PAIRS_KEPT = 4000
 """Pairs that stand in the page; of a larger model those that err most, and every so many of the rest."""
 
 
+LACKING = {"heat": "map of the origin's error", "repaired": "mask after repair"}
+"""What a picture may lack, in words."""
+
+
 @dataclass(frozen=True)
 class OriginShown:
     """An origin as the page shows it."""
@@ -103,7 +107,10 @@ def tiles(report: Report) -> Iterator[Tile]:
 def sections(report: Report, stem: str = "") -> Iterator[Section]:
     """Everything below the verdict."""
     if report.pictures is not None:
-        stage = stage_of(report.pictures)
+        missing = report.pictures.missing.items() if report.origins else ()
+        stage = stage_of(
+            report.pictures, notes=[f"No {LACKING.get(what, what)}: {why}." for what, why in missing]
+        )
         yield Section(f"{stem}pictures", "The picture and the masks", "pictures", (stage,), "Picture")
     curve = curve_of(report)
     if curve is not None:

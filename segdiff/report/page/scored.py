@@ -60,7 +60,7 @@ def _sections(report: ScoreReport) -> Iterator[Section]:
     document = score_document(report, everything=True)
     if report.pictures:
         stages = tuple(stage_of(shown, name, report.names) for name, shown in report.pictures)
-        yield Section("seen", "The images that differ most", "pictures", stages, "Pictures")
+        yield Section("seen", "How the masks differ", "pictures", stages, "Pictures")
     yield from under_headings(document, "score")
     yield Section("sides", "How it was computed", "parts", without_headline(before_headings(document)))
     if report.located is not None:
@@ -75,7 +75,9 @@ def repaired_content(repaired: Repaired) -> Content:
     document = repaired_document(repaired, "all")
     changed = [o.before.mask_changed for o in repaired.outputs if o.before.mask_changed is not None]
     after = [o.mask_changed for o in repaired.outputs if o.mask_changed is not None]
-    tiles = [Tile(str(len(repaired.changes)), "changes made")]
+    tiles = [
+        Tile(str(len(repaired.changes)), "change made" if len(repaired.changes) == 1 else "changes made")
+    ]
     if changed and after:
         tiles.append(Tile(f"{share(max(changed))} → {share(max(after))}", "of the mask's pixels change"))
     return Content(
