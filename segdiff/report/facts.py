@@ -245,11 +245,11 @@ def locate_command(report: Report) -> str:
 
 
 def _files(report: Report) -> str:
-    words = (_from_here(path) for path in (report.reference.path, report.candidate.path, report.image))
+    words = (from_here(path) for path in (report.reference.path, report.candidate.path, report.image))
     return " ".join(map(shlex.quote, words))
 
 
-def _from_here(path: str | Path | None) -> str:
+def from_here(path: str | Path | None) -> str:
     """A path as one would type it: from the working folder where it lies below that."""
     if path is None:
         return "IMAGE"

@@ -19,6 +19,7 @@ from segdiff.report.facts import (
     crossing,
     error_rows,
     first_heading,
+    from_here,
     input_lines,
     locate_command,
     outputs_heading,
@@ -72,9 +73,10 @@ class OriginShown:
 def content(report: Report) -> Content:
     """The page of a report."""
     card = tuple(part for part in short(report) if not isinstance(part, doc.Profile))  # the curve has it
+    sides = (shorten(from_here(side.path), 60) for side in (report.candidate, report.reference))
     return Content(
         headline_of(card),
-        f"{shorten(clean(report.candidate.path), 60)} against {shorten(clean(report.reference.path), 60)}",
+        " against ".join(sides),
         tuple(tiles(report)),
         without_headline(card),
         tuple(sections(report)),
