@@ -114,6 +114,8 @@ def docs_of(kind: str) -> str:
     >>> docs_of("trilu.upper")
     'docs/causes/operator.md#any-operator-setting'
     """
+    if kind.startswith("score."):
+        return "docs/score.md#the-table"
     page = _PAGES.get(kind)
     if page:
         return f"docs/causes/{page}.md#{kind.replace('.', '')}"
