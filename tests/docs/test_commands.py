@@ -43,7 +43,7 @@ def test_there_are_commands() -> None:
 
 @pytest.mark.parametrize("line", EVERYWHERE)
 def test_every_command_of_the_docs_has_words_that_the_parsers_take(line: str) -> None:
-    name, *words = shlex.split(line)[1:]
+    name, *words = shlex.split(line, comments=True)[1:]
     if name != "help":
         COMMANDS[name].parser(name).parse_intermixed_args(words)
 
