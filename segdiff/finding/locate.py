@@ -179,7 +179,7 @@ def locate(
         precision = precision_of(run, reasons)
         causes = without_harm(causes, weights)
         pictures = pictured(run, prepared, weights, causes, kept, reasons)
-        others = bool(run.origins or ends.origins)
+        others = bool(run.origins or ends.origins) or any(step.problem for step in run.walk.steps)
         refused = refusal(run, optimised.refused, asked=deployed, others=others)
         if refused is not None and kept is None:
             kept = tensors_kept(files, run, reasons)

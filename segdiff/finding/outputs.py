@@ -20,7 +20,7 @@ from segdiff.core.precision import unit_of
 from segdiff.finding.outlets import built, in_form, outlet, shown, whole
 from segdiff.finding.output_words import described, nth, source_of
 from segdiff.finding.relations import agree, rounds
-from segdiff.finding.rows import other_order
+from segdiff.finding.rows import only_reordered, other_order
 from segdiff.finding.tails import cut_tails
 from segdiff.walk import Run, Step
 from segdiff.walk.walker import mask_changed
@@ -83,6 +83,7 @@ def endings(run: Run) -> tuple[Run, Endings]:
     for end in ends:
         if end.values not in blamed:
             origins += misformed(run, end, remarks)
+        remarks += rows_apart(run, end, causes)
     return run, Endings(
         outputs=tuple(infos(run, ends)),
         origins=tuple(origins),
@@ -90,6 +91,16 @@ def endings(run: Run) -> tuple[Run, Endings]:
         otherwise=otherwise,
         remarks=(*remarks, *names_crossed(ends)),
     )
+
+
+def rows_apart(run: Run, end: End, causes: Mapping[Segment, Cause]) -> Iterator[str]:
+    """A word on rows in another order, where operators are to blame for it."""
+    told = any(cause.kind == "rows.order" for cause in causes.values())
+    if not run.origins or told or end.ours is None or end.theirs is None:
+        return
+    said = only_reordered(end.names[1], end.ours, end.theirs)
+    if said is not None:
+        yield said
 
 
 def partner_outputs(run: Run, *, fetch: bool) -> list[End]:

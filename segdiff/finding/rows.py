@@ -81,6 +81,15 @@ def _cause(run: Run, step: Step, finals: list[tuple[str, str]]) -> Cause | None:
     return None
 
 
+def only_reordered(name: str, ours: Array, theirs: Array) -> str | None:
+    """What to say of an output that an operator is to blame for, where its rows stand in another
+    order; None where they are not."""
+    rows = matched(ours, theirs)
+    if rows is None or not rows.complete or not rows.reordered:
+        return None
+    return words(name, ours, theirs, rows).text
+
+
 def words(name: str, ours: Array, theirs: Array, rows: Rows) -> Cause:
     """The cause of a complete list in another order."""
     order = sorted_by(theirs.reshape(ours.shape))

@@ -7,7 +7,7 @@ reference. *diverges* needs an origin. Anything less is *inconclusive*.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from segdiff.align import Alignment, Segment
 from segdiff.align.kinds import kind_of
@@ -32,6 +32,10 @@ from segdiff.walk.judge import NOISE_FACTOR
 
 COARSE = 1e-3
 """From this share of a value on, its own rounding is worth a word."""
+
+
+LIST_OPS = "builtin."
+"""How the ops of a PIR program begin that put tensors into lists and take them out."""
 
 
 def conclude(findings: Findings) -> Report:
@@ -166,8 +170,10 @@ def crosses(thresholds: Thresholds, cumulative: Comparison | None) -> bool:
 
 
 def maker(view: View, name: str) -> str:
-    """The type of the op that writes a value."""
-    op = view.producer.get(name)
+    """The type of the op that writes a value; of one taken out of a list the op that made the list."""
+    op = view.producer.get(name) or view.graph.producer.get(name)
+    while op is not None and op.type.startswith(LIST_OPS) and op.inputs:
+        op = view.graph.producer.get(op.inputs[0])
     return op.type if op else "input"
 
 
@@ -223,9 +229,22 @@ def confirmed(origin: Step, readers: Readers) -> bool:
     return all(not step.is_origin and step.problem is None for step in behind)
 
 
+def retyped(findings: Findings) -> Iterator[str]:
+    """A word on inputs that the candidate takes in another width than the reference."""
+    run = findings.run
+    partner = {c: r for r, c in findings.alignment.pairs.items()}
+    for name, tensor in run.probe.feeds.items():
+        given = run.reference.feeds.get(partner.get(name, ""))
+        if given is not None and given.array.dtype != tensor.array.dtype:
+            yield (
+                f"The candidate takes {name!r} as {tensor.array.dtype} and was fed it so; "
+                f"the reference takes {given.array.dtype}."
+            )
+
+
 def remarks_on(findings: Findings, pairs: list[PairInfo]) -> list[str]:
     """What else one should know."""
-    remarks = []
+    remarks = list(retyped(findings))
     if findings.precision is not None and findings.walk.diverges:
         remarks += remarks_on_precision(findings.precision, pairs)
     drawing = [step for step in findings.walk.steps if step.is_origin and draws(findings, step)]

@@ -227,3 +227,20 @@ def test_an_offset_that_was_left_out_as_too_small(operand: float, verdict: str, 
     if verdict == "diverges":
         assert report.first is not None and report.first.cause is not None
         assert (report.first.cause.kind, report.first.cause.proven) == ("output.value", True)
+
+
+def test_rows_in_another_order_are_told_beside_the_operator_to_blame(tmp_path: Path) -> None:
+    def made(largest: int) -> models.ModelProto:
+        net = models.Net()
+        mean = net.node("ReduceMean", "x", keepdims=0)
+        table = net.node("Mul", net.constant(BOXES), net.node("Sigmoid", mean))
+        column = net.node("Gather", table, net.constant(1, np.int64), axis=1)
+        names = [net.fresh("top"), net.fresh("place")]
+        count = net.constant([len(BOXES)], np.int64)
+        net.node("TopK", column, count, outputs=names, axis=0, largest=largest)
+        return net.model(net.node("Gather", table, names[1], axis=0))
+
+    report = told(Case("", made(1), made(0)), tmp_path)
+    assert report.first is not None and report.first.cause is not None
+    assert report.first.cause.kind == "topk.largest"
+    assert any("rows in another order" in remark for remark in report.remarks)

@@ -41,6 +41,12 @@ MISTAKEN = {
 OPPOSITE = ("Add", "Sub")
 """One with a constant is the other with its sign turned."""
 
+CHOOSING = ("Max", "Min")
+"""They hand one operand on where that is the larger by nature: any operator that is too many then agrees."""
+
+CHOOSERS = frozenset({"max", "min", "relu", "clip"})
+"""Kinds of the reference that a Max or a Min can stand for."""
+
 ORDERED = ("Sub", "Div", "Pow")
 POWERS = ("pow", "square", "sqrt", "rsqrt", "layer_norm", "norm", "gelu", "reciprocal")
 """Kinds of the reference that a Pow can stand for."""
@@ -63,7 +69,10 @@ def arithmetic(case: Case, op: Op) -> Iterator[Hypothesis]:
     yield from _broadcast(case, op, partner)
     turned = list(_turned(case, op)) if wanted == op.type else []
     yield from turned
+    theirs = {kind_of(each) for each in case.reference_ops}
     for other in MISTAKEN.get(op.type, ()):
+        if other in CHOOSING and not theirs & CHOOSERS:
+            continue
         if other != wanted and not (turned and other in OPPOSITE):
             text = f"the candidate has {op.type} and agrees with {other}"
             yield Hypothesis("elementwise.operator", text, (Edit(op.outputs[0], other),))

@@ -2,7 +2,7 @@
 
 Measured on processors (paddle 2.6.2 and 3.2.2, onnxruntime 1.31.1): Paddle's relu makes 0 of a NaN and
 onnxruntime's hands it on; Paddle's maximum over an axis is NaN where any element is, onnxruntime's leaves the
-NaN out.
+NaN out; Paddle's argmax passes NaNs over, onnxruntime's takes one that stands first.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from segdiff.diagnose.families.reduce import reduction_as
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.partner import copied, dtype_of
-from segdiff.diagnose.reading.settings import integers, places
+from segdiff.diagnose.reading.settings import integers, places, source
 
 ELEMENTWISE = ("Relu", "Clip", "HardSigmoid", "HardSwish", "ThresholdedRelu")
 REDUCTIONS = ("ReduceMax", "ReduceMin")
+INDICES = ("ArgMax", "ArgMin")
 
 
 @family(*ELEMENTWISE)
@@ -61,6 +62,24 @@ def extreme(case: Case, op: Op) -> Iterator[Hypothesis]:
     )
     text = f"{op.type} leaves NaNs out and agrees with NaN where any element is"
     yield Hypothesis("nan.lost", text, (Edit(end, nodes=made),))
+
+
+@family(*INDICES)
+def place(case: Case, op: Op) -> Iterator[Hypothesis]:
+    """NaNs passed over: they become what is chosen last."""
+    operand, end = op.inputs[0], op.outputs[0]
+    origin = source(case.candidate, operand)
+    read = case.feeds.get(origin, case.got.get(origin))
+    if read is None or read.dtype.kind != "f" or not np.isnan(read).any():
+        return
+    broken, plain = f"{end}.broken", f"{end}.plain"
+    last = np.array(-np.inf if op.type == "ArgMax" else np.inf, dtype_of(case, op))
+    made = (
+        Node("IsNaN", (operand,), (broken,)),
+        Node("Where", (broken, last, operand), (plain,)),
+    )
+    text = f"{op.type} takes a NaN that stands first and agrees where NaNs are passed over"
+    yield Hypothesis("nan.kept", text, (Edit(end, inputs={0: plain}, before=made),))
 
 
 def _differs(case: Case, end: str) -> bool:

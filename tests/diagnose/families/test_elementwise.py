@@ -106,3 +106,19 @@ def test_the_operator_is_right_and_the_sign_of_a_computed_constant_is_not(
     value = np.full((1,), -2.5, np.float32)  # the reference computes its own: there is none to compare with
     case = paddle.asked([(f"elementwise_{paddle_op}", {})], truth, chain((onnx_op, value)), FEED, tmp_path)
     assert case.kind() == "parameter.sign"
+
+
+def test_one_operator_too_many_is_not_called_a_choice(tmp_path) -> None:
+    """What is added is below zero and the rest above: any Max would hand the right one on."""
+    from tests.diagnose.in_process import cause
+    from tests.models import graph_of
+
+    def made(surplus: bool):
+        net = Net(FEED.shape)
+        plain = net.node("Sigmoid", "x")
+        low = net.node("Neg", net.node("Exp", "x"))
+        return net.model(net.node("Add", plain, low, outputs=["y"]) if surplus else plain)
+
+    truth = {"y": (1 / (1 + np.exp(-X))).astype(np.float32)}
+    found = cause(graph_of(made(False), tmp_path, "ours"), made(True), {"x": FEED}, truth, tmp_path)
+    assert found.kind != "elementwise.operator", found.text

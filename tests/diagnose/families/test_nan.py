@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 from tests.diagnose.in_process import NOTHING, cause, paddle_op
 from tests.models import Net, image
@@ -37,6 +38,20 @@ def test_an_extreme_that_leaves_nans_out(op_type: str, word: str, opset: int, tm
     reference = paddle_op(f"reduce_{word}", {"X": None}, {"dim": [1], "keep_dim": False})
     found = cause(reference, model, {"x": X}, truth, tmp_path)
     assert (found.kind, found.proven) == ("nan.lost", True)
+
+
+@pytest.mark.parametrize(("op_type", "word"), [("ArgMax", "max"), ("ArgMin", "min")])
+def test_a_place_that_passes_nans_over(op_type: str, word: str, tmp_path: Path) -> None:
+    """As Paddle's argmax; onnxruntime's takes a NaN that stands first."""
+    x = image(SHAPE, seed=4)
+    x[0, 0, :2], x[0, 1, 0, :3] = np.nan, np.nan
+    net = Net(SHAPE)
+    node = net.node(op_type, net.node("Identity", "x"), axis=1, keepdims=0)
+    model = net.model(node, types={node: TensorProto.INT64})
+    truth = {node: getattr(np, f"nanarg{word}")(x, axis=1)}
+    reference = paddle_op(f"arg_{word}", {"X": None}, {"axis": 1, "keepdims": False, "dtype": 3})
+    found = cause(reference, model, {"x": x}, truth, tmp_path)
+    assert (found.kind, found.proven) == ("nan.kept", True)
 
 
 def test_nothing_is_said_of_nans_where_there_are_none(tmp_path: Path) -> None:
