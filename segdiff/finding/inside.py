@@ -170,6 +170,9 @@ def _walked_inside(
         if found.origins:
             first = found.origins[0]
             path = (InsideOf(op.name, op.type, meeting.blocks[1].word, turn + 1 if loop else None),)
+            decided = _decides(found, first, bench, op)
+            if decided is not None:
+                return Inside(path, first, found.alignment, decided)
             deeper = _inside(found, first, files, limits, depth - 1)
             if deeper:
                 cause = _outside(deeper.cause, bench, op)
@@ -179,6 +182,15 @@ def _walked_inside(
         if not loop or not meeting.turn(engines, graphs, feeds, turn):
             return None
     return None
+
+
+def _decides(found: Run, first: Step, bench: Bench, op: Op) -> Cause | None:
+    """The cause of an origin that runs a block itself, where what decides on the block is proven to err: then
+    there is nothing to look for in it."""
+    if _op_pair(found, first) is None:
+        return None
+    cause = _cause(found, bench, op)
+    return cause if cause is not None and cause.proven and cause.kind in DECIDES else None
 
 
 def _cause(found: Run, bench: Bench, op: Op) -> Cause | None:

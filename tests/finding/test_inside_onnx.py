@@ -91,6 +91,25 @@ def test_branches_exchanged(tmp_path: Path) -> None:
     assert "If 'z'" in report.sentence
 
 
+def test_branches_exchanged_within_other_blocks(tmp_path: Path) -> None:
+    """What decides is to blame, and not the first operator of the branch that is taken instead."""
+    model = program("if_loop_if")
+    theirs = copied(model)
+    inner = next(
+        node
+        for graph in all_graphs(theirs.graph)
+        for node in graph.node
+        if node.op_type == "If" and "w" in node.output
+    )
+    for attribute in inner.attribute:
+        attribute.name = {"then_branch": "else_branch", "else_branch": "then_branch"}[attribute.name]
+    first = located(model, theirs, tmp_path).first
+    assert first is not None and first.cause is not None
+    assert (first.cause.kind, first.cause.proven) == ("if.branches", True)
+    assert [each.op_type for each in first.inside] == ["If", "Loop"]
+    assert first.candidate_nodes[-1].outputs == ("w",)
+
+
 def test_which_values_are_lists(tmp_path: Path) -> None:
     graph = read(find(save(program("sequence"), tmp_path / "model.onnx")))
     assert sequences(graph) == {"empty", "parts"}
