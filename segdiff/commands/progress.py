@@ -6,29 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from segdiff.report.phases import WORDS
+
 Progress = Callable[[str, int, int], None]
 """``progress(phase, done, total)``; a total of 0 means that nobody knows."""
-
-WORDS = {
-    "read": "reading both models",
-    "check": "checking the files",
-    "convert": "converting to ONNX",
-    "input": "judging the input",
-    "start": "starting both engines",
-    "align": "matching the operators",
-    "walk": "comparing value by value",
-    "settle": "proving where they part",
-    "explain": "looking for the cause",
-    "weigh": "measuring what it costs",
-    "keep": "keeping what a repair needs",
-    "deployed": "running both as deployed",
-    "repair": "mending",
-    "conclude": "writing it down",
-    "stop": "stopping both engines",
-    "score": "comparing masks",
-    "evaluate": "running both on the images",
-}
-"""What a newcomer calls each phase of the callback; one that is not listed is shown as it is."""
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 _DOORS = {
     "terminal": "segdiff.report.forms:terminal",
     "text": "segdiff.report.forms:text",
-    "html": "segdiff.report.forms:html",
+    "html": "segdiff.report.notebook:cell",
     "words.reason": "segdiff.report.words:reason",
     "report.save": "segdiff.report.save:save",
     "report.against": "segdiff.report.baseline:against",
@@ -20,6 +20,7 @@ _DOORS = {
     "report.annotate": "segdiff.report.annotate:annotate",
     "report.to_dict": "segdiff.report.json:report_to_dict",
     "repaired.to_dict": "segdiff.report.json:repaired_to_dict",
+    "progress.notebook": "segdiff.report.notebook:progress_bar",
     "words.pair": "segdiff.report.words:pair",
     "words.origin": "segdiff.report.words:origin",
     "pairs.to_dataframe": "segdiff.report.frame:pairs_frame",

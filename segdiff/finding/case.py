@@ -25,6 +25,7 @@ from segdiff.core.errors import EngineError, InputError
 from segdiff.core.graph import Array, Graph
 from segdiff.core.late import door
 from segdiff.core.printable import clean
+from segdiff.core.progress import Progress, told_to
 from segdiff.core.thresholds import Thresholds
 from segdiff.diagnose import explain
 from segdiff.diagnose.explain import bench_of
@@ -41,7 +42,6 @@ from segdiff.finding.locate import fed_input, run_as_fed
 from segdiff.finding.outputs import endings
 from segdiff.finding.side_by_side import (
     Image,
-    Progress,
     Sides,
     aligned,
     both_sides,
@@ -93,16 +93,16 @@ def open_case(
     >>> attempt.agrees, attempt.outputs[0].pixels_after
     (True, 0)
     """
-    told = progress or (lambda phase, done, total: None)
     limits = Limits(memory or default_memory(), timeout, threads)
     settings = Settings(Thresholds(cosine, abs_error, rel_l2), limits, allow_nan, candidate_input)
     files = find(reference), candidate_files(candidate)
-    with ExitStack() as stack:
+    with told_to(progress) as told, ExitStack() as stack:
+        told("start", 0, 0)
         sides = stack.enter_context(both_sides(files, limits, (reference_python, candidate_python)))
         prepared = prepared_for(sides, image, allow_nan=allow_nan)
         environment = once_ready(sides)
-        case = OpenCase(sides, settings, environment, told)
-        case._look(image, prepared)
+        case = OpenCase(sides, settings, environment, progress)
+        case._look(image, prepared, told)
         case._kept_open(stack.pop_all())
     return case
 
@@ -153,7 +153,9 @@ class OpenCase:
     origin of a report. Not thread-safe.
     """
 
-    def __init__(self, sides: Sides, settings: Settings, environment: Environment, told: Progress) -> None:
+    def __init__(
+        self, sides: Sides, settings: Settings, environment: Environment, told: Progress | None
+    ) -> None:
         self._sides, self._settings, self._told = sides, settings, told
         self._alignment = aligned(sides)
         self._seen: Seen
@@ -220,14 +222,15 @@ class OpenCase:
 
     @image.setter
     def image(self, image: Image) -> None:
-        self._ask(lambda: self._look(image))
+        prepared = prepared_for(self._sides, image, allow_nan=self._settings.allow_nan)
+        with told_to(self._told) as told:
+            self._ask(lambda: self._look(image, prepared, told))
 
-    def _look(self, image: Image, prepared: Prepared | None = None) -> None:
+    def _look(self, image: Image, prepared: Prepared, told: Progress) -> None:
         """Walk with an image; where that fails, the case stays with the image it had."""
-        settings = self._settings
-        prepared = prepared or prepared_for(self._sides, image, allow_nan=settings.allow_nan)
-        memory = settings.limits.memory
-        run = walked_with(self._sides, self._alignment, prepared, settings.thresholds, memory, self._told)
+        memory = self._settings.limits.memory
+        run = walked_with(self._sides, self._alignment, prepared, self._settings.thresholds, memory, told)
+        told("settle", 0, 0)
         reasons: list[str] = []
         run, _ = (run, ()) if other_checkpoint(run) else proven(run, reasons)
         run, ends = endings(run)

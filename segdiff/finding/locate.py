@@ -21,6 +21,7 @@ from segdiff.core.graph import Array
 from segdiff.core.kept import KeptTensors
 from segdiff.core.memory import PeakMemory
 from segdiff.core.metrics import compare_arrays
+from segdiff.core.progress import Progress, told_to
 from segdiff.core.question import Question
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed import NOT_DEPLOYED, as_deployed
@@ -38,7 +39,6 @@ from segdiff.finding.precision import precision_of
 from segdiff.finding.refused import refusal
 from segdiff.finding.side_by_side import (
     Image,
-    Progress,
     aligned,
     both_sides,
     candidate_files,
@@ -133,13 +133,13 @@ def locate(
         "reference_python": reference_python,
         "candidate_python": candidate_python,
     }
-    told = progress or (lambda phase, done, total: None)
-    clock = Clock(lambda phase: told(phase, 0, 0), PHASES)
-    files = find(reference), candidate_files(candidate)
     thresholds = Thresholds(cosine, abs_error, rel_l2)
     limits = Limits(memory or default_memory(), timeout, threads)
     pythons = reference_python, candidate_python
     with ExitStack() as stack:
+        told = stack.enter_context(told_to(progress))
+        clock = Clock(lambda phase: told(phase, 0, 0), PHASES)
+        files = find(reference), candidate_files(candidate)
         peak = stack.enter_context(PeakMemory())
         sides = stack.enter_context(both_sides(files, limits, pythons))
         prepared = prepared_for(sides, image, allow_nan=allow_nan)

@@ -5,7 +5,7 @@ These are the first steps of the method. ``locate`` takes them once, an open cas
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from segdiff.core.errors import EngineError, InputError, ModelError
 from segdiff.core.files import ModelFiles
 from segdiff.core.graph import Array, Graph
 from segdiff.core.memory import give_back
+from segdiff.core.progress import Progress
 from segdiff.core.sequences import sequences
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines.registry import engine_for
@@ -29,9 +30,6 @@ from segdiff.walk.verify import doubtful, repeats_itself, surfaced, verify
 
 if TYPE_CHECKING:
     import onnx
-
-Progress = Callable[[str, int, int], None]
-"""``progress(phase, done, total)``"""
 
 Image = str | Path | Array | Mapping[str, Array]
 

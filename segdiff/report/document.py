@@ -157,11 +157,16 @@ class Hint:
 
 @dataclass(frozen=True)
 class Picture:
-    """A small picture (a PNG file's bytes) with what stands under it; ``alt`` says it without the picture."""
+    """A small picture with what stands under it; ``alt`` says it without the picture.
 
-    png: bytes = field(repr=False)
+    ``layers`` are data URIs, of one size, the later over the earlier; ``wide`` is how many pixels wide it is
+    shown, None for its own size.
+    """
+
+    layers: tuple[str, ...] = field(repr=False)
     caption: str
     alt: str
+    wide: int | None = None
 
 
 @dataclass(frozen=True)

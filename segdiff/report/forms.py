@@ -55,11 +55,6 @@ def text(answer: Any) -> str:
     return str(shown(answer, "text", "short"))
 
 
-def html(answer: Any) -> str:
-    """An answer for a notebook (``_repr_html_``)."""
-    return str(shown(answer, "html"))
-
-
 def found(home: str) -> Any:
     """The function of ``module:function``."""
     module, _, name = home.partition(":")

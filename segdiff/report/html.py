@@ -5,7 +5,6 @@ Everything a model file can have chosen is cleaned, and escaped by markupsafe: n
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterable
 
 from markupsafe import Markup
@@ -21,33 +20,41 @@ COLOURS: dict[doc.Tone, tuple[str, str]] = {
 }
 """On a light and on a dark page, each at least 4.5 to 1 against it."""
 
-STYLE = (
-    ".segdiff{font-size:13px;line-height:1.45;max-width:60em;text-align:left}"
-    ".segdiff.segdiff table{border-collapse:collapse;table-layout:auto;width:auto;margin:.4em 0;"
-    "font-size:13px;border:0;display:block;overflow-x:auto;max-width:100%;color:inherit}"
-    ".segdiff.segdiff tr{background:none;border:0;text-align:left}"
-    ".segdiff.segdiff td,.segdiff.segdiff th{text-align:left;vertical-align:top;padding:.1em .8em .1em 0;"
-    "border:0;background:none;white-space:normal;overflow-wrap:break-word;word-break:normal;max-width:42em;"
-    "color:inherit}"
-    ".segdiff.segdiff th{font-weight:normal;color:inherit;opacity:.75}"
-    ".segdiff.segdiff th.label{min-width:5em;white-space:nowrap}"
-    ".segdiff.segdiff td.number,.segdiff.segdiff td.mark{white-space:nowrap}"
-    ".segdiff.segdiff p{margin:.4em 0}"
-    ".segdiff.segdiff p.answer{font-weight:bold;font-size:14px}"
-    ".segdiff.segdiff p.dim{opacity:.75}"
-    ".segdiff.segdiff h4{margin:1em 0 .2em;font-size:13px;font-weight:bold}"
-    ".segdiff.segdiff code{font-size:12px;background:none;padding:0;color:inherit;white-space:pre-wrap}"
-    ".segdiff.segdiff pre{overflow-x:auto;white-space:pre;font-size:12px;padding:.4em .6em;margin:.4em 0;"
-    "border:1px solid #8886;border-radius:4px;background:none;color:inherit}"
-    ".segdiff.segdiff .bar{display:inline-block;height:.7em;margin-left:.5em;background:currentColor}"
-    ".segdiff.segdiff .pictures{display:flex;flex-wrap:wrap;gap:.4em .8em;margin:.5em 0}"
-    ".segdiff.segdiff figure{margin:0;max-width:100%}"
-    ".segdiff.segdiff img{display:block;margin:0;max-width:100%;height:auto}"
-    ".segdiff.segdiff figcaption{font-size:12px;opacity:.75;text-align:left}"
-    ".segdiff.segdiff summary{cursor:pointer;opacity:.75}"
+OURS = ".segdiff.segdiff.segdiff"
+"""Three times the class: a notebook's own rules for tables (right-aligned, fixed, striped) come later and are
+as strong as two."""
+
+RULES = (
+    ("table", "border-collapse:collapse;table-layout:auto;width:auto;margin:.4em 0;font-size:13px;border:0"),
+    ("table", "display:block;overflow-x:auto;max-width:100%;color:inherit"),
+    ("tr", "background:none;border:0;text-align:left"),
+    ("td", "text-align:left;vertical-align:top;padding:.1em .8em .1em 0;border:0;background:none"),
+    ("th", "text-align:left;vertical-align:top;padding:.1em .8em .1em 0;border:0;background:none"),
+    ("td", "white-space:normal;overflow-wrap:break-word;word-break:normal;max-width:42em"),
+    ("th", "white-space:normal;font-weight:normal;color:inherit;opacity:.75"),
+    ("th.label", "min-width:5em;white-space:nowrap"),
+    ("p", "margin:.4em 0"),
+    ("p.answer", "font-weight:bold;font-size:14px"),
+    ("p.dim", "opacity:.75"),
+    ("h4", "margin:1em 0 .2em;font-size:13px;font-weight:bold"),
+    ("code", "font-size:12px;background:none;padding:0;color:inherit;white-space:pre-wrap"),
+    ("pre", "overflow-x:auto;white-space:pre;font-size:12px;padding:.4em .6em;margin:.4em 0"),
+    ("pre", "border:1px solid #8886;border-radius:4px;background:none;color:inherit"),
+    (".bar", "display:inline-block;height:.7em;margin-left:.5em;background:currentColor"),
+    (".pictures", "display:flex;flex-wrap:wrap;gap:.4em .8em;margin:.5em 0"),
+    ("figure", "margin:0;max-width:100%"),
+    ("img", "image-rendering:pixelated;background:none;display:block;margin:0;max-width:100%;height:auto"),
+    (".layers", "position:relative;line-height:0"),
+    (".layers .over", "position:absolute;left:0;top:0;width:100%;height:100%"),
+    ("figcaption", "font-size:12px;opacity:.75;text-align:left"),
+    ("summary", "cursor:pointer;opacity:.75"),
 )
-"""Twice the class: a notebook's own rules for tables (right-aligned, fixed, striped) come later and are as
-strong as one. Words are never split but where one alone is wider than a column."""
+"""What each part looks like. A word is never split but where it alone is wider than its column."""
+
+STYLE = (
+    ".segdiff{font-size:13px;line-height:1.45;text-align:left}"
+    ".segdiff>p,.segdiff>pre,.segdiff>table{max-width:60em}"
+) + "".join(f"{OURS} {place}{{{rules}}}" for place, rules in RULES)
 
 DARK = (
     "body[data-jp-theme-light=false] ",  # JupyterLab and Notebook 7: their own theme, not the system's
@@ -86,8 +93,18 @@ NOTHING = Markup("")
 
 def render(document: doc.Document) -> str:
     """A document as self-contained HTML: no script, no link, styles under a class of their own."""
-    body = NOTHING.join(map(_drawn, document))
-    return str(Markup('<div class="segdiff"><style>{}</style>{}</div>').format(Markup(STYLE + THEMES), body))
+    return str(_framed(NOTHING.join(map(_drawn, document))))
+
+
+def render_folded(short: doc.Document, full: doc.Document, words: str) -> str:
+    """A document, and below it another one that is folded up behind some words."""
+    folded = Markup("<details><summary>{}</summary>{}</details>")
+    body = NOTHING.join(map(_drawn, short))
+    return str(_framed(body + folded.format(words, NOTHING.join(map(_drawn, full)))))
+
+
+def _framed(body: Markup) -> Markup:
+    return Markup('<div class="segdiff"><style>{}</style>{}</div>').format(Markup(STYLE + THEMES), body)
 
 
 def _drawn(block: doc.Part) -> Markup:
@@ -116,14 +133,18 @@ def _drawn(block: doc.Part) -> Markup:
 
 
 def _pictures(block: doc.Pictures) -> Markup:
-    figure = Markup("<figure>{}<figcaption>{}</figcaption></figure>")
-    image = Markup('<img alt="{}" src="data:image/png;base64,{}">')
-    drawn = [
-        figure.format(image.format(each.alt, b64encode(each.png).decode()), each.caption)
-        for each in block.pictures
-    ]
-    shown = Markup('<div class="pictures">{}</div>').format(NOTHING.join(drawn))
+    drawn = NOTHING.join(map(_picture, block.pictures))
+    shown = Markup('<div class="pictures">{}</div>').format(drawn)
     return shown + (Markup('<p class="dim">{}</p>').format(block.legend) if block.legend else NOTHING)
+
+
+def _picture(each: doc.Picture) -> Markup:
+    wide = Markup(' style="width:{}px"').format(each.wide) if each.wide else NOTHING
+    first = Markup('<img alt="{}" src="{}"{}>')
+    more = Markup('<img class="over" alt="" src="{}">')
+    layers = [first.format(each.alt, each.layers[0], wide), *map(more.format, each.layers[1:])]
+    figure = Markup('<figure><div class="layers">{}</div><figcaption>{}</figcaption></figure>')
+    return figure.format(NOTHING.join(layers), each.caption)
 
 
 def _labelled(rows: Iterable[doc.Line]) -> Markup:

@@ -173,7 +173,7 @@ def _seen(array: Array) -> bool:
 
 def _picture(array: Array, which: list[int], between: tuple[float, float], caption: str) -> Picture:
     planes = channels_of(array)
-    return Picture(grey(planes[which], between), caption, f"{caption}: {_channels(planes, which)}")
+    return Picture((grey(planes[which], between),), caption, f"{caption}: {_channels(planes, which)}")
 
 
 def _channels(planes: Array, which: list[int]) -> str:
@@ -201,7 +201,7 @@ def _three_pictures(found: Mapping[str, Array]) -> Iterator[Part]:
             error = np.abs(channels_of(isolated)[which].astype(np.float64) - planes[which])
         largest = number(limits(error)[1])
         caption = f"|isolated - reference|, yellow is {largest}"
-        pictures.append(Picture(heat(error), caption, f"{caption}: {_channels(planes, which)}"))
+        pictures.append(Picture((heat(error),), caption, f"{caption}: {_channels(planes, which)}"))
     scale = f"black is {between[0]:.3g}, white {between[1]:.3g}"
     yield Pictures(tuple(pictures), f"{_channels(planes, which)}; {scale}")
 

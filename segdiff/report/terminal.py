@@ -48,7 +48,7 @@ def render_within(document: doc.Document) -> RenderableType:
 
 def plain(document: doc.Document) -> str:
     """A document as text without any colour."""
-    console = Console(file=StringIO(), width=PLAIN, color_system=None)
+    console = Console(file=StringIO(), width=PLAIN, color_system=None, force_jupyter=False)
     with console.capture() as captured:
         console.print(render(document), crop=False)
     return "\n".join(line.rstrip() for line in captured.get().splitlines())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
 
@@ -64,17 +65,17 @@ def limits(planes: Array) -> tuple[float, float]:
     return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
 
 
-def grey(planes: Array, between: tuple[float, float]) -> bytes:
+def grey(planes: Array, between: tuple[float, float]) -> str:
     """Planes side by side in grey, black to white between two numbers; what is not finite is magenta."""
     shades = np.linspace(0, 255, LEVELS).astype(np.uint8)
     return _png([_levels(plane, *between) for plane in planes], np.stack([shades] * 3, axis=1))
 
 
-def heat(planes: Array) -> bytes:
+def heat(planes: Array) -> str:
     """Planes of sizes that are at least 0 side by side, from black over red to yellow at the largest."""
     largest = limits(planes)[1]
     steps = np.linspace(0, 255, LEVELS).astype(np.uint8)
-    colours = cv2.applyColorMap(steps, cv2.COLORMAP_INFERNO)[:, 0, ::-1]
+    colours = cv2.applyColorMap(steps[None], cv2.COLORMAP_INFERNO)[0, :, ::-1]
     return _png([_levels(plane, 0.0, largest) for plane in planes], colours)
 
 
@@ -100,12 +101,12 @@ def _sized(plane: Array) -> Array:
     return larger
 
 
-def _png(tiles: Sequence[Array], colours: Array) -> bytes:
-    """Tiles beside one another as a PNG file, one byte a pixel."""
+def _png(tiles: Sequence[Array], colours: Array) -> str:
+    """Tiles beside one another as the data URI of a PNG file, one byte a pixel."""
     gap = np.full((tiles[0].shape[0], GAP), CLEAR, np.uint8)
     row = [part for tile in tiles for part in (tile, gap)][:-1]
-    picture = Image.fromarray(np.concatenate(row, axis=1)).convert("P")
+    picture = Image.fromarray(np.concatenate(row, axis=1))
     picture.putpalette([*np.asarray(colours, np.uint8).reshape(-1).tolist(), *MAGENTA, 0, 0, 0])
     file = BytesIO()
     picture.save(file, "PNG", transparency=CLEAR, optimize=True)
-    return file.getvalue()
+    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"

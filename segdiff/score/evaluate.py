@@ -6,7 +6,7 @@ read -> start both engines -> image by image: run, score, compare, keep -> repor
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,6 +26,7 @@ from segdiff.core.outputs import (
     write_atomically,
 )
 from segdiff.core.pictured import Pictures
+from segdiff.core.progress import Progress, told_to
 from segdiff.engines import Blocks, Engine
 from segdiff.engines.session import Clock, deploy_config, input_specs
 from segdiff.finding.locate import locate
@@ -54,9 +55,6 @@ from segdiff.score.seen import MOST, remembered, seen_of
 
 if TYPE_CHECKING:
     import onnx
-
-Progress = Callable[[str, int, int], None]
-"""``progress(phase, done, total)``"""
 
 
 def evaluate(
@@ -159,7 +157,8 @@ def evaluate(
                 *([pythons] if any(pythons) else []),
             ]
             journal = stack.enter_context(Journal(journal_of(out), _identity(files, entries, options)))
-        summary = evaluation.all(entries, worst, journal, progress or _nobody)
+        told = stack.enter_context(told_to(progress))
+        summary = evaluation.all(entries, worst, journal, told)
         clock.lap("run")
         known = class_names(names, evaluation.classes or _classes_of(summary))
         ranked = _ranked(entries, summary)
@@ -285,10 +284,6 @@ def models_started(
         for engine in (*engines, *(model.engine for model in models)):
             engine.close()
         blocks.close()
-
-
-def _nobody(phase: str, done: int, total: int) -> None:
-    """Progress that nobody watches."""
 
 
 def _protocol(name: str, shown: tuple[Protocol, Protocol]) -> Protocol:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from segdiff.core.errors import EngineError, InputError, SegdiffError
 from segdiff.core.metrics import compare_arrays
 from segdiff.core.precision import disturbed
+from segdiff.core.progress import Progress
 from segdiff.engines import Tensor
 from segdiff.inputs import InputComparison
 from segdiff.inputs.image import one_line
@@ -33,8 +34,6 @@ from segdiff.score.protocol import Frame, framed
 from segdiff.score.readings import OTHER, OTHER_SIDES, Doubt
 from segdiff.score.run import BothModels, LoadedImage, Loader, loaded
 from segdiff.walk.judge import NOISE_FACTOR
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass

@@ -6,13 +6,14 @@ labels, reference masks, candidate masks -> one pass over the images -> scores, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segdiff.core.errors import InputError
 from segdiff.core.memory import PeakMemory
 from segdiff.core.pictured import Pictures
+from segdiff.core.progress import Progress, told_to
 from segdiff.inputs.image import one_line, read_image
 from segdiff.score.areas import IGNORE
 from segdiff.score.asked import asked
@@ -28,9 +29,6 @@ from segdiff.score.protocol import DATASET, LABEL_CENTRED, Frame, protocol_of, r
 from segdiff.score.readings import OTHER, OTHER_SIDES, TWO, Doubt, doubt_of, label_reading
 from segdiff.score.report import ScoreReport
 from segdiff.score.seen import MOST, remembered, seen_of
-
-Progress = Callable[[str, int, int], None]
-"""``progress(phase, done, total)``"""
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -112,7 +110,8 @@ def score(
             frames=(LABEL_CENTRED, *{p.frame: None for p in (*shown, *terms.protocols())}),
         )
         known = class_names(names, scorer.classes)
-        summary, bounds = scorer.run(worst, progress or (lambda phase, done, total: None))
+        with told_to(progress) as told:
+            summary, bounds = scorer.run(worst, told)
         sources = {REFERENCE: str(masks.reference), CANDIDATE: str(masks.candidate)}
         report = score_report(summary, terms, shown, sources, known, bounds)
         printed = terms.reference_score, terms.candidate_score

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from segdiff.commands.progress import WORDS, progress_bar
+from segdiff.commands.progress import progress_bar
 from segdiff.example import example_files
 from segdiff.finding.locate import PHASES, locate
+from segdiff.report.phases import WORDS
 
 
 class Terminal(io.StringIO):

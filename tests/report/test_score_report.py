@@ -76,7 +76,7 @@ def page(html: str) -> Checker:
 def test_the_notebook_says_what_the_terminal_says(costs: Sequence[float]) -> None:
     report = made(*costs)
     text, html = in_full(report), page(report._repr_html_())
-    assert html.tags <= {"div", "style", "p", "h4", "table", "tr", "td", "th"}
+    assert html.tags <= {"div", "style", "p", "h4", "table", "tr", "td", "th", "details", "summary"}
     for fact in (report.sentence[:40], "Where the points go", "together", "road", "street.png"):
         assert fact in text and fact in html.text
     assert ("own input" in text) == ("own input" in html.text) == (len(costs) == 2)

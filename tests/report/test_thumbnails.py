@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
+
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ import pytest
 from segdiff.report.thumbnails import CHANNELS, GAP, channels_of, grey, heat, limits, telling
 
 
-def decoded(png: bytes) -> np.ndarray:
+def decoded(uri: str) -> np.ndarray:
+    png = b64decode(uri.removeprefix("data:image/png;base64,"))
     return np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED))
 
 
@@ -41,4 +44,9 @@ def test_black_and_white_are_the_limits_and_what_is_not_finite_stands_out() -> N
     assert picture[0, 0, :3].tolist() == [0, 0, 0]
     assert picture[step, step, :3].tolist() == [255, 255, 255]
     assert picture[step, 0, :3].tolist() == [255, 0, 255]
-    assert decoded(heat(plane)).shape == picture.shape
+    error = np.array([[[0.0, 0.5], [0.25, 1.0]]], np.float32)
+    shown = decoded(heat(error))[:, :, :3].astype(int)
+    corners = [shown[y, x].sum() for y, x in ((0, 0), (-1, 0), (0, -1), (-1, -1))]
+    assert corners == sorted(corners)  # brighter where the error is larger
+    assert corners[0] < 60
+    assert len(np.unique(shown.reshape(-1, 3), axis=0)) == 4

@@ -1,0 +1,96 @@
+"""What does an answer look like in a notebook's cell? In short, with its pictures; the rest is folded up.
+
+And a bar, while it is computed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from markupsafe import Markup
+
+from segdiff.report.document import Document, Picture, Pictures
+from segdiff.report.forms import document_of
+from segdiff.report.html import render, render_folded
+from segdiff.report.page.images import Stage, stage_of
+from segdiff.report.phases import WORDS
+
+WIDE = 152
+"""Pixels that a picture takes: six stand beside one another in a notebook on a usual screen."""
+
+NARROW = 96
+"""The same for a tall picture."""
+
+PAUSE = 0.15
+"""Seconds between two states of the bar: enough to see it move, few messages."""
+
+FOLDED = "All that was measured"
+
+
+def cell(answer: Any) -> str:
+    """An answer for a notebook (``_repr_html_``)."""
+    short = (*document_of(answer, "short"), *pictures_of(answer))
+    full = document_of(answer, "full")
+    return render(short) if short == full else render_folded(short, full, FOLDED)
+
+
+def pictures_of(answer: Any) -> Document:
+    """The pictures of a report, or of the one that a score report holds; nothing where there are none."""
+    report = answer if hasattr(answer, "pictures") else getattr(answer, "located", None)
+    found = getattr(report, "pictures", None)
+    if found is None:
+        return ()
+    stage = stage_of(found)
+    layers = {layer.key: layer for layer in stage.layers}
+    wide = WIDE if stage.width >= stage.height else NARROW
+    pictures = []
+    for key, over in (("reference", False), ("candidate", False), ("repaired", False), ("flips", True)):
+        if key in layers:
+            data = (layers["picture"].data, layers[key].data) if over else (layers[key].data,)
+            pictures.append(Picture(data, layers[key].title, layers[key].alt, wide))
+    if "heat" in layers:
+        data = layers["picture"].data, layers["heat"].data
+        pictures.append(Picture(data, layers["heat"].title, layers["heat"].alt, wide))
+    first = Picture((layers["picture"].data,), layers["picture"].title, layers["picture"].alt, wide)
+    return (Pictures((first, *pictures), _legend(stage)),)
+
+
+def _legend(stage: Stage) -> str:
+    """What the colours of the flips and of the error say."""
+    told = [chip.text for chip in stage.flips]
+    if stage.heat is not None:
+        told.append(f"the error of the origin runs up to {stage.heat[1]}")
+    return "; ".join(told)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar below the running cell, which goes when the call is over."""
+    display: Any = import_module("IPython.display").display  # only where a notebook has brought it
+
+    handle = display(_state("start", 0, 0), display_id=True, raw=True)
+    last = [("", 0.0)]
+
+    def told(phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if phase != last[0][0] or now - last[0][1] >= PAUSE:
+            last[0] = phase, now
+            handle.update(_state(phase, done, total), raw=True)
+
+    try:
+        yield told
+    finally:
+        handle.update({"text/html": "", "text/plain": ""}, raw=True)
+
+
+def _state(phase: str, done: int, total: int) -> dict[str, str]:
+    """One state of the bar, as HTML and as text."""
+    words = WORDS.get(phase, phase)
+    count = f" {done}/{total}" if total else ""
+    value = Markup(' value="{}" max="{}"').format(done, total) if total else Markup("")
+    bar = Markup('<div style="font-size:13px"><progress{}></progress> {}{}</div>')
+    return {"text/html": str(bar.format(value, words, count)), "text/plain": f"{words}{count}"}

@@ -1,0 +1,23 @@
+"""What does a newcomer call each phase of a run? One that is not listed is shown as it is."""
+
+from __future__ import annotations
+
+WORDS = {
+    "read": "reading both models",
+    "check": "checking the files",
+    "convert": "converting to ONNX",
+    "input": "judging the input",
+    "start": "starting both engines",
+    "align": "matching the operators",
+    "walk": "comparing value by value",
+    "settle": "proving where they part",
+    "explain": "looking for the cause",
+    "weigh": "measuring what it costs",
+    "keep": "keeping what a repair needs",
+    "deployed": "running both as deployed",
+    "repair": "mending",
+    "conclude": "writing it down",
+    "stop": "stopping both engines",
+    "score": "comparing masks",
+    "evaluate": "running both on the images",
+}
