@@ -13,7 +13,7 @@ class Question:
     """The arguments of ``segdiff.locate`` that an answer came from; ``options`` are those of its keywords
     that ``segdiff.open`` takes, too."""
 
-    reference: str | Path
-    candidate: str | Path
+    reference: str | Path | Any
+    candidate: str | Path | Any
     image: Any
     options: Mapping[str, Any]

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -57,6 +57,9 @@ from segdiff.inputs import CandidateInput, Prepared
 from segdiff.readers import find
 from segdiff.walk import Run
 
+if TYPE_CHECKING:
+    import onnx
+
 T = TypeVar("T")
 
 RESTARTS = 5
@@ -64,8 +67,8 @@ RESTARTS = 5
 
 
 def open_case(
-    reference: str | Path,
-    candidate: str | Path,
+    reference: str | Path | onnx.ModelProto,
+    candidate: str | Path | onnx.ModelProto,
     image: Image,
     *,
     candidate_input: CandidateInput | None = None,

@@ -16,7 +16,7 @@ import segdiff
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError, InputError
 from segdiff.finding.case import OpenCase
-from tests.finding.cases import SHAPE, files
+from tests.finding.cases import SHAPE, files, network
 from tests.killing import workers
 from tests.models import image
 
@@ -211,3 +211,10 @@ def test_the_candidates_own_input_is_judged(tmp_path: Path) -> None:
     with segdiff.open(*pair, image(SHAPE)) as case:
         assert case.as_fed is None
         assert list(case.feeds) == ["x"]
+
+
+def test_a_model_in_memory_is_opened_too(tmp_path: Path) -> None:
+    with segdiff.open(network(), network(alpha=0.3), image(SHAPE)) as case:
+        assert [pair.candidate for pair in case.pairs.origins] == ["leaky"]
+        mine = case.attempt({"leaky": {"alpha": 0.1}}).save(tmp_path / "mine.onnx")
+    assert segdiff.locate(network(), mine, image(SHAPE), deployed=False).verdict == "agrees"
