@@ -13,6 +13,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from segdiff.core.pictured import Pictures as Seen
+from segdiff.core.printable import clean
 from segdiff.report.document import Document, Picture, Pictures
 from segdiff.report.forms import document_of
 from segdiff.report.html import render, render_folded
@@ -24,6 +26,15 @@ WIDE = 152
 
 NARROW = 96
 """The same for a tall picture."""
+
+OVER = ("flips", "heat")
+"""What is seen over the picture."""
+
+IMAGES = 2
+"""Of a score's worst images those that a cell shows."""
+
+LONGEST = 80
+"""Characters of an image's name."""
 
 PAUSE = 0.15
 """Seconds between two states of the bar: enough to see it move, few messages."""
@@ -39,32 +50,29 @@ def cell(answer: Any) -> str:
 
 
 def pictures_of(answer: Any) -> Document:
-    """The pictures of a report, or of the one that a score report holds; nothing where there are none."""
-    report = answer if hasattr(answer, "pictures") else getattr(answer, "located", None)
-    found = getattr(report, "pictures", None)
-    if found is None:
+    """The pictures of a report, or those of a score; nothing where there are none."""
+    found = getattr(answer, "pictures", None)
+    if not found:
         return ()
-    stage = stage_of(found)
+    if isinstance(found, Seen):
+        return (_row(stage_of(found), ""),)
+    return tuple(_row(stage_of(each, name, answer.names), name) for name, each in found[:IMAGES])
+
+
+def _row(stage: Stage, name: str) -> Pictures:
+    """The pictures of one image beside one another."""
     layers = {layer.key: layer for layer in stage.layers}
     wide = WIDE if stage.width >= stage.height else NARROW
-    pictures = []
-    for key, over in (("reference", False), ("candidate", False), ("repaired", False), ("flips", True)):
+    photo = layers["picture"].data
+    shown = []
+    for key in ("picture", "reference", "candidate", "repaired", "labels", "flips", "heat"):
         if key in layers:
-            data = (layers["picture"].data, layers[key].data) if over else (layers[key].data,)
-            pictures.append(Picture(data, layers[key].title, layers[key].alt, wide))
-    if "heat" in layers:
-        data = layers["picture"].data, layers["heat"].data
-        pictures.append(Picture(data, layers["heat"].title, layers["heat"].alt, wide))
-    first = Picture((layers["picture"].data,), layers["picture"].title, layers["picture"].alt, wide)
-    return (Pictures((first, *pictures), _legend(stage)),)
-
-
-def _legend(stage: Stage) -> str:
-    """What the colours of the flips and of the error say."""
+            data = (photo, layers[key].data) if key in OVER else (layers[key].data,)
+            shown.append(Picture(data, layers[key].title, layers[key].alt, wide))
     told = [chip.text for chip in stage.flips]
     if stage.heat is not None:
         told.append(f"the error of the origin runs up to {stage.heat[1]}")
-    return "; ".join(told)
+    return Pictures(tuple(shown), "; ".join([*([clean(name, LONGEST)] if name else []), *told]))
 
 
 @contextmanager

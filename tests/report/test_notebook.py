@@ -213,3 +213,15 @@ def test_text_in_a_notebook_displays_nothing_by_itself(monkeypatch: pytest.Monke
     monkeypatch.setattr("rich.jupyter.display", lambda *what: shown.append(what))
     assert str(reports.diverging())
     assert not shown
+
+
+def test_a_score_shows_its_worst_images() -> None:
+    from tests.report.test_score_report import made
+
+    seen = pictured().pictures
+    assert seen is not None
+    named = tuple((f"street_{number}<script>.png", seen) for number in range(5))
+    html = replace(made(100), pictures=named)._repr_html_()
+    assert html.count("street_") == 2
+    assert "<script" not in html
+    assert "<figure>" in html.split("<details>")[0]
