@@ -32,6 +32,7 @@ RULES = (
     ("th", "text-align:left;vertical-align:top;padding:.1em .8em .1em 0;border:0;background:none"),
     ("td", "white-space:normal;overflow-wrap:break-word;word-break:normal;max-width:42em"),
     ("th", "white-space:normal;font-weight:normal;color:inherit;opacity:.75"),
+    ("td.whole", "white-space:nowrap"),
     ("th.label", "min-width:5em;white-space:nowrap"),
     ("p", "margin:.4em 0"),
     ("p.answer", "font-weight:bold;font-size:14px"),
@@ -85,6 +86,9 @@ THEMES = (
 BAR_WIDTH = 6.0
 """em of a bar that is full: an error of 1."""
 
+NUMBER = 10
+"""Characters of a cell that is never broken: a number has a hyphen (``2.0e-01``)."""
+
 PROFILE = 60
 """Most characters of a curve."""
 
@@ -100,7 +104,8 @@ def render_folded(short: doc.Document, full: doc.Document, words: str) -> str:
     """A document, and below it another one that is folded up behind some words."""
     folded = Markup("<details><summary>{}</summary>{}</details>")
     body = NOTHING.join(map(_drawn, short))
-    return str(_framed(body + folded.format(words, NOTHING.join(map(_drawn, full)))))
+    rest = (block for block in full if not isinstance(block, doc.Headline))  # it stands above
+    return str(_framed(body + folded.format(words, NOTHING.join(map(_drawn, rest)))))
 
 
 def _framed(body: Markup) -> Markup:
@@ -169,10 +174,11 @@ def _cells(cells: Iterable[doc.Cell]) -> Markup:
 def _cell(cell: doc.Cell) -> Markup:
     words = cell.text if not cell.lead or cell.lead in cell.text else f"{cell.lead} {cell.text}"
     tone = cell.tone if cell.tone in COLOURS else ""
+    whole = len(words) <= NUMBER
     if cell.bar is not None:
-        return Markup("<td>{}{}</td>").format(words, _bar(cell.bar, tone))
+        return Markup('<td class="whole">{}{}</td>').format(words, _bar(cell.bar, tone))
     if not tone:
-        return Markup("<td>{}</td>").format(words)
+        return Markup('<td class="whole">{}</td>' if whole else "<td>{}</td>").format(words)
     return Markup('<td class="{}" title="{}">{}</td>').format(tone, cell.hint, words)
 
 
