@@ -149,4 +149,6 @@ def _told(value: Any) -> str:
         return "nothing"
     if isinstance(value, np.ndarray) and value.size > 6:
         return f"{value.dtype} {list(value.shape)}"
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return clean(value.tolist() if isinstance(value, np.ndarray) else value, 80)

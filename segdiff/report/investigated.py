@@ -250,7 +250,7 @@ def _attempt(found: Attempted) -> Iterator[Part]:
         yield Headline("✓", "With this change every segment that it touches agrees.", "good")
     else:
         yield Headline("✗", "With this change a segment that it touches still errs.", "bad")
-    yield from lines(found.changes)
+    yield from lines(("changed", f"{node}: {words}") for node, words in found.changes)
     if found.pairs:
         yield Heading("On the reference's inputs")
         yield _table(PAIR_TITLES, [_tried_pair(each) for each in found.pairs])
