@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import takewhile
 from typing import NoReturn
 
 from segdiff.commands.console import complain, one_line
@@ -30,6 +32,16 @@ class Parser(argparse.ArgumentParser):
         told = f"{one_line(message)} (see {self.prog} --help)"
         complain(told)
         raise BadUsage(told)
+
+    def words(self, words: Sequence[str]) -> Arguments:
+        """The arguments that some words mean, options anywhere among them; slips in options come first."""
+        known = [option for action in self._actions for option in action.option_strings]
+        for word in takewhile(lambda each: each != "--", words):
+            name = word.partition("=")[0]
+            close = get_close_matches(name, known, n=1)
+            if word.startswith("--") and name not in known and close:
+                self.error(f"no such option: {name}; did you mean {close[0]}?")
+        return self.parse_intermixed_args(words)
 
 
 @dataclass(frozen=True)

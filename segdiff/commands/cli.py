@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from segdiff import __version__
-from segdiff.commands import demo, evaluate, locate, repair, score, show
+from segdiff.commands import completion, demo, evaluate, locate, repair, score, show
 from segdiff.commands.base import COULD_NOT_TELL, BadUsage, Command, Parser
 from segdiff.commands.console import complain, flush, one_line, prepare_streams, print_text
 from segdiff.commands.guard import failed
@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, Command] = {
     "evaluate": evaluate.COMMAND,
     "show": show.COMMAND,
     "demo": demo.COMMAND,
+    "completion": completion.COMMAND,
 }
 
 
@@ -80,23 +81,23 @@ def _dispatch(words: list[str]) -> int:
         top.error(_no_such(name))
     command = COMMANDS[name]
     parser = command.parser(name)
-    arguments = parser.parse_intermixed_args(words[1:])
+    arguments = parser.words(words[1:])
     arguments.words = ("segdiff", *words)
     return command.run(arguments, parser)
 
 
 def _no_such(name: str) -> str:
     """What to say to a word that is no command: the one that was meant, or that a file needs one."""
+    if Path(name).suffix or Path(name).exists():
+        return f"{name!r} is no command; did you mean 'segdiff locate {name} ...'?"
     close = get_close_matches(name, COMMANDS, n=1)
     if close:
         return f"no such command: {name!r}; did you mean {close[0]!r}?"
-    if Path(name).suffix or Path(name).exists():
-        return f"{name!r} is no command; did you mean 'segdiff locate {name} ...'?"
     return f"no such command: {name!r}; there are {', '.join(COMMANDS)}"
 
 
 def _top_parser() -> Parser:
-    listing = "\n".join(f"  {name:<10}{command.summary}" for name, command in COMMANDS.items())
+    listing = "\n".join(f"  {name:<12}{command.summary}" for name, command in COMMANDS.items())
     parser = Parser(
         prog="segdiff",
         usage="segdiff COMMAND ...",

@@ -121,7 +121,7 @@ def _told(number: int, chapter: Chapter, flags: list[str]) -> bool:
 def _run(words: list[str]) -> int:
     command = COMMANDS[words[0]]
     parser = command.parser(words[0])
-    arguments = parser.parse_intermixed_args(words[1:])
+    arguments = parser.words(words[1:])
     arguments.words = ("segdiff", *words)
     return command.run(arguments, parser)
 

@@ -39,7 +39,7 @@ def locate_arguments(parser: Parser) -> None:
     """The arguments of ``segdiff locate``."""
     parser.add_argument(
         "files",
-        nargs="+",
+        nargs="*",
         metavar="FILE",
         help="REFERENCE: a folder with a Paddle model, a .pdmodel, .json (PIR) or .onnx file; "
         "CANDIDATE: an .onnx file (not with --convert); IMAGE: a picture, or ready tensors as .npy or .npz",

@@ -16,6 +16,7 @@ import pytest
 
 import segdiff
 from segdiff.commands.cli import COMMANDS, main
+from segdiff.commands.completion import SHELLS
 from segdiff.core.answer import Report
 from segdiff.core.errors import EngineError, InputError
 from tests.report import reports
@@ -256,6 +257,33 @@ def test_bad_usage_is_one_line_and_2(words: str, answer: Answer, capsys: pytest.
     assert len(err.splitlines()) == 1
     assert "--help" in err
     assert not calls
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("locate a b c --jsn r.json", "did you mean --json?"),
+        ("score --lables a", "did you mean --labels?"),
+        ("locate a.onnx b c --colour", "unrecognized arguments: --colour"),
+        ("locate", "give three files, REFERENCE, CANDIDATE and IMAGE; got 0"),
+        ("tests model.onnx street.png", "did you mean 'segdiff locate tests ...'?"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told_what_was_meant(
+    words: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tests").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(words.split())
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_knows_every_command_and_option(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in (*COMMANDS, "--candidate-input", "--no-deployed"))
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)])
