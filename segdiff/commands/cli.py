@@ -3,7 +3,7 @@
 0 agrees, 1 diverges, 2 could not tell (with one plain line on stderr), 130 interrupted. Everything heavy is
 imported inside the commands, so that ``--help`` and usage errors come at once.
 
-A new command is a module in ``segdiff.commands`` and a word in ``COMMANDS``.
+A new command is a module in ``segdiff.commands`` and a word in ``registry.COMMANDS``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from segdiff import __version__
-from segdiff.commands import completion, demo, evaluate, locate, repair, score, show
+from segdiff.commands import completion, registry
 from segdiff.commands.base import COULD_NOT_TELL, BadUsage, Command, Parser
 from segdiff.commands.console import complain, flush, one_line, prepare_streams, print_text
 from segdiff.commands.guard import failed
@@ -23,15 +23,7 @@ from segdiff.core.errors import SegdiffError
 
 INTERRUPTED = 130
 
-COMMANDS: Mapping[str, Command] = {
-    "locate": locate.COMMAND,
-    "repair": repair.COMMAND,
-    "score": score.COMMAND,
-    "evaluate": evaluate.COMMAND,
-    "show": show.COMMAND,
-    "demo": demo.COMMAND,
-    "completion": completion.COMMAND,
-}
+COMMANDS: Mapping[str, Command] = {**registry.COMMANDS, "completion": completion.COMMAND}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

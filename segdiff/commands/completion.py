@@ -6,6 +6,7 @@ import argparse
 
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import print_text
+from segdiff.commands.registry import COMMANDS
 
 SHELLS = ("bash", "zsh")
 """Those that shtab writes good scripts for."""
@@ -29,11 +30,9 @@ def _whole() -> argparse.ArgumentParser:
     """One parser with every command and option; a word that is no option is a file."""
     import shtab
 
-    from segdiff.commands.cli import COMMANDS
-
     whole = argparse.ArgumentParser(prog="segdiff")
     commands = whole.add_subparsers(parser_class=Parser)
-    for name, command in COMMANDS.items():
+    for name, command in {**COMMANDS, "completion": COMMAND}.items():
         parser = commands.add_parser(name, help=command.summary)
         command.arguments(parser)
         for action in parser._actions:

@@ -32,8 +32,8 @@ SENTENCE = 320
 NODES = 3
 """Nodes of a segment that are named, its last ones."""
 
-OTHERS = 2
-"""Further origins and remarks that are told by name."""
+OTHERS, REMARKS = 2, 3
+"""Further origins that are told by name, and remarks."""
 
 
 def short(report: Report) -> Document:
@@ -153,8 +153,10 @@ def _sureness(report: Report) -> Iterator[tuple[str, str]]:
     for origin in others[:OTHERS]:
         cause = f" [{clean(origin.cause.kind)}]" if origin.cause else ""
         yield "also", f"{clean(origin.pair.candidate_op)} {_value(origin.pair.candidate)}{cause}"
-    if len(others) > OTHERS:
-        yield "also", f"and {len(others) - OTHERS} more"
+    rest = others[OTHERS:]
+    if rest:
+        kinds = ", ".join(dict.fromkeys(clean(origin.cause.kind) for origin in rest if origin.cause))
+        yield "also", f"and {len(rest)} more{f' [{kinds}]' if kinds else ''}"
 
 
 def _alone(pair: PairInfo) -> float:
@@ -171,10 +173,10 @@ def _profile(report: Report) -> Profile:
 
 
 def _remarks(report: Report) -> Iterator[tuple[str, str]]:
-    for remark in report.remarks[:OTHERS]:
-        yield "note", shorten(clean(remark), SENTENCE // 2)
-    if len(report.remarks) > OTHERS:
-        yield "note", f"and {len(report.remarks) - OTHERS} more: --full"
+    for remark in report.remarks[:REMARKS]:
+        yield "note", shorten(clean(remark), SENTENCE)
+    if len(report.remarks) > REMARKS:
+        yield "note", f"and {len(report.remarks) - REMARKS} more: --full"
 
 
 def action(report: Report) -> Iterator[Part]:

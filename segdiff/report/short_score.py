@@ -12,7 +12,7 @@ from segdiff.report.score_facts import attribution_rows, long_names, percent, pr
 from segdiff.report.text import number, percentage, shorten
 from segdiff.score.report import ScoreReport
 
-STEPS, REMARKS = 4, 2
+STEPS, REMARKS = 4, 3
 """Rows of the table, and remarks, that are told."""
 
 NAME, SENTENCE = 40, 480
@@ -95,10 +95,13 @@ def _sureness(report: ScoreReport) -> Iterator[tuple[str, str]]:
     skipped = f", {report.skipped} skipped" if report.skipped else ""
     images = "1 image" if report.images == 1 else f"{report.images} images"
     yield "how sure", f"{images} used, {report.labelled} with a label{skipped}"
-    for remark in report.remarks[:REMARKS]:
+    if report.labels:
+        yield "labels", clean(report.labels.sentence(), 1000)
+    remarks = report.remarks[1:] if report.labels else report.remarks
+    for remark in remarks[:REMARKS]:
         yield "note", shorten(clean(remark), SENTENCE)
-    if len(report.remarks) > REMARKS:
-        yield "note", f"and {len(report.remarks) - REMARKS} more: --full"
+    if len(remarks) > REMARKS:
+        yield "note", f"and {len(remarks) - REMARKS} more: --full"
 
 
 def _next(report: ScoreReport) -> Iterator[Part]:

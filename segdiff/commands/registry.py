@@ -1,0 +1,17 @@
+"""Which commands are there? A word each; ``completion``, which reads this table, is added where all meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from segdiff.commands import demo, evaluate, locate, repair, score, show
+from segdiff.commands.base import Command
+
+COMMANDS: Mapping[str, Command] = {
+    "locate": locate.COMMAND,
+    "repair": repair.COMMAND,
+    "score": score.COMMAND,
+    "evaluate": evaluate.COMMAND,
+    "show": show.COMMAND,
+    "demo": demo.COMMAND,
+}
