@@ -7,15 +7,17 @@ an operator that no table knows is its own kind, and is still matched by its pla
 from __future__ import annotations
 
 from segdiff.core.graph import Op
+from segdiff.core.precision import DEQUANTIZE
 
 _SYNONYMS = {
     "conv": "conv2d depthwise_conv2d conv3d Conv com.microsoft.FusedConv conv2d_fusion fused_conv2d "
-    "QLinearConv ConvInteger",
+    "QLinearConv com.microsoft.QLinearConv ConvInteger",
     "conv_transpose": "conv2d_transpose depthwise_conv2d_transpose conv3d_transpose ConvTranspose",
     "deform_conv": "deformable_conv deformable_conv_v1 DeformConv",
     "matmul": "matmul matmul_v2 mul bmm mv addmm fc linear MatMul Gemm "
     "com.microsoft.FusedMatMul com.microsoft.FusedGemm com.microsoft.GemmFastGelu "
-    "QLinearMatMul MatMulInteger com.microsoft.QGemm",
+    "QLinearMatMul MatMulInteger com.microsoft.QGemm com.microsoft.MatMulIntegerToFloat "
+    "com.microsoft.DynamicQuantizeMatMul com.microsoft.MatMulNBits",
     "batch_norm": "batch_norm sync_batch_norm BatchNormalization",
     "layer_norm": "layer_norm LayerNormalization com.microsoft.SkipLayerNormalization",
     "instance_norm": "instance_norm InstanceNormalization",
@@ -86,13 +88,14 @@ _SYNONYMS = {
     "split": "split split_with_num unbind unstack Split builtin.split",
     "stack": "stack",
     "slice": "slice strided_slice Slice",
-    "gather": "gather index_select gather_nd Gather GatherND take_along_axis GatherElements",
+    "gather": "gather index_select gather_nd Gather GatherND take_along_axis GatherElements "
+    "com.microsoft.GatherBlockQuantized",
     "scatter": "scatter scatter_nd_add put_along_axis ScatterND ScatterElements",
     "transpose": "transpose transpose2 Transpose",
     "reshape": "reshape reshape2 flatten flatten2 flatten_contiguous_range squeeze squeeze2 "
     "unsqueeze unsqueeze2 Reshape Flatten Squeeze Unsqueeze",
     "expand": "expand expand_v2 expand_as expand_as_v2 tile Expand Tile broadcast_to",
-    "reduce_mean": "reduce_mean mean ReduceMean",
+    "reduce_mean": "reduce_mean mean ReduceMean com.microsoft.QLinearReduceMean",
     "reduce_sum": "reduce_sum sum ReduceSum",
     "reduce_max": "reduce_max max amax ReduceMax",
     "reduce_min": "reduce_min min amin ReduceMin",
@@ -108,7 +111,10 @@ _SYNONYMS = {
     "not_equal": "not_equal",
     "greater": "greater_than Greater",
     "less": "less_than Less",
-    "where": "where Where",
+    "where": "where Where com.microsoft.QLinearWhere",
+    "lstm": "LSTM com.microsoft.DynamicQuantizeLSTM",
+    "attention": "com.microsoft.Attention com.microsoft.QAttention",
+    "embed_layer_norm": "com.microsoft.EmbedLayerNormalization com.microsoft.QEmbedLayerNormalization",
     "branch": "If if select_input",
     "loop": "Loop while",
     "cumsum": "cumsum CumSum",
@@ -127,14 +133,25 @@ _SYNONYMS = {
     "full_batch_size_like fill_constant_batch_size_like",
 }
 
+QUANTIZE = frozenset({"QuantizeLinear", "com.microsoft.QuantizeLinear"})
+"""Operators that store a value as integers: ONNX's and onnxruntime's own."""
+
 QUANTISED_DATA = {
-    "QuantizeLinear": ("0",),
-    "DequantizeLinear": ("0",),
+    **dict.fromkeys(QUANTIZE | DEQUANTIZE, ("0",)),
     "QLinearConv": ("0", "3", "8"),
     "QLinearMatMul": ("0", "3"),
     "ConvInteger": ("0", "1"),
     "MatMulInteger": ("0", "1"),
+    "com.microsoft.QLinearConv": ("0", "3", "8"),
     "com.microsoft.QGemm": ("0", "3", "6"),
+    "com.microsoft.MatMulIntegerToFloat": ("0", "1", "6"),
+    "com.microsoft.DynamicQuantizeMatMul": ("0", "1", "4"),
+    "com.microsoft.DynamicQuantizeLSTM": ("0", "1", "2", "3", "4", "5", "6", "7"),
+    "com.microsoft.MatMulNBits": ("0", "1", "5"),
+    "com.microsoft.GatherBlockQuantized": ("0", "1"),
+    "com.microsoft.QAttention": ("0", "1", "2", "5", "8"),
+    "com.microsoft.QEmbedLayerNormalization": ("0", "1", "2", "3", "4", "5", "6", "7"),
+    "com.microsoft.QLinearWhere": ("0", "1", "4"),
     "com.microsoft.QLinearAdd": ("0", "3"),
     "com.microsoft.QLinearMul": ("0", "3"),
     "com.microsoft.QLinearSigmoid": ("0",),

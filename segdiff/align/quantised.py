@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
-from segdiff.align.kinds import kind_of
+from segdiff.align.kinds import QUANTIZE, kind_of
 from segdiff.align.view import View
 from segdiff.core.graph import Graph, Op
+from segdiff.core.precision import DEQUANTIZE
+from segdiff.core.quantised import ends_of
 
-ROUNDING = frozenset({"QuantizeLinear", "DequantizeLinear"})
+ROUNDING = QUANTIZE | DEQUANTIZE
 """Operators that only store a value in another form."""
 
 
@@ -106,4 +106,4 @@ def never_negative(view: View, op: Op) -> bool:
         name = view.readers[name][0].outputs[0] if len(view.readers.get(name, ())) == 1 else form
         names.append(name)
     found = [view.graph.quantised[each] for each in names if each in view.graph.quantised]
-    return any(bool((how.zero_point == np.iinfo(how.dtype).min).all()) for how in found)
+    return any(bool((how.zero_point == ends_of(how.dtype)[0]).all()) for how in found)

@@ -34,8 +34,20 @@ LARGEST: Mapping[str, float] = {"float16": 65504.0}
 SMALLEST_STEP = 2.0**-24
 """The distance of two neighbours among float16's smallest numbers."""
 
-INTEGER_OPS = frozenset({"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"})
-"""ONNX's operators that compute on quantised tensors."""
+INTEGER_OPS = (
+    "Quantize",
+    "QLinear",
+    "MatMulInteger",
+    "ConvInteger",
+    "QGemm",
+    "QAttention",
+    "QEmbed",
+    "NBits",
+)
+"""What the names of operators have in them that compute on quantised tensors."""
+
+DEQUANTIZE = frozenset({"DequantizeLinear", "com.microsoft.DequantizeLinear"})
+"""Operators that turn integers back into numbers: ONNX's and onnxruntime's own."""
 
 PATTERN = 65521
 """Length of the random pattern of a disturbance: a prime, so that no axis repeats it in step."""
@@ -66,7 +78,7 @@ def unit_of(dtype: str | None) -> float:
 
 def unit_named(arithmetic: str) -> float:
     """The unit of an :func:`arithmetic`."""
-    return STEP if arithmetic == "int8" else unit_of(arithmetic)
+    return STEP if arithmetic in ("int8", "int4") else unit_of(arithmetic)
 
 
 def types_of(graph: Graph, ops: Iterable[int]) -> set[str]:
@@ -80,9 +92,13 @@ def types_of(graph: Graph, ops: Iterable[int]) -> set[str]:
 
 
 def arithmetic(graph: Graph) -> str:
-    """The coarsest type that a model computes in: ``float32`` (or finer), ``float16``, …, or ``int8``."""
-    if any("Quantize" in op.type or op.type in INTEGER_OPS for op in graph.ops):
+    """The coarsest type that a model computes in: ``float32`` (or finer), ``float16``, …, or ``int8``; and
+    ``int4`` where nothing but weights is quantised, and to four bits."""
+    kept = {how.dtype for name, how in graph.quantised.items() if name in graph.parameters}
+    if any(word in op.type and op.type not in DEQUANTIZE for op in graph.ops for word in INTEGER_OPS):
         return "int8"
+    if kept:
+        return "int4" if kept <= {"int4", "uint4"} else "int8"
     types = types_of(graph, (op.index for op in graph.ops))
     coarsest = max(types, key=unit_of, default="float32")
     return coarsest if unit_of(coarsest) > EPSILON else "float32"
@@ -101,7 +117,7 @@ def rounded(graph: Graph, ops: Iterable[int], dtype: str) -> bool:
 
 def unit_of_model(graph: Graph) -> float:
     """The unit of the coarsest type that a model computes in."""
-    if arithmetic(graph) == "int8":
+    if arithmetic(graph) in ("int8", "int4"):
         return STEP
     return max(map(unit_of, types_of(graph, (op.index for op in graph.ops))), default=EPSILON)
 

@@ -11,12 +11,24 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
+def ends_of(dtype: str) -> tuple[int, int]:
+    """The smallest and the largest integer of a type by its name, also one of a few bits.
+
+    >>> ends_of("int8"), ends_of("uint4")
+    ((-128, 127), (0, 15))
+    """
+    bits = int(dtype.lstrip("uint"))
+    return (0, 2**bits - 1) if dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Quantisation:
-    """How a tensor is quantised: one scale and zero point, or one for each place along ``axis``.
+    """How a tensor is quantised: one scale and zero point, or one for each place along ``axis``, or for each
+    block.
 
-    ``scale`` is positive, of shape () or (n,); ``zero_point`` an integer array of the same shape; ``dtype``
-    numpy's name of the integers (``int8``, ``uint8``, ``int32``, …).
+    ``scale`` is positive, of shape () or (n,), or of as many axes as the tensor has, where it broadcasts
+    against it; ``zero_point`` an integer array of the same shape; ``dtype`` the name of the integers
+    (``int8``, ``uint8``, ``int32``, ``uint4``, …).
     """
 
     scale: Array
@@ -36,18 +48,19 @@ class Quantisation:
 
     def integers(self, array: Array) -> Array:
         """The integers that numbers are stored as: to the nearest, halves to even, cut off at the ends."""
-        limits = np.iinfo(self.dtype)
         zero = self._along(self.zero_point.astype(np.float64), array.ndim)
         with np.errstate(invalid="ignore", over="ignore"):
-            whole = np.rint(array / self.steps(array.ndim)) + zero
-            return np.asarray(np.clip(np.nan_to_num(whole), limits.min, limits.max), self.dtype)
+            whole = np.clip(
+                np.nan_to_num(np.rint(array / self.steps(array.ndim)) + zero), *ends_of(self.dtype)
+            )
+        return np.asarray(whole, self.dtype.replace("int4", "int8"))
 
     def cut_off(self, array: Array) -> float:
         """The share of an array (of its L2 norm) that is lost because the integers end before its numbers."""
-        limits = np.iinfo(self.dtype)
+        lowest, highest = ends_of(self.dtype)
         zero, step = self.along_zero(array.ndim), self.steps(array.ndim).astype(np.float64)
         wide = np.nan_to_num(array.astype(np.float64))
-        over = wide - np.clip(wide, (limits.min - zero - 0.5) * step, (limits.max - zero + 0.5) * step)
+        over = wide - np.clip(wide, (lowest - zero - 0.5) * step, (highest - zero + 0.5) * step)
         norm = float(np.linalg.norm(wide))
         return float(np.linalg.norm(over)) / norm if norm else 0.0
 
@@ -58,6 +71,8 @@ class Quantisation:
     def _along(self, array: Array, ndim: int) -> Array:
         if array.size == 1:
             return array.reshape(())
+        if array.ndim == ndim > 1:
+            return array
         shape = [1] * ndim
         shape[self.axis % ndim] = array.size
         return array.reshape(shape)

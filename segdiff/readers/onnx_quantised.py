@@ -11,9 +11,11 @@ import numpy as np
 from segdiff.core.edit import Edit
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Array, Graph, Op, Parameter
+from segdiff.core.precision import DEQUANTIZE
 from segdiff.core.quantised import Quantisation
+from segdiff.readers.onnx_blocked import along, in_blocks
 
-INTEGERS = frozenset({"int8", "uint8", "int16", "uint16", "int32"})
+INTEGERS = frozenset({"int4", "uint4", "int8", "uint8", "int16", "uint16", "int32"})
 
 PASSING = frozenset(
     [
@@ -27,11 +29,18 @@ OUT = -1
 """In place of an input position: the operator's output."""
 
 QUANTISED: Mapping[str, tuple[tuple[int, int, int], ...]] = {
-    "QuantizeLinear": ((OUT, 1, 2),),
-    "DequantizeLinear": ((0, 1, 2),),
+    **dict.fromkeys(("QuantizeLinear", "com.microsoft.QuantizeLinear"), ((OUT, 1, 2),)),
+    **dict.fromkeys(("DequantizeLinear", "com.microsoft.DequantizeLinear"), ((0, 1, 2),)),
     "QLinearConv": ((0, 1, 2), (3, 4, 5), (OUT, 6, 7)),
     "QLinearMatMul": ((0, 1, 2), (3, 4, 5), (OUT, 6, 7)),
+    "com.microsoft.QLinearConv": ((0, 1, 2), (3, 4, 5), (OUT, 6, 7)),
     "com.microsoft.QGemm": ((0, 1, 2), (3, 4, 5), (OUT, 7, 8)),
+    "com.microsoft.MatMulIntegerToFloat": ((0, 2, 4), (1, 3, 5)),
+    "com.microsoft.DynamicQuantizeMatMul": ((1, 2, 3),),
+    "com.microsoft.DynamicQuantizeLSTM": ((1, 8, 9), (2, 10, 11)),
+    "com.microsoft.QAttention": ((0, 3, 6), (1, 4, 7)),
+    "com.microsoft.QEmbedLayerNormalization": tuple((n, n + 6, n + 11) for n in range(2, 7)),
+    "com.microsoft.QLinearWhere": ((1, 2, 3), (4, 5, 6), (OUT, 7, 8)),
     "com.microsoft.QLinearAdd": ((0, 1, 2), (3, 4, 5), (OUT, 6, 7)),
     "com.microsoft.QLinearMul": ((0, 1, 2), (3, 4, 5), (OUT, 6, 7)),
     "com.microsoft.QLinearSigmoid": ((0, 1, 2), (OUT, 3, 4)),
@@ -48,8 +57,10 @@ CONCAT = "com.microsoft.QLinearConcat"
 MULTIPLIED: Mapping[str, tuple[int, int]] = {"ConvInteger": (1, 3), "MatMulInteger": (1, 3)}
 """Operators whose weight has a scale that is multiplied in behind them -> weight, zero point."""
 
-PER_ROW = frozenset({"QLinearConv", "ConvInteger"})
-"""Operators whose weight has a scale for each output channel, which is its first axis."""
+PER_ROW = frozenset(
+    {"QLinearConv", "com.microsoft.QLinearConv", "ConvInteger", "com.microsoft.DynamicQuantizeLSTM"}
+)
+"""Operators whose weight has a scale for each place of its first axis: an output channel, or a direction."""
 
 
 def seen_through(graph: Graph) -> Graph:
@@ -57,9 +68,11 @@ def seen_through(graph: Graph) -> Graph:
     fed = frozenset(graph.inputs)  # bytes, whatever a reader takes them for
     found = {name: how for op in graph.ops for name, how in _said(graph, op) if name not in fed}
     folded = {op.outputs[0]: op for op in graph.ops if _is_constant(graph, op, found)}
-    if not found:
+    blocked = [each for op in graph.ops if (each := in_blocks(graph, op)) is not None]
+    if not found and not blocked:
         return graph
-    parameters = dict(graph.parameters)
+    parameters = {**graph.parameters, **{parameter.name: parameter for parameter, _ in blocked}}
+    found |= {parameter.name: how for parameter, how in blocked}
     for name, op in folded.items():
         stored, how = graph.parameters[op.inputs[0]], found[op.inputs[0]]
         parameters[name] = Parameter(name, stored.shape, "float32", partial(_numbers, stored, how))
@@ -75,7 +88,7 @@ def _numbers(stored: Parameter, how: Quantisation) -> Array:
 
 def _is_constant(graph: Graph, op: Op, found: Mapping[str, Quantisation]) -> bool:
     """Whether an op does nothing but spell a constant out of its integers."""
-    if op.type != "DequantizeLinear" or not op.inputs or op.outputs[0] in graph.outputs:
+    if op.type not in DEQUANTIZE or not op.inputs or op.outputs[0] in graph.outputs:
         return False
     return op.inputs[0] in found and all(name in graph.parameters for name in op.inputs)
 
@@ -111,14 +124,26 @@ def _quantisation(graph: Graph, op: Op, name: str, scale: str, zero: str) -> Qua
         return None
     if op.type in MULTIPLIED:
         steps = np.ones(() if zeros is None else zeros.shape, np.float32)
-    if steps is None or steps.ndim > 1 or steps.dtype != np.float32:
+    block = int(op.attributes.get("block_size") or 0)
+    if steps is None or steps.dtype.kind != "f" or (steps.ndim > 1 and not block):
         return None
     dtype = zeros.dtype.name if zeros is not None else _dtype(graph, name)
-    if dtype not in INTEGERS or op.attributes.get("block_size"):
+    if dtype not in INTEGERS:
         return None
-    whole = np.zeros(steps.shape, dtype) if zeros is None else zeros
+    steps = steps.astype(np.float32)
+    whole = np.zeros(steps.shape, np.int64) if zeros is None else zeros
+    if block:
+        shape, place = _shape(graph, name), int(op.attributes.get("axis", 1))
+        if shape is None or len(shape) != steps.ndim:
+            return None
+        steps, whole = (along(array, block, place, shape[place]) for array in (steps, whole))
     axis = 0 if op.type in PER_ROW and name not in op.outputs else int(op.attributes.get("axis", 1))
     return Quantisation(steps, whole, dtype, axis)
+
+
+def _shape(graph: Graph, name: str) -> tuple[int, ...] | None:
+    known = graph.parameters.get(name)
+    return known.shape if known else None
 
 
 def _dtype(graph: Graph, name: str) -> str:

@@ -12,11 +12,12 @@ from dataclasses import replace
 import numpy as np
 
 from segdiff.align import Segment
-from segdiff.align.kinds import QUANTISED_DATA, kind_of
+from segdiff.align.kinds import QUANTISED_DATA, QUANTIZE, kind_of
 from segdiff.core.edit import Edit, Node, Operand, merged
 from segdiff.core.graph import Array, Graph, Op
-from segdiff.core.precision import EPSILON, disturbed, unit_of
+from segdiff.core.precision import DEQUANTIZE, EPSILON, disturbed, unit_of
 from segdiff.core.quantised import Quantisation
+from segdiff.readers.onnx_blocked import BLOCKED, spelled_out
 
 SEED = 20240501
 """Of the disturbance; fixed, so that a verdict can be repeated."""
@@ -59,7 +60,7 @@ def read(reference: Graph, segment: Segment, c: str) -> Quantisation | None:
     """How the reference's ops of a segment quantise what they read in the place of ``c``, where they do."""
     ours = {r for r, name in segment.inputs if name == c}
     for op in map(reference.op, segment.reference_ops):
-        if op.type == "QuantizeLinear" and ours & set(op.inputs) and op.outputs[0] in reference.quantised:
+        if op.type in QUANTIZE and ours & set(op.inputs) and op.outputs[0] in reference.quantised:
             return reference.quantised[op.outputs[0]]
     return None
 
@@ -70,7 +71,7 @@ def written(reference: Graph, segment: Segment, c: str) -> Quantisation | None:
     maker = reference.producer.get(name)
     if maker is None or maker.index not in segment.reference_ops:
         return None
-    if maker.type == "DequantizeLinear":
+    if maker.type in DEQUANTIZE:
         return reference.quantised.get(maker.inputs[0])
     return reference.quantised.get(name)
 
@@ -194,7 +195,7 @@ def _by_a_bit(array: Array, share: Array) -> Array:
 
 
 def _of(graph: Graph, op: Op, steps_of: Steps) -> Iterator[Edit]:
-    if op.type == "QuantizeLinear":
+    if op.type in QUANTIZE:
         yield _dithered(graph, op)
         return
     if op.type == "DynamicQuantizeLinear":
@@ -205,8 +206,21 @@ def _of(graph: Graph, op: Op, steps_of: Steps) -> Iterator[Edit]:
         array = _moved_parameter(graph, op, name, steps_of)
         if array is not None:
             inputs[place] = array
+    if op.type in BLOCKED and BLOCKED[op.type] in inputs:
+        yield Edit(op.outputs[0], nodes=spelled_out(op, np.asarray(inputs[BLOCKED[op.type]])))
+        return
+    before: tuple[Node, ...] = ()
+    if op.type in QUANTISING_INSIDE:
+        x, stem = op.inputs[0], f"{op.outputs[0]}.read"
+        first = tuple(f"{stem}.first.{place}" for place in range(3))
+        before = (Node("DynamicQuantizeLinear", (x,), first), *_moving(x, first[1], stem))
+        inputs[0] = f"{stem}.moved"
     if inputs:
-        yield Edit(op.outputs[0], inputs=inputs)
+        yield Edit(op.outputs[0], inputs=inputs, before=before)
+
+
+QUANTISING_INSIDE = frozenset({"com.microsoft.DynamicQuantizeMatMul", "com.microsoft.DynamicQuantizeLSTM"})
+"""Operators that make bytes of their first input themselves, at a scale that follows from it."""
 
 
 def _moved_parameter(graph: Graph, op: Op, name: str, steps_of: Steps) -> Array | None:

@@ -144,9 +144,10 @@ class Probe:
 
     def exact(self, segment: Segment) -> bool:
         """Whether neither side rounds anything, nor chooses among equals: on equal inputs both are the same,
-        and no last bit excuses a difference. The candidate has to read the reference's own types."""
+        and no last bit excuses a difference. The candidate has to read the reference's own types, and keep
+        no constant in a coarser one."""
         ops = [*map(self.graph.op, segment.nodes), *map(self.reference.op, segment.reference_ops)]
-        if not all(map(is_exact, ops)):
+        if not all(map(is_exact, ops)) or self.unit(segment) > EPSILON:
             return False
         types = [(self.reference.value(r).dtype, self.forms.get(c)) for r, c in segment.inputs]
         return all(form is not None and dtype == form[0].name for dtype, form in types)

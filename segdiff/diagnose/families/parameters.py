@@ -17,6 +17,7 @@ import numpy as np
 from segdiff.align.kinds import kind_of
 from segdiff.core.edit import Edit, Operand
 from segdiff.core.graph import Array, Op
+from segdiff.core.quantised import ends_of
 from segdiff.diagnose.hypothesis import ANY, Hypothesis, family
 from segdiff.diagnose.reading import weights
 from segdiff.diagnose.reading.candidate_constants import (
@@ -240,7 +241,11 @@ _BIAS = {"deform_conv": 3}
 _WITHOUT_BIAS = (
     "QLinearConv",
     "QLinearMatMul",
+    "com.microsoft.QLinearConv",
     "com.microsoft.QGemm",
+    "com.microsoft.MatMulIntegerToFloat",
+    "com.microsoft.DynamicQuantizeMatMul",
+    "com.microsoft.MatMulNBits",
     "ConvInteger",
     "MatMulInteger",
     "MatMul",
@@ -311,10 +316,10 @@ def beyond(held: Held, want: Array) -> tuple[str, str] | None:
     if held.how is None:
         found = cut_off(held.array, want) if held.array.dtype == np.float16 else None
         return (found[0], f"({found[1]})") if found else None
-    limits, wide = np.iinfo(held.how.dtype), want.astype(np.float64)
+    ends, wide = ends_of(held.how.dtype), want.astype(np.float64)
     steps = held.how.steps(want.ndim).astype(np.float64)
     zero = held.how.numbers(np.zeros_like(want, np.int64)).astype(np.float64)
-    low, high = zero + limits.min * steps, zero + limits.max * steps
+    low, high = zero + ends[0] * steps, zero + ends[1] * steps
     over = (wide > high + steps) | (wide < low - steps)
     wrong = ~near(held.array, want, held.slack)
     if not wrong.any() or not over[wrong].all():

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from segdiff.align.kinds import QUANTIZE
 from segdiff.core.edit import Edit, Operand, merged
 from segdiff.core.graph import Array, Op
-from segdiff.core.quantised import Quantisation
+from segdiff.core.precision import DEQUANTIZE
+from segdiff.core.quantised import Quantisation, ends_of
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.candidate_constants import Held, held_by, laid
 from segdiff.diagnose.reading.case import Case
@@ -59,8 +61,8 @@ def _asked(case: Case, op: Op) -> Quantisation | None:
 def _numbers(case: Case, op: Op) -> Iterator[Array]:
     """What the reference has where the node reads, or where its integers are turned back."""
     readers = case.candidate.consumers.get(op.outputs[0], ())
-    before = [op.inputs[0]] if op.type == "QuantizeLinear" else []
-    names = [*before, op.outputs[0], *(o.outputs[0] for o in readers if o.type == "DequantizeLinear")]
+    before = [op.inputs[0]] if op.type in QUANTIZE else []
+    names = [*before, op.outputs[0], *(o.outputs[0] for o in readers if o.type in DEQUANTIZE)]
     for name in names:
         array = case.feeds.get(name) if name in case.feeds else case.truth.get(name)
         if array is not None and array.dtype.kind == "f" and array.size and np.isfinite(array).all():
@@ -68,8 +70,7 @@ def _numbers(case: Case, op: Op) -> Iterator[Array]:
 
 
 def _range(how: Quantisation) -> tuple[float, float]:
-    limits = np.iinfo(how.dtype)
-    low, high = (float(how.numbers(np.array(end, np.int64))) for end in (limits.min, limits.max))
+    low, high = (float(how.numbers(np.array(end, np.int64))) for end in ends_of(how.dtype))
     return low, high
 
 
@@ -79,12 +80,12 @@ def fitted(how: Quantisation, array: Array) -> Quantisation | None:
     The scale stays where another zero point is enough.
     """
     low, high = min(0.0, float(array.min())), max(0.0, float(array.max()))
-    now, step, limits = _range(how), float(how.scale.reshape(-1)[0]), np.iinfo(how.dtype)
+    now, step, ends = _range(how), float(how.scale.reshape(-1)[0]), ends_of(how.dtype)
     if low >= now[0] - step and high <= now[1] + step:
         return None
-    if high - low > (limits.max - limits.min + 1) * step:
-        step = (high - low) / (limits.max - limits.min)
-    zero = np.clip(np.rint(limits.min - low / step), limits.min, limits.max)
+    if high - low > (ends[1] - ends[0] + 1) * step:
+        step = (high - low) / (ends[1] - ends[0])
+    zero = np.clip(np.rint(ends[0] - low / step), *ends)
     shape = how.scale.shape
     return Quantisation(
         np.full(shape, step, np.float32), np.full(shape, zero, how.dtype), how.dtype, how.axis
@@ -112,7 +113,7 @@ def _other(
     yield Hypothesis("quantization.activation_range", text, edits, expected)
 
 
-BIAS = {"QLinearConv": (1, 8), "com.microsoft.QGemm": (1, 6)}
+BIAS = {"QLinearConv": (1, 8), "com.microsoft.QLinearConv": (1, 8), "com.microsoft.QGemm": (1, 6)}
 """Operators whose bias is kept at the scale of their input times that of their weight: the positions of the
 input's scale and of the bias."""
 
@@ -133,7 +134,14 @@ def _says(case: Case, op: Op, places: tuple[int, int], both: tuple[Quantisation,
     return Edit(op.outputs[0], inputs=inputs)
 
 
-@family("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm", "ConvInteger", "MatMulInteger")
+ON_INTEGERS = (
+    *("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "com.microsoft.QLinearConv"),
+    *("com.microsoft.QGemm", "com.microsoft.MatMulIntegerToFloat", "com.microsoft.DynamicQuantizeMatMul"),
+)
+"""Operators that read the integers of a weight themselves."""
+
+
+@family(*ON_INTEGERS)
 def stored_weight(case: Case, op: Op) -> Iterator[Hypothesis]:
     """The scale at which a weight is kept as integers: the one that makes the reference's numbers of them."""
     for held in (held for held in held_by(case) if held.op is op and held.role == "weight" and held.whole):
@@ -184,10 +192,7 @@ def _scales(case: Case, op: Op, held: Held) -> Iterator[tuple[Op, int, Array]]:
             yield each, place, scale
 
 
-@family(
-    *("Conv", "ConvTranspose", "MatMul", "Gemm"),
-    *("QLinearConv", "QLinearMatMul", "com.microsoft.QGemm", "ConvInteger", "MatMulInteger"),
-)
+@family("Conv", "ConvTranspose", "MatMul", "Gemm", *ON_INTEGERS)
 def weight_scale(case: Case, op: Op) -> Iterator[Hypothesis]:
     """One scale for all of a weight whose channels differ by orders: the small ones are lost in it."""
     for held in (held for held in held_by(case) if held.op is op and held.role == "weight"):
@@ -246,7 +251,7 @@ def _scaled_by_channel(
     if how is None or place is None:
         yield Edit(op.outputs[0], inputs={int(held.slot): np.asarray(whole * step, np.float32)})
         return
-    zero = (int(np.iinfo(how.dtype).min) + int(np.iinfo(how.dtype).max) + 1) // 2
+    zero = (sum(ends_of(how.dtype)) + 1) // 2
     inputs: dict[int, Operand] = {int(held.slot): np.asarray(whole + zero, how.dtype)}
     zeros = next((each for tensor, _, each in roles(op) if tensor == int(held.slot)), None)
     if zeros is not None:

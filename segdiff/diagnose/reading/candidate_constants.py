@@ -15,6 +15,7 @@ from segdiff.diagnose.reading import weights
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.differences import same
 from segdiff.diagnose.reading.weights import Wanted
+from segdiff.readers.onnx_blocked import BLOCKED, spelled_out
 
 HALF_A_STEP = 0.51
 """Steps by which a constant that was quantised to the nearest may differ, and a rounding."""
@@ -55,6 +56,8 @@ class Held:
 
     def replaced_by(self, array: Array) -> Edit:
         """What puts another array in its place; integers, where the node reads integers."""
+        if self.op.type in BLOCKED:
+            return Edit(self.op.outputs[0], nodes=spelled_out(self.op, np.asarray(array, np.float32)))
         if self.whole and self.how is not None:
             return Edit(self.op.outputs[0], inputs={int(self.slot): self.how.integers(array)})
         with np.errstate(over="ignore"):

@@ -50,7 +50,11 @@ ONNX_ROLES: dict[str, dict[str, str]] = {
 QUANTISED_ROLES: dict[str, dict[str, str]] = {
     "QLinearConv": {"3": "weight", "8": "bias"},
     "QLinearMatMul": {"0": "weight", "3": "weight"},
+    "com.microsoft.QLinearConv": {"3": "weight", "8": "bias"},
     "com.microsoft.QGemm": {"3": "weight", "6": "bias"},
+    "com.microsoft.MatMulIntegerToFloat": {"1": "weight", "6": "bias"},
+    "com.microsoft.DynamicQuantizeMatMul": {"1": "weight", "4": "bias"},
+    "com.microsoft.MatMulNBits": {"1": "weight", "5": "bias"},
 }
 """The same of the operators on integers."""
 
