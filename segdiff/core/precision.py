@@ -34,17 +34,8 @@ LARGEST: Mapping[str, float] = {"float16": 65504.0}
 SMALLEST_STEP = 2.0**-24
 """The distance of two neighbours among float16's smallest numbers."""
 
-INTEGER_OPS = (
-    "Quantize",
-    "QLinear",
-    "MatMulInteger",
-    "ConvInteger",
-    "QGemm",
-    "QAttention",
-    "QEmbed",
-    "NBits",
-)
-"""What the names of operators have in them that compute on quantised tensors."""
+INTEGER_OPS = ("QuantizeLinear", "QLinear", "DynamicQuantize", "Integer", "QGemm", "QAttention", "QEmbed")
+"""What the names of operators have in them that make bytes of values, or compute on them."""
 
 DEQUANTIZE = frozenset({"DequantizeLinear", "com.microsoft.DequantizeLinear"})
 """Operators that turn integers back into numbers: ONNX's and onnxruntime's own."""

@@ -35,6 +35,13 @@ class Engines:
     blocks: Blocks
     reference: Reference
     candidate: Candidate
+    another: Callable[[], Candidate]
+
+    def beside(self, graph: Graph) -> Candidate:
+        """Another engine of the reference, which runs its segments while the first one streams."""
+        found = self.another()
+        found.quantised = found.engine.quantised = quantised_values(graph)
+        return found
 
     @property
     def restarted(self) -> tuple[str, ...]:
@@ -120,7 +127,13 @@ def started(
         stack.callback(lambda: reference.engine.close())
         candidate = Candidate(lambda: start(1), start(1))
         stack.callback(lambda: candidate.engine.close())
-        yield Engines(blocks, reference, candidate)
+
+        def another() -> Candidate:
+            found = Candidate(lambda: start(0), start(0))
+            stack.callback(lambda: found.engine.close())
+            return found
+
+        yield Engines(blocks, reference, candidate, another)
 
 
 def default_memory() -> int:

@@ -93,6 +93,22 @@ def stored_anew(ours: tuple[Graph, Iterable[int]], theirs: tuple[Graph, Iterable
     return False
 
 
+def same_ranges(ours: tuple[Graph, Iterable[int]], theirs: tuple[Graph, Iterable[int]]) -> bool:
+    """Whether two sets of ops keep what they compute as bytes of the same scales and zero points.
+
+    Two right files that were calibrated otherwise do not: each rounds to steps of its own.
+    """
+    return _ranges(*ours) == _ranges(*theirs)
+
+
+def _ranges(graph: Graph, ops: Iterable[int]) -> list[tuple[bytes, bytes]]:
+    names = {name for op in map(graph.op, ops) for name in (*op.inputs, *op.outputs)}
+    found = [
+        graph.quantised[name] for name in names if name in graph.quantised and name not in graph.parameters
+    ]
+    return sorted({(how.scale.tobytes(), how.zero_point.astype(np.int64).tobytes()) for how in found})
+
+
 def _weights(graph: Graph, ops: Iterable[int]) -> Iterator[tuple[Array, Quantisation]]:
     """The quantised parameters of some ops, as the numbers that they stand for, and how they are kept."""
     for name in {name for op in map(graph.op, ops) for name in op.inputs if name in graph.parameters}:

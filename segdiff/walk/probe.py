@@ -23,6 +23,7 @@ from segdiff.engines.revived import Candidate
 from segdiff.readers.dtypes import numpy_dtype
 from segdiff.readers.onnx_quantised import edited
 from segdiff.walk import last_bit
+from segdiff.walk.beside import Beside
 from segdiff.walk.judge import NOISE_FACTOR, STEP_FACTOR, Judgement, judge
 from segdiff.walk.last_bit import SEED, Steps, as_stored, for_each_channel
 from segdiff.walk.rounding import roundings
@@ -40,7 +41,8 @@ class Probe:
     """What may run a segment of the candidate.
 
     ``reference`` and ``graph`` are the graphs of both sides; ``feeds`` the candidate's inputs; ``forms``
-    dtype and shape of the candidate's own tensors, as the walk has seen them.
+    dtype and shape of the candidate's own tensors, as the walk has seen them; ``beside`` runs segments of a
+    quantised reference (None of any other).
     """
 
     candidate: Candidate
@@ -50,6 +52,7 @@ class Probe:
     thresholds: Thresholds
     feeds: Mapping[str, Tensor] = field(default_factory=dict)
     forms: Mapping[str, Form] = field(default_factory=dict)
+    beside: Beside | None = None
 
     def run(
         self,
@@ -162,11 +165,13 @@ class Probe:
         apart."""
         if not last_bit.quantises(self.reference, segment.reference_ops):
             return False
+        if not last_bit.quantises(self.graph, segment.ops):
+            return False
         ours = sorted(self.reference.op(index).type for index in segment.reference_ops)
         if ours != sorted(self.graph.op(index).type for index in segment.ops):
             return False
         sides = (self.reference, segment.reference_ops), (self.graph, segment.ops)
-        return not last_bit.stored_anew(*sides)
+        return last_bit.same_ranges(*sides) and not last_bit.stored_anew(*sides)
 
     def unit(self, segment: Segment) -> float:
         """One rounding of the coarsest type that the segment is stored in, on either side."""
@@ -214,9 +219,20 @@ class Probe:
             return None  # it takes the tensors as they are, but not these
         if c in graph.quantised and not alike:
             got = last_bit.moved(graph, c, got, SEED, unit)
-        if not alike and (how := last_bit.written(self.reference, segment, c)) is not None:
-            got = np.asarray(got + last_bit.steps(how, got.shape, SEED + 1), got.dtype)
-        return compare_arrays(undisturbed, got)
+        return compare_arrays(undisturbed, got if alike else self._as_theirs(segment, c, got, feeds))
+
+    def _as_theirs(self, segment: Segment, c: str, got: Array, feeds: Mapping[str, Tensor]) -> Array:
+        """A disturbed output, moved besides by what the reference rounds for itself."""
+        if got.dtype.kind != "f":
+            return got
+        if self.beside is not None:
+            moved = self.beside.moved(segment, c, feeds)
+            fits = moved is not None and moved.size == got.size
+            return (
+                np.asarray(got + moved.reshape(got.shape), got.dtype) if fits and moved is not None else got
+            )
+        how = last_bit.written(self.reference, segment, c)
+        return got if how is None else np.asarray(got + last_bit.steps(how, got.shape, SEED + 1), got.dtype)
 
     def disturb_finely(
         self,
@@ -234,7 +250,7 @@ class Probe:
     def _moved(self, segment: Segment, name: str, array: Array, seed: int, unit: float) -> Array:
         """An input with its last bit disturbed, and by a step where the reference makes bytes of it."""
         found = last_bit.moved(self.graph, name, array, seed, unit)
-        how = last_bit.read(self.reference, segment, name)
+        how = None if self.beside else last_bit.read(self.reference, segment, name)
         if how is None or found.dtype.kind != "f":
             return found
         return np.asarray(found + last_bit.steps(how, found.shape, seed + 1), found.dtype)

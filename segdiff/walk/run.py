@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from segdiff.align import Alignment
+from segdiff.core.graph import Graph
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Tensor
+from segdiff.engines.registry import engine_for
 from segdiff.engines.session import Engines
+from segdiff.walk.beside import Beside
 from segdiff.walk.probe import Probe
 from segdiff.walk.reference_tensors import ReferenceTensors
 from segdiff.walk.steps import Step, Walk
@@ -54,7 +57,9 @@ def walked(
     that may be kept for the proofs.
     """
     graphs = alignment.reference.graph, alignment.candidate.graph
-    probe = Probe(engines.candidate, *graphs, engines.blocks, thresholds, feeds[1])
+    probe = Probe(
+        engines.candidate, *graphs, engines.blocks, thresholds, feeds[1], beside=beside(engines, graphs[0])
+    )
     needed = {r for s in alignment.segments for r, _ in (*s.inputs, *s.outputs) if r and r not in feeds[0]}
     stream = engines.reference.stream(feeds[0], needed)
     walk = walk_through(probe, stream, alignment.segments, feeds[0], progress)
@@ -68,6 +73,13 @@ def walked(
     reference.held.update({partner[c]: ours for c, (ours, _) in walk.ends.items() if c in partner})
     hidden = engines.hidden(graphs[0])
     return Run(replace(probe, forms=walk.forms), reference, alignment, walk, hidden)
+
+
+def beside(engines: Engines, graph: Graph) -> Beside | None:
+    """Another engine of a quantised reference, where it can run segments: what does it round by itself?"""
+    if not graph.quantised or not engine_for(graph.format).cuts:
+        return None
+    return Beside(engines.beside(graph), graph, engines.blocks)
 
 
 def ends_of(step: Step) -> set[str]:

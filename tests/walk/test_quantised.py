@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 from onnx import ModelProto, numpy_helper
@@ -305,4 +306,101 @@ def test_bytes_against_half_precision(locate: Locate, tmp_path: Path) -> None:
     half = models.halved(net())
     for kind in ("qdq", "qoperator"):
         report = locate(half, quantised(net(), tmp_path, kind))
+        assert report.verdict == "agrees", report.sentence
+
+
+# --- onnxruntime's own operators, blocks of a few bits
+
+
+def test_onnxruntimes_own_quantize_linear(locate: Locate, tmp_path: Path) -> None:
+    healthy = quantised(net(), tmp_path, extra_options={"UseQDQContribOps": True})
+    assert find_node(healthy, "QuantizeLinear").domain == "com.microsoft"
+    assert locate(net(), healthy).verdict == "agrees"
+    report = locate(net(), changed(healthy, quantizer(healthy, 3, 1), lambda scale: scale / 8))
+    assert cause(report) == ("quantization.activation_range", True)
+
+
+def recurrent() -> ModelProto:
+    """An LSTM and a product behind it."""
+    net = Net((6, 1, 16))
+    y = net.node("LSTM", "x", net.weight(1, 48, 16), net.weight(1, 48, 12), net.weight(1, 96), hidden_size=12)
+    flat = net.node("Reshape", y, net.constant([6, 1, 12], np.int64))
+    return net.model(net.node("MatMul", flat, net.weight(12, 9)))
+
+
+def fused(model: ModelProto, folder: Path) -> ModelProto:
+    """A file as onnxruntime's optimiser writes it."""
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(folder / "fused.onnx")
+    ort.InferenceSession(model.SerializeToString(), options)
+    return onnx.load(folder / "fused.onnx")
+
+
+def test_operators_that_make_bytes_inside(tmp_path: Path) -> None:
+    files = [models.save(recurrent(), tmp_path / "ours.onnx"), tmp_path / "theirs.onnx"]
+    made = fused(quantised(recurrent(), tmp_path, "dynamic"), tmp_path)
+    assert {"DynamicQuantizeLSTM", "DynamicQuantizeMatMul"} <= {node.op_type for node in made.graph.node}
+    models.save(made, files[1])
+    report = segdiff.locate(*files, image((6, 1, 16)), deployed=False)
+    assert report.verdict == "agrees", report.sentence
+    scale = find_node(made, "DynamicQuantizeMatMul").input[2]
+    models.save(changed(made, scale, lambda scale: scale * 1.5), files[1])
+    report = segdiff.locate(*files, image((6, 1, 16)), deployed=False)
+    assert cause(report) == ("quantization.weight_scale", True)
+
+
+def blocked(bits: int = 4, block: int = 16) -> tuple[ModelProto, ModelProto]:
+    """A product, and the same with a weight of a few bits in blocks."""
+    ours, theirs = Net((2, 40)), Net((2, 40))
+    weight = ours.random.standard_normal((40, 6)).astype(np.float32)
+    one = ours.model(ours.node("Relu", ours.node("MatMul", "x", ours.constant(weight))))
+    count = -(-40 // block)
+    padded = np.zeros((6, count * block), np.float32)
+    padded[:, :40] = weight.T
+    rows = padded.reshape(6, count, block)
+    scale = np.abs(rows).max(-1, keepdims=True) / (2 ** (bits - 1) - 1)
+    whole = (np.rint(rows / scale) + 2 ** (bits - 1)).astype(np.uint8)
+    packed = whole if bits == 8 else whole[..., ::2] | (whole[..., 1::2] << 4)
+    inputs = ["x", theirs.constant(packed, np.uint8), theirs.constant(scale.reshape(-1), name="scales")]
+    attributes = {"K": 40, "N": 6, "bits": bits, "block_size": block}
+    y = theirs.node("MatMulNBits", *inputs, domain="com.microsoft", **attributes)
+    other = theirs.model(theirs.node("Relu", y))
+    other.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+    return one, other
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_weights_in_blocks(tmp_path: Path, bits: int) -> None:
+    one, other = blocked(bits)
+    files = [models.save(one, tmp_path / "ours.onnx"), models.save(other, tmp_path / "theirs.onnx")]
+    report = segdiff.locate(*files, image((2, 40)), deployed=False)
+    assert report.verdict == "agrees", report.sentence
+    assert report.precision is not None and report.precision.candidate == f"int{bits}"
+    models.save(changed(other, "scales", lambda scale: scale * np.where(np.arange(18) < 3, 2, 1)), files[1])
+    report = segdiff.locate(*files, image((2, 40)), deployed=False)
+    assert cause(report) == ("parameter.value", True)
+    fixed = report.repair(tmp_path / "fixed.onnx").path
+    assert segdiff.locate(files[0], fixed, image((2, 40)), deployed=False).verdict == "agrees"
+
+
+# --- a quantised reference rounds for itself
+
+
+@pytest.mark.parametrize("kind", ["qdq", "qoperator", "dynamic"])
+def test_a_quantised_reference_against_floats(locate: Locate, tmp_path: Path, kind: str) -> None:
+    for model in (net(),) if kind == "qoperator" else (segmenter(), net()):
+        report = locate(quantised(model, tmp_path, kind), model)
+        assert report.verdict == "agrees", report.sentence
+        assert locate(quantised(model, tmp_path, kind), models.halved(model)).verdict == "agrees"
+
+
+def test_two_files_of_other_ranges(locate: Locate, tmp_path: Path) -> None:
+    """Either is right: each rounds to steps of its own."""
+    one = quantised(net(), tmp_path)
+    other = quantised(
+        net(), tmp_path, activation_type=QuantType.QUInt8, extra_options={"ActivationSymmetric": True}
+    )
+    for pair in ((one, other), (other, one)):
+        report = locate(*pair)
         assert report.verdict == "agrees", report.sentence
