@@ -17,6 +17,7 @@ from segdiff.core.environment import Environment
 from segdiff.core.fed import InputComparison
 from segdiff.core.files import HashedFile
 from segdiff.core.further import Further
+from segdiff.core.graph import Array
 from segdiff.core.inside import InsideOf
 from segdiff.core.kept import KeptTensors
 from segdiff.core.late import door
@@ -204,13 +205,14 @@ class OutputInfo:
 class AsFed:
     """The candidate with the input that its user feeds it.
 
-    ``outputs`` compare the candidate on that input with the reference on its own; they are empty where the
-    two inputs are the same, or where the candidate does not take it (``problem`` says why).
+    ``outputs`` compare the candidate on that input with the reference on its own, empty where the inputs are
+    the same or the candidate does not take it (``problem`` says why); ``masks`` are its maps of classes.
     """
 
     comparison: InputComparison
     outputs: tuple[OutputInfo, ...]
     problem: str | None = None
+    masks: Mapping[str, Array] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -270,10 +272,9 @@ class Repaired:
 class Report(Further):
     """The answer to "where do the two models part?".
 
-    Shapes are those of the run (no axis is left open), errors are without a unit but for ``max_abs`` and
-    ``mean_abs``, which have the tensor's own; shares run from 0 to 1; ``timing_s`` is in seconds, by phase,
-    ``peak_memory_mb`` in MiB over all processes; ``coverage`` is the share of each side's ops that were
-    compared.
+    Shapes are those of the run (no axis is left open), errors have no unit but ``max_abs`` and ``mean_abs``,
+    which have the tensor's own; shares run from 0 to 1; ``timing_s`` is in seconds, by phase,
+    ``peak_memory_mb`` in MiB, of all processes; ``coverage`` is the share of a side's ops that were compared.
 
     ``sentence`` says the verdict for a person; ``remarks`` what else one should know; ``input_findings``
     what was fed and how. ``pairs`` stand in walk order, ``origins`` too, those of an optimiser last.
@@ -281,10 +282,9 @@ class Report(Further):
     does, where it was given. ``assumed`` says what was taken for granted of the picture's preparation, where
     nothing states it. ``precision`` is what half precision or quantisation costs. ``image`` is the image's
     path, where it was given as one, and ``image_file`` that file; ``environment`` the versions of all that
-    has computed; ``command`` the words of the command line, where it was one; ``baseline`` what is known
-    of its origins; ``evidence`` keeps the tensors
-    that a repair and a repro need; ``pictures`` what can be seen of the run, None where no input
-    is a picture; ``outlines`` both graphs (the reference's, the candidate's), to be drawn; ``asked`` what was
+    has computed; ``command`` the words of the command line, where it was one; ``baseline`` what is known of
+    its origins; ``evidence`` keeps the tensors that a repair and a repro need; ``pictures`` what can be seen
+    of the run, None where no input is a picture; ``outlines`` both graphs, to be drawn; ``asked`` what was
     asked, so that it can be opened again, None for one read from a file.
     """
 

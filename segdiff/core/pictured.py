@@ -10,7 +10,7 @@ import numpy as np
 
 from segdiff.core.graph import Array
 
-MaskName = Literal["reference", "candidate", "repaired"]
+MaskName = Literal["reference", "candidate", "repaired", "fed"]
 
 LONGEST = 512
 """Pixels of a thumbnail's longer side: a page of three masks stays below a megabyte."""
@@ -28,7 +28,8 @@ class Pictures:
 
     ``image`` is the input as fed, (H, W, 3) uint8 RGB, its longer side at most ``LONGEST``. ``masks`` are
     maps of classes, (H, W) integers, by ``reference``, ``candidate`` (both run from the image) and
-    ``repaired`` (the candidate run with every weighed origin mended); one may be absent. ``labels`` is the
+    ``repaired`` (the candidate run with every weighed origin mended), and ``fed`` (the candidate run from an
+    input of its own, where that is another one); one may be absent. ``labels`` is the
     true mask where one is known. ``heat`` is the isolated error of the first origin's tensor, (H, W)
     float32, the largest over the channels, in the tensor's own unit; ``heat_value`` is the reference's name
     of that tensor. ``by_repair`` says whether ``repaired`` shows what proven changes do; otherwise the

@@ -34,7 +34,7 @@ from segdiff.finding.identity import hashes_of, identified, image_file
 from segdiff.finding.inside import Limits, causes_with, look_inside
 from segdiff.finding.kept import keep
 from segdiff.finding.outputs import Endings, endings, without
-from segdiff.finding.pictures import pictured
+from segdiff.finding.pictures import maps_of, pictured
 from segdiff.finding.precision import precision_of
 from segdiff.finding.refused import refusal
 from segdiff.finding.side_by_side import (
@@ -178,7 +178,7 @@ def locate(
         outlines = outline_of(run.alignment.reference), outline_of(run.alignment.candidate)
         precision = precision_of(run, reasons)
         causes = without_harm(causes, weights)
-        pictures = pictured(run, prepared, weights, causes, kept, reasons)
+        pictures = pictured(run, prepared, weights, causes, kept, as_fed, reasons)
         others = bool(run.origins or ends.origins) or any(step.problem for step in run.walk.steps)
         refused = refusal(run, optimised.refused, asked=deployed, others=others)
         if refused is not None and kept is None:
@@ -283,7 +283,8 @@ def run_as_fed(run: Run, prepared: Prepared, fed: FedInput | None) -> AsFed | No
     names = dict(zip(view.outputs, view.graph.outputs, strict=True))
     pairs = [(names[r], c, truth[r].array, got[c].array) for r, c in ends if r in truth and c in got]
     outputs = [OutputInfo(r, c, compare_arrays(a, b), mask_changed(a, b)) for r, c, a, b in pairs]
-    return AsFed(fed.comparison, tuple(outputs))
+    masks = maps_of({c: b for _, c, _, b in pairs}, prepared)
+    return AsFed(fed.comparison, tuple(outputs), masks=masks)
 
 
 def tensors_kept(files: tuple[ModelFiles, ModelFiles], run: Run, reasons: list[str]) -> KeptTensors:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from segdiff.align import Segment
-from segdiff.core.answer import Cause
+from segdiff.core.answer import AsFed, Cause
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array
 from segdiff.core.kept import KeptTensors
@@ -45,6 +45,7 @@ def pictured(
     weights: Weights,
     causes: Mapping[Segment, Cause],
     kept: KeptTensors | None,
+    as_fed: AsFed | None,
     reasons: list[str],
 ) -> Pictures | None:
     """The pictures of a run; None where no input is a picture. What goes wrong is added to ``reasons``."""
@@ -52,7 +53,7 @@ def pictured(
         tensor = picture_tensor(prepared)
         if tensor is None:
             return None
-        return _pictures(tensor, run, prepared, weights, causes, kept)
+        return _pictures(tensor, run, prepared, weights, causes, kept, as_fed)
     except (ValueError, TypeError, IndexError, ArithmeticError, MemoryError, cv2.error) as error:
         reasons.append(f"The pictures could not be made: {type(error).__name__}: {error}")
         return None
@@ -77,6 +78,7 @@ def _pictures(
     weights: Weights,
     causes: Mapping[Segment, Cause],
     kept: KeptTensors | None,
+    as_fed: AsFed | None,
 ) -> Pictures:
     size = tensor.shape[1], tensor.shape[2]
     small = thumbnail_size(size)
@@ -85,7 +87,7 @@ def _pictures(
         image if small == size else np.asarray(cv2.resize(image, small[::-1], interpolation=cv2.INTER_AREA))
     )
     missing: dict[str, str] = {}
-    found = _masks(run, weights, size, missing)
+    found = _masks(run, weights, as_fed.masks if as_fed else {}, size, missing)
     masks: dict[MaskName, Array] = {name: nearest(mask, small) for name, mask in found.items()}
     heat, value = _heat(run, kept, size, missing)
     return Pictures(
@@ -98,12 +100,21 @@ def _pictures(
     )
 
 
+def maps_of(outputs: Mapping[str, Array], prepared: Prepared) -> dict[str, Array]:
+    """The maps of classes among some outputs, by their names; none where no input is a picture."""
+    tensor = picture_tensor(prepared)
+    if tensor is None:
+        return {}
+    found = {name: class_map(array, (tensor.shape[1], tensor.shape[2])) for name, array in outputs.items()}
+    return {name: mask for name, mask in found.items() if mask is not None}
+
+
 def _mends(cause: Cause | None) -> bool:
     return cause is not None and cause.mends
 
 
 def _masks(
-    run: Run, weights: Weights, size: tuple[int, int], missing: dict[str, str]
+    run: Run, weights: Weights, fed: Mapping[str, Array], size: tuple[int, int], missing: dict[str, str]
 ) -> dict[MaskName, Array]:
     """The maps of classes of the first output that is one on both sides."""
     for _, name in run.outputs:
@@ -113,6 +124,8 @@ def _masks(
         if truth is None or own is None:
             continue
         found: dict[MaskName, Array] = {"reference": truth, "candidate": own}
+        if name in fed:
+            found["fed"] = fed[name]
         mended = weights.mended.get(name)
         mask = None if mended is None else class_map(mended.array, size)
         if mask is not None:

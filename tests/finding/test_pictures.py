@@ -14,6 +14,7 @@ import pytest
 import segdiff
 from segdiff.core.answer import Report
 from segdiff.finding import pictures
+from segdiff.report.page.page import page
 from tests import models
 from tests.models import Net, segmenter, with_attribute
 
@@ -54,6 +55,19 @@ def test_a_healthy_model_has_masks_and_no_run_more(locate: Pair, monkeypatch: py
     assert shown is not None and set(shown.masks) == {"reference", "candidate"}
     assert shown.heat is None and not shown.by_repair
     assert set(shown.missing) == {"repaired", "heat"}
+
+
+def test_what_the_candidate_makes_of_its_own_input_is_seen(locate: Pair, tmp_path: Path) -> None:
+    np.save(tmp_path / "own.npy", models.image()[:, ::-1])
+    files = [models.save(segmenter(), tmp_path / f"{n}.onnx") for n in "ab"]
+    report = segdiff.locate(*files, models.image(), candidate_input=tmp_path / "own.npy", timeout=60)
+    shown = report.pictures
+    assert shown is not None and set(shown.masks) == {"reference", "candidate", "fed"}
+    assert np.array_equal(shown.masks["reference"], shown.masks["candidate"])
+    assert report.as_fed is not None
+    changed = report.as_fed.outputs[0].mask_changed
+    assert changed and np.mean(shown.masks["reference"] != shown.masks["fed"]) == pytest.approx(changed)
+    assert "on its own input" in page(report)
 
 
 def test_a_tensor_that_is_no_picture_has_none(locate: Pair) -> None:

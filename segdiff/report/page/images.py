@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from segdiff.core.graph import Array
-from segdiff.core.pictured import Pictures
+from segdiff.core.pictured import MaskName, Pictures
 from segdiff.core.printable import clean
 from segdiff.report.text import number, share
 from segdiff.score.palette import COUNT, paddleseg_colours
@@ -29,6 +29,9 @@ QUALITY = 88
 
 SHADES = 32
 """Of the map of the error, from nothing to the largest."""
+
+ORDER: tuple[MaskName, ...] = ("reference", "fed", "candidate", "repaired")
+"""Of the masks: what is seen before what would be."""
 
 CLASSES = 12
 """Classes in the legend; the largest ones."""
@@ -90,13 +93,10 @@ def stage_of(
     titles = {
         "reference": ("reference", "The reference's mask"),
         "candidate": ("candidate", "The candidate's mask"),
+        "fed": ("on its own input", "The candidate's mask on the input that its user feeds it"),
         "repaired": repaired_title(pictures),
     }
-    layers += [
-        Layer(key, *titles[key], coloured(masks[key]))
-        for key in ("reference", "candidate", "repaired")
-        if key in masks
-    ]
+    layers += [Layer(key, *titles[key], coloured(masks[key])) for key in ORDER if key in masks]
     if pictures.labels is not None:
         layers.append(Layer("labels", "labels", "The true mask", coloured(pictures.labels)))
     flips, chips = _flips(pictures)
@@ -162,9 +162,17 @@ def _flips(pictures: Pictures) -> tuple[str | None, tuple[Chip, ...]]:
     if "reference" not in masks or "candidate" not in masks:
         return None, ()
     ours, theirs, mended = masks["reference"], masks["candidate"], masks.get("repaired")
+    by_repair, back = pictures.by_repair, "right once the origins are mended"
+    if "fed" in masks:
+        theirs, mended, by_repair, back = (
+            masks["fed"],
+            masks["candidate"],
+            False,
+            "right on the reference's input",
+        )
     flipped = ours != theirs
     kinds = np.where(flipped, 1, 0).astype(np.uint8)
-    words = ["flipped", "mended by the repair" if pictures.by_repair else "right once the origins are mended"]
+    words = ["flipped", "mended by the repair" if by_repair else back]
     if labels is not None:
         kinds[flipped & (theirs == labels)] = 2
         kinds[flipped & (theirs != labels) & (ours != labels)] = 3

@@ -65,7 +65,7 @@ class OriginShown:
     facts: tuple[Line, ...]
     drawings: tuple[Drawing | None, Drawing | None]
     titles: tuple[str, str]
-    proven: bool
+    runtime: bool
     command: str | None
     node: int | None
 
@@ -86,8 +86,11 @@ def content(report: Report) -> Content:
 
 def tiles(report: Report) -> Iterator[Tile]:
     """The figures beside the verdict."""
+    own = [o.mask_changed for o in report.as_fed.outputs if o.mask_changed] if report.as_fed else []
+    if own:
+        yield Tile(share(max(own)), "of the mask's pixels change on its own input", "bad")
     changed = [o.mask_changed for o in report.outputs if o.mask_changed is not None]
-    if changed:
+    if changed and not own:
         tone: doc.Tone = "bad" if max(changed) else "good"
         yield Tile(share(max(changed)), "of the mask's pixels change", tone)
     elif report.outputs and report.outputs[0].cumulative:
@@ -122,9 +125,7 @@ def sections(report: Report, stem: str = "") -> Iterator[Section]:
         ours, theirs = report.outlines
         known = what_is_known(report, ours, 0), what_is_known(report, theirs, 1)
     if report.origins:
-        shown = tuple(origins(report, known))
-        title = "The origin" if len(report.origins) == 1 else f"The {len(report.origins)} origins"
-        yield Section(f"{stem}origins", title, "origins", (shown, len(report.origins)), "Origins")
+        yield from _origins(report, known, stem)
     if report.outlines is not None and report.outlines[1].nodes:
         strip = strip_of(report.outlines[1], known[1])
         yield Section(f"{stem}graph", "The candidate's graph", "graph", strip, "Graph")
@@ -140,6 +141,20 @@ def sections(report: Report, stem: str = "") -> Iterator[Section]:
         yield Section(f"{stem}notes", "Notes", "parts", notes)
     yield Section(f"{stem}computed", "How it was computed", "computed", computed(report), "Computed by")
     yield Section(f"{stem}json", "The report as JSON", "json", None, "JSON")
+
+
+def _origins(report: Report, known: tuple[list[Known], list[Known]], stem: str) -> Iterator[Section]:
+    """Those of the network, and those of an optimiser, each kind a section."""
+    shown = tuple(origins(report, known))
+    network = tuple(each for each in shown if not each.runtime)
+    runtime = tuple(each for each in shown if each.runtime)
+    total = sum(not origin.runtime for origin in report.origins)
+    if network:
+        title = "The origin" if total == 1 else f"The {total} origins"
+        yield Section(f"{stem}origins", title, "origins", (network, total), "Origins")
+    if runtime:
+        title = "As deployed: an optimiser changes the result"
+        yield Section(f"{stem}runtime", title, "origins", (runtime, len(report.origins) - total), "Runtime")
 
 
 def _input(report: Report, stem: str) -> Iterator[Section]:
@@ -194,7 +209,7 @@ def _origin(
         (*value_lines(pair), *surroundings(report, origin)),
         _drawings(report, origin, known),
         columns(origin),
-        origin.cause is not None and origin.cause.proven,
+        origin.runtime,
         _command(report, origin),
         max(nodes, default=None),
     )

@@ -54,6 +54,7 @@
     const options = [...left.options].map((o) => o.value);
     if (!options.includes("reference")) left.value = "picture";
     if (!options.includes("candidate")) right.value = options.at(-1);
+    if (options.includes("fed")) right.value = "fed";
     const show = () => {
       const x = +slider.value, sides = [left.value, right.value];
       $$(".over", pile).forEach((img) => {
@@ -99,16 +100,16 @@
   };
   const origins = new Map();
   $$("article.origin").forEach((a) => {
-    const link = $('a[href^="#pair-"]', a);
-    if (link) origins.set(+link.hash.slice(6) - 1, a);
+    const link = $('.links a[href^="#pair-"]', a);
+    if (link) origins.set(+link.getAttribute("href").slice(6) - 1, a);
   });
   const boxes = new Map();
-  $$(".flow .box").forEach((b) => b.hash !== undefined || b.href ? boxes.set(+b.getAttribute("href").slice(6) - 1, b) : 0);
+  $$(".flow a.box").forEach((b) => boxes.set(+b.getAttribute("href").slice(6) - 1, b));
   const words = (p) => `pair ${p.at + 1}: ${p.candidate_op} ${p.candidate}`;
   const errors = (p) => `isolated ${number(p.isolated)}, cumulative ${number(p.cumulative)}`;
 
   const table = $("#table"), body = table && $("tbody", table);
-  const STEP = 100;
+  const STEP = 100, PRINTED = 60;
   let shown = pairs, drawn = 0, key = "place", up = true;
   const bar = (e) => {
     const svg = document.createElementNS(SVG, "svg"), rect = document.createElementNS(SVG, "rect");
@@ -208,6 +209,12 @@
       }
     });
     refresh();
+    on(window, "beforeprint", () => {
+      const near = (p) => pairs.some((o) => Math.abs(o.at - p.at) <= 3 && o.state === "origin");
+      body.textContent = "";
+      body.append(...pairs.filter((p) => p.state === "unknown" || near(p)).slice(0, PRINTED).map(row));
+    });
+    on(window, "afterprint", refresh);
   }
 
   /* Following a link: unfold, draw, scroll, focus; Escape leads back */

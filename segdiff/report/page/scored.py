@@ -62,7 +62,7 @@ def _sections(report: ScoreReport) -> Iterator[Section]:
         stages = tuple(stage_of(shown, name, report.names) for name, shown in report.pictures)
         yield Section("seen", "How the masks differ", "pictures", stages, "Pictures")
     yield from under_headings(document, "score")
-    yield Section("sides", "How it was computed", "parts", without_headline(before_headings(document)))
+    yield Section("sides", "The two sides", "parts", without_headline(before_headings(document)))
     if report.located is not None:
         yield Section("located", "The worst image, located", "parts", located.content(report.located).card)
         yield from located.sections(report.located)

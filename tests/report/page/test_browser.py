@@ -16,10 +16,13 @@ from typing import Any
 import pytest
 
 import segdiff
+from segdiff.example import example_files
 from segdiff.report.page.page import page
+from segdiff.report.save import save
 from tests import models
 from tests.models import Net
 from tests.report.page import made
+from tests.score.streets import write_streets
 
 HERE = Path(__file__).parent / "browser"
 CACHE = Path(__file__).parents[3] / ".cache" / "browser"
@@ -72,6 +75,19 @@ def network(faults: tuple[int, ...] = ()) -> Any:
     return net.model(net.node("Softmax", net.conv(both, (8 * (1 + len(skips)), 5)), axis=1))
 
 
+def others(folder: Path) -> list[Path]:
+    """The pages of a score with the worst image located, of a repair, and of a healthy model."""
+    found = [folder / f"{name}.html" for name in ("score", "repair", "healthy")]
+    with example_files() as files:
+        (folder / "streets").mkdir()
+        streets = write_streets(folder / "streets", 3)
+        save(segdiff.evaluate(files[0], files[1], streets, locate_worst=True, worst=2), found[0])
+        save(segdiff.locate(*files).repair(folder / "fixed.onnx"), found[1])
+    with example_files("healthy.onnx") as files:
+        save(segdiff.locate(*files), found[2])
+    return found
+
+
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory, modules: Path) -> dict[str, Any]:
     """What happened when a browser opened the page of a real run, and one of hostile names."""
@@ -84,7 +100,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory, modules: Path) -> dict[str, A
     shots = os.environ.get("SEGDIFF_SCREENSHOTS", "")
     words = [tool("node"), str(HERE / "drive.mjs"), str(modules), tool(*BROWSERS)]
     words += [str(folder / "report.html"), str(folder / "hostile.html"), shots]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
+    words += map(str, others(folder))
+    done = subprocess.run(words, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(done.stdout)
     print(json.dumps({key: found[key] for key in found if key.endswith(("conds", "opened"))}))
@@ -142,6 +159,13 @@ def test_of_200_hostile_names_nothing_runs(seen: dict[str, Any]) -> None:
     found = seen["hostile"]
     assert found["requests"] == found["complaints"] == [] and found["dialogs"] == 0
     assert found["scripts"] == 2 and not found["ran"] and found["at"]
+
+
+def test_the_pages_of_other_answers_open_as_well(seen: dict[str, Any]) -> None:
+    for found in seen["others"]:
+        assert found["requests"] == found["complaints"] == found["axe"] == []
+    score, repair, healthy = (found["stages"] for found in seen["others"])
+    assert score == [5, 5, 6] and repair == [] and healthy == [3]
 
 
 def test_it_is_printed(seen: dict[str, Any]) -> None:

@@ -11,17 +11,20 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from segdiff.core.answer import Report
 from segdiff.report.page.images import BACK, STAYS, stage_of
 from segdiff.report.page.located import PAIRS_KEPT
 from segdiff.report.page.page import asset, page
+from segdiff.score.report import ScoreReport
 from tests.report import reports
 from tests.report.page import made
+from tests.report.test_score_report import made as score
+from tests.report.test_score_report import repaired
 from tests.report.test_short import mended
 from tests.report.test_terminal import ALL
 
@@ -65,11 +68,31 @@ class Elements(HTMLParser):
         return json.loads(next(text for kind, text in self.scripts if kind))  # type: ignore[no-any-return]
 
 
-PAGES = (*ALL, made.report, made.hostile, lambda: made.report(60, ()), lambda: made.unknown(200))
+def scored() -> ScoreReport:
+    """A score with two pictures and an answer of ``locate``, of hostile names."""
+    evil = made.HOSTILE[1]
+    shown = (
+        (evil, made.pictures()),
+        (made.HOSTILE[2], replace(made.pictures(seed=1), labels=np.ones((48, 64), np.uint8))),
+    )
+    return replace(score(0.1, name=evil, classes=evil), pictures=shown, located=made.hostile())
+
+
+PAGES = (
+    *ALL,
+    made.report,
+    made.hostile,
+    lambda: made.report(60, ()),
+    lambda: made.unknown(200),
+    lambda: score(0.1, 0.2),
+    scored,
+    repaired,
+    lambda: repaired(*made.HOSTILE),
+)
 
 
 @pytest.mark.parametrize("make", PAGES)
-def test_a_page_loads_nothing_and_runs_only_its_own_script(make: Callable[[], Report]) -> None:
+def test_a_page_loads_nothing_and_runs_only_its_own_script(make: Callable[[], Any]) -> None:
     text = page(make())
     text.encode()
     found = Elements(text)
@@ -211,3 +234,16 @@ def test_an_attribute_that_the_cause_speaks_of_is_marked_on_both_sides() -> None
     text = page(reports.explained())
     marked = re.findall(r'<tr class="differs"><th scope="row"><span[^>]*>≠</span>([a-z_]+)', text)
     assert {"align_corners", "coordinate_transformation_mode"} <= set(marked)
+
+
+def test_an_optimiser_has_a_section_of_its_own() -> None:
+    report = made.report()
+    first = report.origins[0]
+    assert first.cause is not None
+    optimiser = replace(first, cause=replace(first.cause, kind="runtime.optimisation"))
+    text = page(replace(report, origins=(*report.origins[1:], optimiser)))
+    assert "The 2 origins" in text and '<section id="runtime"' in text and "as optimised" in text
+
+
+def test_a_column_without_a_title_is_no_heading() -> None:
+    assert '<th scope="col"></th>' not in page(repaired()) and "<thead><tr><th" in page(repaired())

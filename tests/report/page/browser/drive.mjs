@@ -1,12 +1,12 @@
 // Opens pages in headless Chromium as a reader would, and prints what happened as JSON.
-// node drive.mjs MODULES CHROMIUM PAGE HOSTILE FOLDER
+// node drive.mjs MODULES CHROMIUM PAGE HOSTILE FOLDER [OTHERS...]
 import { createRequire } from "node:module";
 import { readFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [modules, chromium, file, hostile, folder] = process.argv.slice(2);
+const [modules, chromium, file, hostile, folder, ...others] = process.argv.slice(2);
 const need = createRequire(join(modules, "package.json"));
 const found = need("puppeteer-core");
 const puppeteer = found.default || found;
@@ -167,6 +167,15 @@ try {
   const [print] = await opened(file);
   result.printed = (await print.pdf({ printBackground: true })).length;
   await print.close();
+
+  // Pages of other answers: opened, judged
+  result.others = [];
+  for (const path of others) {
+    const [other, watched] = await opened(path);
+    const stages = await other.$$eval(".stage", (s) => s.map((one) => one.querySelectorAll(".layer").length));
+    result.others.push({ ...watched, stages, axe: await violations(other) });
+    await other.close();
+  }
 
   // Hostile names
   const [evil, watched] = await opened(hostile);
