@@ -57,7 +57,8 @@ def locate_arguments(parser: Parser) -> None:
 def output_options(parser: Parser, kind: str, everything: str) -> None:
     """The options on what is shown and written of an answer of this kind."""
     group = output_arguments(parser, kind, everything)
-    group.add_argument("--repro", metavar="DIR", help="write the first origin down for a bug report")
+    group.add_argument("--repro", metavar="DIR", help="the first origin's nodes, tensors, and a script")
+    group.add_argument("--issue", metavar="DIR", help="the same, and an ISSUE.md for a converter's tracker")
 
 
 def locate_options(parser: Parser) -> None:
@@ -116,6 +117,7 @@ def run_locate(arguments: Arguments, parser: Parser) -> int:
         (
             file_output("--keep", arguments.keep, "model"),
             file_output("--repro", arguments.repro, "repro"),
+            file_output("--issue", arguments.issue, "repro"),
             *written_forms(arguments),
         ),
         reads(arguments),
@@ -123,11 +125,22 @@ def run_locate(arguments: Arguments, parser: Parser) -> int:
     )
     report = held(located(arguments), arguments)
     delivered = deliver(report, arguments)
-    if arguments.repro and "network" in report.homes:
-        report.repro(arguments.repro)
+    write_repros(report, arguments)
     if report.verdict == "inconclusive":
         complain(f"could not tell: {one_line(report.sentence)}")
     return report.exit_code if delivered else COULD_NOT_TELL
+
+
+def write_repros(report: Report, arguments: Arguments) -> None:
+    """The first origin for a bug report, where there is one and it was asked for."""
+    if "network" not in report.homes:
+        return
+    if arguments.repro:
+        report.repro(arguments.repro)
+    if arguments.issue:
+        from segdiff.report.issue import issue
+
+        issue(report, arguments.issue)
 
 
 def _check_files(arguments: Arguments, parser: Parser) -> None:

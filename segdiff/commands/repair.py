@@ -10,7 +10,14 @@ from segdiff.commands.console import complain, one_line
 from segdiff.commands.delivery import deliver
 from segdiff.commands.exports import check_forms, written_forms
 from segdiff.commands.guard import file_output, refuse_losses
-from segdiff.commands.locate import check_order, locate_options, located, output_options, reads
+from segdiff.commands.locate import (
+    check_order,
+    locate_options,
+    located,
+    output_options,
+    reads,
+    write_repros,
+)
 
 if TYPE_CHECKING:
     from segdiff.core.answer import Report
@@ -36,6 +43,7 @@ def run_repair(arguments: Arguments, parser: Parser) -> int:
         (
             file_output("--output", arguments.output, "model"),
             file_output("--repro", arguments.repro, "repro"),
+            file_output("--issue", arguments.issue, "repro"),
             *written_forms(arguments),
         ),
         reads(arguments),
@@ -45,8 +53,7 @@ def run_repair(arguments: Arguments, parser: Parser) -> int:
     report = located(arguments)
     if report.verdict != "diverges":
         return nothing_repaired(report, arguments)
-    if arguments.repro and "network" in report.homes:
-        report.repro(arguments.repro)
+    write_repros(report, arguments)
     options = {name: getattr(arguments, name) for name in ("timeout", "threads", "candidate_python")}
     repaired = report.repair(arguments.output, **options)
     delivered = deliver(repaired, arguments, lambda: as_json(repaired.to_dict(), report))

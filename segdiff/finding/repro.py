@@ -6,14 +6,16 @@ The script needs numpy and onnxruntime and nothing else.
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from segdiff.core.answer import Origin, Report
-from segdiff.core.errors import InputError
+from segdiff.core.answer import Cause, Origin, Report
+from segdiff.core.edit import apply
+from segdiff.core.errors import InputError, ModelError
 from segdiff.core.kept import SegmentTensors
 from segdiff.core.outputs import refuse_foreign_folder, refuse_input, refuse_unwritable_folder
 from segdiff.core.plain import plain
@@ -24,10 +26,16 @@ WHAT = "The folder of the repro"
 SCRIPT = '''"""{title}
 
 {sentence}
-Inputs and expected outputs are the reference's own tensors. Needs numpy and onnxruntime.
+
+python repro.py             runs segment.onnx
+python repro.py FILE.onnx   runs another file in its place: a mended one
+
+Inputs and expected outputs are the reference's own tensors. The exit code is 0 where the outputs are the
+expected ones (rel_l2 up to {tolerance:.1e}), else 1. Needs numpy and onnxruntime.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -35,28 +43,52 @@ import onnxruntime as ort
 
 here = Path(__file__).parent
 tensors = json.loads((here / "tensors.json").read_text())
+model = sys.argv[1] if len(sys.argv) > 1 else str(here / "segment.onnx")
+feeds = {{name: np.load(here / file) for name, file in tensors["inputs"].items()}}
 options = ort.SessionOptions()
 options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-options.log_severity_level = 3
-session = ort.InferenceSession(str(here / "segment.onnx"), options, providers=["CPUExecutionProvider"])
-feeds = {{name: np.load(here / file) for name, file in tensors["inputs"].items()}}
-for (name, file), got in zip(tensors["expected"].items(), session.run(list(tensors["expected"]), feeds)):
+options.log_severity_level = 4
+try:
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    outputs = session.run(list(tensors["expected"]), feeds)
+except Exception as error:
+    print(f"onnxruntime {{ort.__version__}} does not run it: {{error}}")
+    sys.exit(1)
+wrong = False
+for (name, file), got in zip(tensors["expected"].items(), outputs):
     expected = np.load(here / file)
     if got.shape != expected.shape and got.size != expected.size:
         print(f"{{name}}: shape {{list(got.shape)}}, expected {{list(expected.shape)}}")
+        wrong = True
         continue
     r, c = expected.astype(np.float64).ravel(), got.astype(np.float64).ravel()
-    rel_l2 = np.linalg.norm(c - r) / max(np.linalg.norm(r), 1e-300)
-    cosine = c @ r / max(np.linalg.norm(c) * np.linalg.norm(r), 1e-300)
-    print(f"{{name}}: max_abs {{np.abs(c - r).max():.6g}}, rel_l2 {{rel_l2:.6g}}, cosine {{cosine:.6g}}")
+    same = (r == c) | (np.isnan(r) & np.isnan(c))
+    r, c = np.where(same & ~np.isfinite(r), 0, r), np.where(same & ~np.isfinite(r), 0, c)
+    with np.errstate(all="ignore"):
+        rel_l2 = np.linalg.norm(c - r) / max(np.linalg.norm(r), 1e-300)
+        cosine = c @ r / max(np.linalg.norm(c) * np.linalg.norm(r), 1e-300)
+        largest = np.abs(c - r).max(initial=0.0)
+    print(f"{{name}}: max_abs {{largest:.6g}}, rel_l2 {{rel_l2:.6g}}, cosine {{cosine:.6g}}")
+    wrong |= not rel_l2 <= {tolerance!r}
+sys.exit(int(wrong))
 '''
+
+MENDED = "mended.onnx"
+"""The segment with the proven change made."""
+
+LEAST = 1e-7
+"""Of the errors between which the tolerance lies: one rounding of float32."""
+
+COARSE = 1e-3
+"""The tolerance where the error is infinite, so that nothing lies in between."""
 
 
 def repro(report: Report, folder: str | Path, *, origin: int = 0) -> Path:
     """Write the minimal repro of one origin (by its place in ``report.origins``) into a folder; returns it.
 
-    ``segment.onnx`` are the candidate's nodes alone, ``reference.json`` the reference's operators with their
-    attributes, ``*.npy`` the reference's tensors at both ends, ``repro.py`` prints the isolated error.
+    ``segment.onnx`` are the candidate's nodes alone, ``mended.onnx`` (of a proven cause) the same with the
+    change made, ``reference.json`` the reference's operators with their attributes, ``*.npy`` the reference's
+    tensors at both ends. ``repro.py`` prints the isolated error, with exit code 1, and 0 for a mended file.
     The folder is new or empty, or holds an earlier repro. Raises InputError where it is another one, where it
     cannot be written, and where the report has no such origin.
     """
@@ -90,7 +122,11 @@ def repro(report: Report, folder: str | Path, *, origin: int = 0) -> Path:
 def _write(report: Report, origin: Origin, kept: SegmentTensors, target: Path, source: Path) -> None:
     import onnx
 
-    onnx.save(segment_model(source, kept), str(target / "segment.onnx"))
+    segment = segment_model(source, kept)
+    onnx.save(segment, str(target / "segment.onnx"))
+    (target / MENDED).unlink(missing_ok=True)
+    if mend(segment, origin.cause):
+        onnx.save(segment, str(target / MENDED))
     tensors = {
         "inputs": _save(kept.inputs, "input", target),
         "expected": _save(kept.expected, "expected", target),
@@ -100,8 +136,38 @@ def _write(report: Report, origin: Origin, kept: SegmentTensors, target: Path, s
     title = f"{' + '.join(n.type for n in origin.candidate_nodes)} against "
     title += " + ".join(op.type for op in origin.reference_ops)
     words = origin.cause.text if origin.cause else report.sentence
-    script = SCRIPT.format(title=_quoted(title), sentence=_quoted(words))
+    bound = tolerance(origin)
+    script = SCRIPT.format(title=_quoted(title), sentence=_quoted(words), tolerance=bound)
     (target / "repro.py").write_text(script)
+
+
+def tolerance(origin: Origin) -> float:
+    """The error up to which an output is right: on a log scale halfway between the fault's and what is left
+    without it, so that another machine's rounding does not matter."""
+    pair, cause = origin.pair, origin.cause
+    error = pair.isolated.metrics.rel_l2 if pair.isolated else math.inf
+    left = cause.residual.rel_l2 if cause and cause.proven and cause.residual else 0.0
+    rounding = pair.noise.metrics.rel_l2 if pair.noise else 0.0
+    least = max([LEAST, *(each for each in (left, rounding) if math.isfinite(each))])
+    return math.sqrt(error * least) if math.isfinite(error) else max(COARSE, 10 * least)
+
+
+def mend(segment: Any, cause: Cause | None) -> bool:
+    """Make the proven change in a segment, in place; False where there is none that stays inside of it."""
+    if cause is None or not cause.proven or not cause.edits:
+        return False
+    inside = {name for node in segment.graph.node for name in node.output}
+    if not all(edit.place in inside for edit in cause.edits):
+        return False
+    known = inside | {each.name for each in (*segment.graph.input, *segment.graph.initializer)}
+    new = {name for edit in cause.edits for node in (*edit.before, *edit.nodes) for name in node.outputs}
+    if any(not edit.reads <= known | new and not edit.inside for edit in cause.edits):
+        return False
+    try:
+        apply(segment, cause.edits)
+    except ModelError:
+        return False
+    return True
 
 
 def _quoted(text: str) -> str:
@@ -136,4 +202,6 @@ def segment_model(source: Path, kept: SegmentTensors) -> Any:
 
     made = Cutter(source).cut(kept.nodes, kept.inputs, tuple(kept.expected))
     fetch_weights(made, source)
+    for node in made.graph.node:
+        node.doc_string = ""  # exporters write paths and stack traces there
     return made
