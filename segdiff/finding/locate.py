@@ -247,6 +247,11 @@ def unmeasured(run: Run) -> list[str]:
     return [f"Not everything could be measured: {problems[0]}{rest}"]
 
 
+REPLACED = ".replaced"
+"""How a kind ends that says no more than that the reference's own operators are right in the place of others:
+an output that ends in one operator more or less is told as that."""
+
+
 def explained(run: Run, progress: Progress, ends: Endings) -> dict[Segment, Cause]:
     """The cause of every origin, as far as it can be found; the outputs have told some already."""
     rest = without(run, ends.causes)
@@ -254,8 +259,8 @@ def explained(run: Run, progress: Progress, ends: Endings) -> dict[Segment, Caus
     if not total:
         return dict(ends.causes)
     found = explain(rest, lambda done: progress("explain", done, total))
-    unproven = {segment for segment, cause in found.items() if not cause.proven}
-    instead = {segment: cause for segment, cause in ends.otherwise.items() if segment in unproven}
+    weak = {segment for segment, cause in found.items() if not cause.proven or cause.kind.endswith(REPLACED)}
+    instead = {segment: cause for segment, cause in ends.otherwise.items() if segment in weak}
     return {**ends.causes, **found, **instead}
 
 

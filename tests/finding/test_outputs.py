@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import ModelProto
 
@@ -244,3 +245,24 @@ def test_rows_in_another_order_are_told_beside_the_operator_to_blame(tmp_path: P
     assert report.first is not None and report.first.cause is not None
     assert report.first.cause.kind == "topk.largest"
     assert any("rows in another order" in remark for remark in report.remarks)
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_a_softmax_more_or_less_than_paddle_has_at_the_end(more: bool, tmp_path: Path) -> None:
+    """The example's file ends in Transpose, Softmax, Transpose; it gets another Softmax, or loses these."""
+    from segdiff.example import example_files
+
+    with example_files() as files:
+        model = onnx.load(Path(segdiff.__file__).parent / "example" / "healthy.onnx")
+        last = model.graph.output[0]
+        if more:
+            model.graph.node.append(onnx.helper.make_node("Softmax", [last.name], ["twice"], axis=1))
+            last.name = "twice"
+        else:
+            last.name = model.graph.node[-3].input[0]
+            del model.graph.node[-3:]
+        candidate = models.save(model, tmp_path / "model.onnx")
+        report = segdiff.locate(files[0], candidate, files[2], threads=1, deployed=False)
+    assert report.first is not None and report.first.cause is not None
+    assert (report.first.cause.kind, report.first.cause.proven) == ("output.op", True), report.sentence
+    assert report.repair(tmp_path / "fixed.onnx").agrees
