@@ -39,7 +39,8 @@ NEARER = 0.5
 
 @dataclass(frozen=True)
 class _Inside:
-    """An erring output with all that its segment computes on the reference's tensors, on both sides."""
+    """An erring output with all that its segment reads and computes on the reference's tensors, on both
+    sides, in program order."""
 
     run: Run
     step: Step
@@ -115,15 +116,17 @@ def look_inside(run: Run, step: Step, pair: tuple[str, str]) -> _Inside | None:
     other = made_by(theirs, segment.ops)
     truth = dict(run.reference({*mine, *ends_of(step)}))
     bench = run.probe.bench(segment, truth)
-    got = bench.run({*other, pair[1]})
+    got = bench.feeds | bench.run(list(dict.fromkeys((*other, pair[1]))))
     if pair[0] not in truth:
         return None
+    inputs = [r for r, _ in segment.inputs if r in truth and r not in ours.graph.inputs]
+    order = dict.fromkeys((*inputs, *mine, pair[0]))  # what is nearest to the output stands last
     return _Inside(
         run,
         step,
         pair,
-        {name: truth[name].array for name in {*mine, pair[0]} if name in truth},
-        {name: tensor.array for name, tensor in got.items()},
+        {name: truth[name].array for name in order if name in truth},
+        {name: tensor.array for name, tensor in got.items() if name not in theirs.graph.inputs},
     )
 
 

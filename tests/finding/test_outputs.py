@@ -266,3 +266,24 @@ def test_a_softmax_more_or_less_than_paddle_has_at_the_end(more: bool, tmp_path:
     assert report.first is not None and report.first.cause is not None
     assert (report.first.cause.kind, report.first.cause.proven) == ("output.op", True), report.sentence
     assert report.repair(tmp_path / "fixed.onnx").agrees
+
+
+@pytest.mark.parametrize("tail", ["Softmax", "ArgMax"])
+def test_a_tail_behind_an_operator_that_changes_nothing_here(tail: str, tmp_path: Path) -> None:
+    """A bias of zeros, as a network has that was not trained: the value before it is the output, too."""
+
+    def made(right: bool) -> models.ModelProto:
+        net = models.Net()
+        plain = net.conv("x", (3, 4), bias=False)
+        if right:
+            return net.model(net.node("Add", plain, net.constant(np.zeros((1, 4, 1, 1)))))
+        end = net.node(tail, plain, axis=1)
+        return net.model(end, types={end: onnx.TensorProto.INT64 if tail == "ArgMax" else 1})
+
+    report = told(Case("", made(True), made(False)), tmp_path)
+    assert report.first is not None and report.first.cause is not None
+    assert (report.first.cause.kind, report.first.cause.proven) in {
+        ("output.op", True),
+        ("softmax.surplus", True),
+    }, report.sentence
+    assert tail in report.first.cause.text
