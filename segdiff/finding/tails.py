@@ -116,7 +116,7 @@ def look_inside(run: Run, step: Step, pair: tuple[str, str]) -> _Inside | None:
     other = made_by(theirs, segment.ops)
     truth = dict(run.reference({*mine, *ends_of(step)}))
     bench = run.probe.bench(segment, truth)
-    got = bench.feeds | bench.run(list(dict.fromkeys((*other, pair[1]))))
+    got = {**bench.feeds, **bench.run(list(dict.fromkeys((*other, pair[1]))))}
     if pair[0] not in truth:
         return None
     inputs = [r for r, _ in segment.inputs if r in truth and r not in ours.graph.inputs]
