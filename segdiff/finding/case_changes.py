@@ -37,6 +37,10 @@ def edits_of(graph: Graph, changes: Changes) -> tuple[Edit, ...]:
             )
     else:
         found = [edit for name, what in changes.items() for edit in _edits(graph, name, what)]
+    lost = next((edit for edit in found if edit.place not in graph.producer), None)
+    if lost is not None:
+        near = did_you_mean(lost.place, graph.producer)
+        raise InputError(f"{graph.path}: no node writes {clean(lost.place)!r}{near}")
     if not found:
         raise InputError('nothing is to be changed: give {"node": {"attribute": value}}')
     return merged(found)

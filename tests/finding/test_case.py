@@ -218,3 +218,8 @@ def test_a_model_in_memory_is_opened_too(tmp_path: Path) -> None:
         assert [pair.candidate for pair in case.pairs.origins] == ["leaky"]
         mine = case.attempt({"leaky": {"alpha": 0.1}}).save(tmp_path / "mine.onnx")
     assert segdiff.locate(network(), mine, image(SHAPE), deployed=False).verdict == "agrees"
+
+
+def test_the_face_names_it_and_a_star_leaves_pythons_own_open() -> None:
+    assert {"open", "locate", "OpenCase", *segdiff.__all__} <= set(dir(segdiff))
+    assert "open" not in segdiff.__all__

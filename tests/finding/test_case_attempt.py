@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import segdiff
+from segdiff.core.edit import Edit
 from segdiff.core.errors import InputError
 from segdiff.finding.case import OpenCase
 from tests.finding.cases import SHAPE, files
@@ -75,6 +76,7 @@ def test_the_edits_of_a_cause_are_changes(case: OpenCase) -> None:
         ({"leaky": "Reluu"}, "ONNX has no operator 'Reluu'; did you mean 'Relu'"),
         ({}, "nothing is to be changed"),
         ([1], "changes are"),
+        ([Edit("leeky", op_type="Relu")], "no node writes 'leeky'; did you mean 'leaky'"),
     ],
 )
 def test_what_cannot_be_meant(case: OpenCase, changes: Any, said: str) -> None:
