@@ -108,7 +108,19 @@ def render_folded(short: doc.Document, full: doc.Document, words: str) -> str:
     return str(_framed(body + folded.format(words, NOTHING.join(map(_drawn, rest)))))
 
 
+KEPT = (
+    ("<td", '<td style="text-align:left"'),
+    ("<th", '<th style="text-align:left;font-weight:normal"'),
+    ("<figure>", '<figure style="display:inline-block;margin:0 8px 4px 0">'),
+)
+"""What stands in the tags: a notebook that is not trusted loses the style element, but not these."""
+
+
 def _framed(body: Markup) -> Markup:
+    text = str(body)
+    for tag, styled in KEPT:  # texts are escaped by now: what looks like a tag is one of ours
+        text = text.replace(tag, styled)
+    body = Markup(text)
     return Markup('<div class="segdiff"><style>{}</style>{}</div>').format(Markup(STYLE + THEMES), body)
 
 

@@ -136,6 +136,14 @@ def test_no_rule_of_a_notebook_is_stronger() -> None:
     assert "word-break:normal" in STYLE
 
 
+def test_a_notebook_that_is_not_trusted_has_its_cells_on_the_left() -> None:
+    """Its style element is taken away."""
+    body = to_html(pictured()).split("</style>")[1]
+    assert "<td" in body
+    assert body.count("<td") == body.count('<td style="text-align:left"')
+    assert body.count("<th") == body.count('<th style="text-align:left;')
+
+
 # --- the bar
 
 
@@ -224,4 +232,4 @@ def test_a_score_shows_its_worst_images() -> None:
     html = replace(made(100), pictures=named)._repr_html_()
     assert html.count("street_") == 2
     assert "<script" not in html
-    assert "<figure>" in html.split("<details>")[0]
+    assert "<figure" in html.split("<details>")[0]
