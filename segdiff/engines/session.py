@@ -35,10 +35,13 @@ class Engines:
     blocks: Blocks
     reference: Reference
     candidate: Candidate
-    another: Callable[[], Candidate]
+    another: Callable[[], Candidate] | None = None
 
-    def beside(self, graph: Graph) -> Candidate:
-        """Another engine of the reference, which runs its segments while the first one streams."""
+    def beside(self, graph: Graph) -> Candidate | None:
+        """Another engine of the reference, which runs its segments while the first one streams; None where
+        there is no starting one."""
+        if self.another is None:
+            return None
         found = self.another()
         found.quantised = found.engine.quantised = quantised_values(graph)
         return found

@@ -79,7 +79,8 @@ def beside(engines: Engines, graph: Graph) -> Beside | None:
     """Another engine of a quantised reference, where it can run segments: what does it round by itself?"""
     if not graph.quantised or not engine_for(graph.format).cuts:
         return None
-    return Beside(engines.beside(graph), graph, engines.blocks)
+    engine = engines.beside(graph)
+    return None if engine is None else Beside(engine, graph, engines.blocks)
 
 
 def ends_of(step: Step) -> set[str]:
