@@ -422,7 +422,7 @@ def test_progress_is_told_and_time_and_memory_are_measured(locate: Locate) -> No
     net = Net()
     small = net.model(net.node("Relu", net.conv("x", (3, 4))))
     report = locate(small, small, progress=lambda *words: told.append(words))
-    assert ("walk", 2, 2) in told and told[-1][0] == "deployed"
+    assert ("walk", 2, 2) in told and told[-1][0] == "stop"
     assert all(0 <= done <= total for _, done, total in told)
     phases = "read input start align walk settle explain weigh keep deployed conclude stop"
     assert set(phases.split()) <= set(report.timing_s)
@@ -439,9 +439,10 @@ TOP = {
 }  # fmt: skip
 ADDED = {
     "sentence", "remarks", "together", "precision", "environment", "exit_code", "homes", "command", "image",
+    "baseline",
 }  # fmt: skip
 OUTPUT_ADDED = {"place", "shape", "dtype", "mismatch"}
-PAIR_ADDED = {"state", "shape", "reason", "why", "rounding", "mismatch"}
+PAIR_ADDED = {"state", "shape", "reason", "why", "rounding", "mismatch", "changed"}
 
 
 def test_the_json_keeps_its_contract(twice: Report) -> None:
