@@ -182,8 +182,10 @@ def opinion(record: Record, base: Record | None = None) -> str:
         return of_coarse(record, kinds, base)
     same = record["apart"] <= SAME
     if same or record["as_sets"] <= SAME:
-        wanted = [] if same else ["rows.order"]
-        return "ok" if kinds == wanted and (same == (record["verdict"] == "agrees")) else "WRONG"
+        if same:
+            return "ok" if record["verdict"] == "agrees" else "WRONG"
+        # 1.1.0 and 1.3.1 drop a bias of 1e-9 in PicoDet as well: a true fault that the outputs do not show
+        return "ok" if "rows.order" in kinds and record["verdict"] == "diverges" else "WRONG"
     return "ok" if record["verdict"] == "diverges" else "look"
 
 
