@@ -404,3 +404,12 @@ def test_two_files_of_other_ranges(locate: Locate, tmp_path: Path) -> None:
     for pair in ((one, other), (other, one)):
         report = locate(*pair)
         assert report.verdict == "agrees", report.sentence
+
+
+@pytest.mark.parametrize("kind, op_type", [("qoperator", "QLinearConv"), ("dynamic", "ConvInteger")])
+def test_the_padding_of_a_convolution_of_integers(
+    locate: Locate, tmp_path: Path, kind: str, op_type: str
+) -> None:
+    healthy = quantised(net(), tmp_path, kind)
+    report = locate(net(), models.with_attribute(healthy, op_type, 1, pads=[0, 1, 2, 1]))
+    assert cause(report) == ("conv.pads", True)

@@ -41,7 +41,7 @@ _NAMES = {
 }
 
 
-@family("Conv", "ConvTranspose", "DeformConv", "com.microsoft.FusedConv")
+@family("Conv", "ConvTranspose", "DeformConv", "com.microsoft.FusedConv", "QLinearConv", "ConvInteger")
 def conv(case: Case, op: Op) -> Iterator[Hypothesis]:
     """What the reference's convolution asks for; where there is none, the paddings that go wrong."""
     sizes = _sizes(case, op)
@@ -59,7 +59,8 @@ def conv(case: Case, op: Op) -> Iterator[Hypothesis]:
 
 def _sizes(case: Case, op: Op) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """Spatial lengths of the input and of the kernel; None where either is unknown."""
-    data, weight = case.shape(case.operand(op, 0)), case.shape(case.operand(op, 1))
+    place = 3 if op.type == "QLinearConv" else 1
+    data, weight = case.shape(case.operand(op, 0)), case.shape(case.operand(op, place))
     if data is None or weight is None or len(data) != len(weight) or len(data) < 3:
         return None
     return data[2:], weight[2:]
