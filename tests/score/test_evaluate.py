@@ -24,6 +24,7 @@ from segdiff.commands.cli import main
 from segdiff.core.errors import EngineError, InputError
 from segdiff.inputs import InputSpec, read_deploy_yaml
 from segdiff.readers import find
+from segdiff.report import forms
 from segdiff.score.areas import areas, scores
 from segdiff.score.compare import Agreement, ImageResult, OutputError, Summary
 from segdiff.score.conclude import Terms, score_report
@@ -141,8 +142,9 @@ def test_one_command_names_both_faults_with_their_points(
 
 
 def shown(report: segdiff.ScoreReport) -> str:
+    """The report in full, as a terminal of 80 columns shows it."""
     console = Console(width=80, file=io.StringIO())
-    console.print(report)
+    console.print(forms.shown(report, "rich", "full"))
     return "\n".join(map(str.rstrip, console.file.getvalue().splitlines()))  # type: ignore[attr-defined]
 
 
@@ -227,7 +229,7 @@ def test_bad_images_are_lines_and_an_interrupted_run_goes_on(
     listed.write_text("\n".join(lines))
     out = tmp_path / "report.json"
     command = ["evaluate", str(DEPLOY), str(HEALTHY), str(listed), "--out", str(out)]
-    assert main(command) == 0
+    assert main([*command, "--full"]) == 0
     printed, err = capsys.readouterr()
     assert "4 images skipped" in err and len(err.splitlines()) == 1
     for words in ("none.png does not exist", "cannot be decoded", "has 5x7 pixels", "unknown class 77"):
