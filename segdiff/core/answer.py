@@ -20,7 +20,7 @@ from segdiff.core.further import Further
 from segdiff.core.graph import Array
 from segdiff.core.inside import InsideOf
 from segdiff.core.kept import KeptTensors
-from segdiff.core.late import door
+from segdiff.core.late import Shown, door
 from segdiff.core.metrics import Comparison, Metrics
 from segdiff.core.outlets import Ends
 from segdiff.core.outline import Outline
@@ -225,7 +225,7 @@ class RepairedOutput:
 
 
 @dataclass(frozen=True)
-class Repaired:
+class Repaired(Shown):
     """A repaired file at ``path``, what was changed in it, and the origins for which there was no proof.
 
     ``remarks`` say what else happened to the file; ``unit`` is one rounding of the coarsest type in use.
@@ -258,18 +258,12 @@ class Repaired:
         """``to_dict()`` as text."""
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
-    def __rich__(self) -> Any:
-        return door("terminal")(self)
-
-    def _repr_html_(self) -> str:
-        return str(door("html")(self))
-
     def __repr__(self) -> str:
         return f"<segdiff.Repaired {self.path}: {len(self.changes)} changes, {len(self.left)} origins left>"
 
 
 @dataclass(frozen=True)
-class Report(Further):
+class Report(Further, Shown):
     """The answer to "where do the two models part?".
 
     Shapes are those of the run (no axis is left open), errors have no unit but ``max_abs`` and ``mean_abs``,
@@ -380,21 +374,6 @@ class Report(Further):
     def to_json(self) -> str:
         """``to_dict()`` as text."""
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
-
-    def save(self, path: str | Path) -> Path:
-        """Write the report as ``.html`` (one page that needs nothing else), ``.md`` or ``.json``."""
-        place: Path = door("report.save")(self, path)
-        return place
-
-    def __rich__(self) -> Any:
-        return door("terminal")(self)
-
-    def _repr_html_(self) -> str:
-        return str(door("html")(self))
-
-    def __str__(self) -> str:
-        """The report in short: where, why, how much, how sure, what to do."""
-        return str(door("text")(self))
 
     def __repr__(self) -> str:
         return f"<segdiff.Report {self.verdict}: {self.sentence}>"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 _DOORS = {
@@ -40,3 +41,23 @@ def door(name: str) -> Callable[..., Any]:
     module, _, function = _DOORS[name].partition(":")
     found: Callable[..., Any] = getattr(import_module(module), function)
     return found
+
+
+class Shown:
+    """What every answer can do: show itself in a terminal, a notebook and as text, and be saved."""
+
+    def save(self, path: str | Path) -> Path:
+        """Write the answer as ``.html`` (one page that needs nothing else), ``.md`` or ``.json``; return the
+        path. Raises InputError for any other suffix and where the file cannot be written."""
+        place: Path = door("report.save")(self, path)
+        return place
+
+    def __rich__(self) -> Any:
+        return door("terminal")(self)
+
+    def _repr_html_(self) -> str:
+        return str(door("html")(self))
+
+    def __str__(self) -> str:
+        """The answer in short: where, why, how much, how sure, what to do."""
+        return str(door("text")(self))

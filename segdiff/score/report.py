@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from segdiff.core.answer import EXIT_CODES, Verdict
-from segdiff.core.late import door
+from segdiff.core.late import Shown
 from segdiff.core.pictured import Pictures
 from segdiff.core.version import VERSION
 from segdiff.inputs import InputComparison
@@ -36,7 +36,7 @@ class SideScores:
 
 
 @dataclass(frozen=True)
-class ScoreReport:
+class ScoreReport(Shown):
     """Scores of both sides, where the points go, how the masks agree, and the images that differ most.
 
     ``images`` were used and ``labelled`` of them have a label; ``skipped`` were not used, for the reasons in
@@ -110,12 +110,6 @@ class ScoreReport:
     def to_json(self) -> str:
         """The text of :meth:`to_dict`."""
         return json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-
-    def __rich__(self) -> Any:
-        return door("terminal")(self)
-
-    def _repr_html_(self) -> str:
-        return str(door("html")(self))
 
     def __repr__(self) -> str:
         return f"<segdiff.ScoreReport {self.verdict}: {self.sentence}>"

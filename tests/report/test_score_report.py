@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -207,3 +207,13 @@ def test_a_question_that_cannot_be_typed_has_no_words(
     options: dict[str, tuple[object, object]], words: tuple[str, ...]
 ) -> None:
     assert asked("evaluate", ["a"], options) == words
+
+
+@pytest.mark.parametrize("make", [lambda: made(100), repaired])
+def test_every_answer_can_be_printed_and_saved(
+    make: Callable[[], ScoreReport | Repaired], tmp_path: Path
+) -> None:
+    answer = make()
+    assert str(answer).startswith(("✗", "✓", "↓")) and len(str(answer).splitlines()) > 3
+    for suffix, start in ((".html", "<!DOCTYPE html>"), (".md", "<!--"), (".json", "{")):
+        assert answer.save(tmp_path / f"a{suffix}").read_text(encoding="utf-8").startswith(start)
