@@ -125,7 +125,8 @@ def test_what_cannot_be_told_is_not_guessed() -> None:
 
 
 def test_lists_and_their_parts_are_never_shown() -> None:
-    assert undelivered(pir()) == {"split_with_num.0.0", "split.0.0", "split.0.1", "combine.0.0"}
+    unread = {"batch_norm.0.1", "batch_norm.0.2"}
+    assert undelivered(pir()) == {"split_with_num.0.0", "split.0.0", "split.0.1", "combine.0.0"} | unread
     assert undelivered(pdmodel()) == frozenset()
 
 
@@ -191,3 +192,9 @@ def test_what_a_block_writes_is_shown_only_where_its_branch_is_taken() -> None:
         outputs=["y"],
     )
     assert undelivered(graph) == {"left", "right", "scope", "scope@1"}
+
+
+def test_a_result_that_nothing_reads_is_not_shown() -> None:
+    """``topk(x)[0]`` as the only output: Paddle's hook is silent of the indices."""
+    graph = hand_made([("topk", ["x"], ["best", "where"])], outputs=["best"], format="pir")
+    assert undelivered(graph) == {"where"}

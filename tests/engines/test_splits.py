@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 import segdiff
 from segdiff.core.graph import Graph, Op, Value
@@ -112,3 +113,35 @@ def test_outputs_that_are_parts_of_a_list_are_compared(tmp_path: Path) -> None:
         report = segdiff.locate(tmp_path / "net.json", candidate, image, threads=1, deployed=False)
         assert all(each.cumulative for each in report.outputs)
         assert report.verdict == ("diverges" if wrong else "agrees")
+
+
+UNREAD = """
+import sys, paddle
+class Best(paddle.nn.Layer):
+    def forward(self, x):
+        return paddle.topk(x, 2, axis=2)[0], paddle.topk(x, 3, axis=2)[1]
+net = paddle.jit.to_static(
+    Best(), input_spec=[paddle.static.InputSpec([1, 3, 8], "float32", name="x")], full_graph=True
+)
+paddle.jit.save(net, sys.argv[1])
+"""
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("largest", [1, 0])
+def test_an_op_of_two_results_is_judged_by_the_one_that_is_read(tmp_path: Path, largest: int) -> None:
+    script = tmp_path / "best.py"
+    script.write_text(UNREAD)
+    subprocess.run([sys.executable, script, str(tmp_path / "net")], check=True, capture_output=True)
+    model = Net((1, 3, 8), opset=13)
+    two, three = (model.constant([n], np.int64) for n in (2, 3))
+    best = model.node("TopK", "x", two, outputs=("best", "unread"), axis=2, largest=largest)
+    model.node("TopK", "x", three, outputs=("unread too", "where"), axis=2)
+    image = np.random.default_rng(0).standard_normal((1, 3, 8)).astype(np.float32)
+    made = model.model(best, "where", types={"where": TensorProto.INT64})
+    candidate = save(made, tmp_path / "n.onnx")
+    report = segdiff.locate(tmp_path / "net.json", candidate, image, deployed=False)
+    assert report.verdict == ("agrees" if largest else "diverges"), report.sentence
+    assert min(report.coverage) == 1.0
+    if not largest:
+        assert report.first is not None and [node.type for node in report.first.candidate_nodes] == ["TopK"]
