@@ -156,9 +156,9 @@ def locate(
         reasons: list[str] = []
         checkpoint = other_checkpoint(run)
         run, random = (run, ()) if checkpoint else proven(run, reasons)
-        reasons += unmeasured(run)
         clock.lap("settle")
         run, ends = endings(run)
+        reasons += unmeasured(run) if run.origins or ends.origins else []
         if checkpoint:
             ends = replace(ends, causes={**checkpoint.causes, **ends.causes})
         causes = explained(run, told, ends)
@@ -239,9 +239,9 @@ def fed_input(
 
 
 def unmeasured(run: Run) -> list[str]:
-    """Why something beside the origins was not measured; without origins the verdict itself says so."""
+    """Why something beside the origins was not measured; without any the verdict itself says so."""
     problems = list(dict.fromkeys(step.problem for step in run.walk.steps if step.problem))
-    if not run.origins or run.walk.problem or not problems:
+    if run.walk.problem or not problems:
         return []
     rest = f" (and {len(problems) - 1} reasons more)" if len(problems) > 1 else ""
     return [f"Not everything could be measured: {problems[0]}{rest}"]
