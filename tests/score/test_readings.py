@@ -124,6 +124,6 @@ def test_evaluate_reads_by_the_number_of_classes(channels: int, taken: str, tmp_
 def test_the_short_answer_tells_both_readings_whole(tmp_path: Path) -> None:
     from segdiff.report.short_score import _sureness
 
-    notes = [text for name, text in _sureness(scored(tmp_path)) if name == "note"]
+    notes = [text for name, text in _sureness(scored(tmp_path)) if name == "labels"]
     assert "255 was read as class 1" in notes[0] and "ignore_index" in notes[0], notes[0]
     assert "--label-encoding index" in notes[0]
