@@ -78,3 +78,15 @@ def test_a_softmax_over_thousands_of_classes_is_allowed_what_its_running_sum_los
     few, many = (allowed(one("Softmax"), [(1, 20, n)], (1, 20, n)) for n in (19, 18385))
     assert few < 24.0, "a softmax over the classes of a mask is judged as finely as before"
     assert many >= 0.1 * 18385
+
+
+@pytest.mark.parametrize(("type", "axes"), [("GlobalAveragePool", None), ("ReduceMean", [2, 3])])
+def test_a_mean_behind_a_convolution_that_makes_more_channels_adds_up_every_pixel(
+    type: str, axes: list[int] | None
+) -> None:
+    """What goes in and comes out has 12 / 96 of the values that each mean adds up."""
+    attributes = {"axes": axes} if axes else {}
+    graph = hand_made([(type, ["x"], ["y"], attributes)], outputs=["y"], format="onnx")
+    alone = allowed(graph, [(1, 96, 160, 160)], (1, 96, 1, 1))
+    assert allowed(graph, [(1, 12, 160, 160)], (1, 96, 1, 1)) == alone >= 0.1 * 160 * 160
+    assert allowed(graph, [(1, 12, 160, 160)], (1, 96, 160, 160)) == alone
