@@ -15,16 +15,16 @@ from typing import Any
 
 import psutil
 
-LOCATE, SIDE_BY_SIDE = "segdiff.finding.locate", "segdiff.finding.side_by_side"
+ONE_IMAGE, SIDE_BY_SIDE = "segdiff.finding.one_image", "segdiff.finding.side_by_side"
 
 PHASES: dict[str, tuple[str, str]] = {
     "start": (SIDE_BY_SIDE, "read"),
     "align": (SIDE_BY_SIDE, "align"),
     "settle": (SIDE_BY_SIDE, "verify"),
-    "explain": (LOCATE, "explain"),
-    "weigh": (LOCATE, "weigh"),
-    "keep": (LOCATE, "keep"),
-    "deployed": (LOCATE, "as_deployed"),
+    "explain": (ONE_IMAGE, "explain"),
+    "weigh": (ONE_IMAGE, "weigh"),
+    "keep": (ONE_IMAGE, "keep"),
+    "deployed": (ONE_IMAGE, "as_deployed"),
 }
 """The function that is called as a phase begins; the walk is told by its progress."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from segdiff.align import Alignment, Segment
@@ -64,6 +65,21 @@ def explain(
             causes[step.segment] = Cause("unknown", STUMBLED.format(error=repr(error)[:200]), False)
         progress(number + 1)
     return causes
+
+
+def proven_again(run: Run, known: Mapping[Segment, Cause]) -> dict[Segment, Cause]:
+    """Of causes that are ``known`` from another image those whose change mends the same segment here, too."""
+    found: dict[Segment, Cause] = {}
+    for step in run.origins:
+        cause = known.get(step.segment)
+        if cause is None or not cause.proven or not cause.edits:
+            continue
+        with suppress(EngineError):  # then it is explained like any other
+            bench = bench_of(run, step)
+            before, after = bench.attempt(), bench.attempt(cause.edits)
+            if after.agrees:
+                found[step.segment] = replace(cause, before=before.worst, residual=after.worst)
+    return found
 
 
 def by_size(steps: Iterable[Step]) -> list[Step]:

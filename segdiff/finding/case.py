@@ -38,7 +38,7 @@ from segdiff.finding.case_run import Nodes, asked_for, ran
 from segdiff.finding.case_tensors import Arrays, Compared, Shelf, Tensors
 from segdiff.finding.checkpoint import other_checkpoint
 from segdiff.finding.inside import Limits
-from segdiff.finding.locate import fed_input, run_as_fed
+from segdiff.finding.one_image import fed_input, run_as_fed
 from segdiff.finding.outputs import endings
 from segdiff.finding.side_by_side import (
     Image,

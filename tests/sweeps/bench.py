@@ -23,7 +23,7 @@ from segdiff.engines.protocol import Load
 from segdiff.engines.revived import Candidate, Reference
 from segdiff.engines.session import Engines, default_memory, input_specs
 from segdiff.finding.kept import keep
-from segdiff.finding.locate import explained, weighed
+from segdiff.finding.one_image import explained, weighed
 from segdiff.finding.outputs import endings
 from segdiff.finding.side_by_side import observable, proven
 from segdiff.finding.verdict import Findings, conclude
@@ -83,7 +83,7 @@ class Bench:
         reasons: list[str] = []
         run, random = proven(run, reasons)
         run, ends = endings(run)
-        causes = explained(run, untold, ends)
+        causes = explained(run, untold, ends, {})
         weights = weighed(run, causes, reasons, untold)
         self.candidate = engines.candidate.engine  # another one where it had to be started again
         found = Findings(
