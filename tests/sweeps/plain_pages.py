@@ -211,7 +211,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--makers", nargs="+", default=[], help="ask about coarser files as well")
     parser.add_argument("--faults", type=int, default=0, help="faults in each pair, on each picture")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no pair after that time")
-    parser.add_argument("--times", type=int, default=1, help="how much larger pictures of real models are")
+    parser.add_argument("--times", type=int, default=1, help="how much wider pictures of real models are")
     parser.add_argument("--data", type=Path, help="the packages of trained models")
     parser.add_argument("--made", type=Path, help="what tests.sweeps.trained has made")
     args = parser.parse_args(argv)
@@ -224,7 +224,7 @@ def main(argv: list[str] | None = None) -> int:
             if time.monotonic() > end:
                 break
             if pair.shape and args.times > 1:
-                wide = (*pair.shape[:2], *(args.times * length for length in pair.shape[2:]))
+                wide = (*pair.shape[:2], *pair.shape[2:-1], args.times * pair.shape[-1])
                 pair = replace(pair, name=f"{pair.name}x{args.times}", shape=wide)
             pictures = [repainted(pair, name, Path(scratch)) for name in names]
             float32(pair, pictures, log)

@@ -2,7 +2,8 @@
 
 ``python -m tests.sweeps.quantised FOLDER [--only PATTERN ...] [--pairs N]`` makes the networks of ``NETS``
 coarser with each of ``MAKERS`` (blocks of four bits need ``onnx_ir``), asks about each against the float32
-network, and about N pairs of the made files of one network against each other. What cannot be made is told.
+network, both ways round, and about N pairs of the made files of one network against each other. What cannot
+be made is told.
 """
 
 from __future__ import annotations
@@ -290,6 +291,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", nargs="+", default=["*"], help="patterns of NET/MAKER")
     parser.add_argument("--pairs", type=int, default=0, help="pairs of made files, for each network")
+    parser.add_argument("--seed", type=int, default=0, help="which pairs")
+    parser.add_argument("--asked", nargs="+", default=["*"], help="patterns of NET/REFERENCE/CANDIDATE")
     args = parser.parse_args(argv)
     logging.disable(logging.WARNING)
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -307,10 +310,13 @@ def main(argv: list[str] | None = None) -> int:
             files[name] = found
         source = {"float32": args.folder / f"{net}.onnx"} if files else {}
         both = list(itertools.permutations(files, 2))
-        random.Random(len(net)).shuffle(both)
-        for one, other in [*(("float32", name) for name in files), *both[: args.pairs]]:
+        random.Random(len(net) + 100 * args.seed).shuffle(both)
+        with_float = [pair for name in files for pair in (("float32", name), (name, "float32"))]
+        for one, other in [*with_float, *both[: args.pairs]]:
+            if not any(fnmatch.fnmatch(f"{net}/{one}/{other}", pattern) for pattern in args.asked):
+                continue
             start = time.perf_counter()
-            verdict, said = asked((source | files)[one], files[other], NETS[net][1](0))
+            verdict, said = asked((source | files)[one], (source | files)[other], NETS[net][1](0))
             mark = "ok  " if verdict == "agrees" else "LOOK"
             print(
                 f"{mark} {net}/{one}/{other} {verdict} {time.perf_counter() - start:.1f} s {said}", flush=True

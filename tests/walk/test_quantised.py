@@ -413,3 +413,15 @@ def test_the_padding_of_a_convolution_of_integers(
     healthy = quantised(net(), tmp_path, kind)
     report = locate(net(), models.with_attribute(healthy, op_type, 1, pads=[0, 1, 2, 1]))
     assert cause(report) == ("conv.pads", True)
+
+
+def test_values_that_one_side_keeps_in_another_layout_are_no_fault(tmp_path: Path, locate: Locate) -> None:
+    """onnxruntime's last level lays a part of the network out with its channels last."""
+    first = models.save(quantised(segmenter(), tmp_path, per_channel=True), tmp_path / "first.onnx")
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.optimized_model_filepath = str(tmp_path / "all.onnx")
+    ort.InferenceSession(first, options, providers=["CPUExecutionProvider"])
+    other = quantised(segmenter(), tmp_path, extra_options={"AddQDQPairToWeight": True})
+    report = locate(onnx.load(tmp_path / "all.onnx"), other)
+    assert report.verdict == "agrees", report.sentence

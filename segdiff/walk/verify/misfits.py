@@ -15,10 +15,11 @@ from segdiff.walk.steps import PairResult, Step
 def drop_misfits(run: Run, pairs: dict[str, str], evidence: dict[str, tuple[str, ...]]) -> None:
     """Drop the pairs that only their place spoke for, once the tensors have turned out of another shape.
 
-    Of two operators of one kind that is a finding, with two exceptions. Where only axes of length one stand
+    Of two operators of one kind that is a finding, with exceptions. Where only axes of length one stand
     elsewhere, or two reshapes make other axes of as many numbers: a simplifier does so as it likes inside a
     network, and what reads them tells whether it did so rightly. And where what reads them refuses the
-    reference's tensor: a fault leaves one wound, a wrong pair leaves two.
+    reference's tensor: a fault leaves one wound, a wrong pair leaves two. A third: where all else that leaves
+    the segment is right, and nothing but its own operators reads the value. They are of another layout.
     """
     outputs = frozenset(run.outputs)
     twice = wounded_twice(run)
@@ -26,7 +27,8 @@ def drop_misfits(run: Run, pairs: dict[str, str], evidence: dict[str, tuple[str,
         for pair in step.pairs:
             if (pair.reference, pair.candidate) in outputs:
                 continue  # an output of another shape is the finding
-            if (pair.reference, pair.candidate) in twice or misfits(run, pair):
+            wrong = (pair.reference, pair.candidate) in twice or misfits(run, pair)
+            if wrong or only_laid_out_otherwise(run, step, pair):
                 pairs.pop(pair.reference, None)
                 evidence.pop(pair.reference, None)
 
@@ -43,6 +45,20 @@ def misfits(run: Run, pair: PairResult) -> bool:
         return len(kinds) > 1
     same_size = kinds == {"reshape"} and math.prod(pair.shape) == math.prod(form[1])
     return same_size or squeezed(pair.shape) == squeezed(form[1])
+
+
+def only_laid_out_otherwise(run: Run, step: Step, pair: PairResult) -> bool:
+    """Whether a value of another shape is read in its own segment alone, on both sides, and all else that
+    leaves the segment is right: an optimiser moves transposes through a part of a network."""
+    others = [each for each in step.pairs if each is not pair]
+    if not others or pair.isolated is None or not pair.isolated.other_shape:
+        return False
+    if not all(each.judgement is not None and each.judgement.right for each in others):
+        return False
+    ours, theirs = run.alignment.reference, run.alignment.candidate
+    readers = ours.readers.get(pair.reference, ()), theirs.readers.get(pair.candidate, ())
+    inside = {op.index for op in readers[0]} <= set(step.segment.reference_ops)
+    return bool(all(readers)) and inside and {op.index for op in readers[1]} <= set(step.segment.ops)
 
 
 def wounded_twice(run: Run) -> frozenset[tuple[str, str]]:
