@@ -14,15 +14,17 @@ class DumpedTensor:
     """One tensor of a dump.
 
     ``value`` is the name that the ONNX file has for it; ``dtype`` numpy's name of the type that it is stored
-    in (``bfloat16`` for that). ``load`` reads it in the layout, the shape and the kind of number that the
-    ONNX value has (a float in its stored type, an index as the file declares it), padding cut off; it raises
-    ModelError where the file is damaged or of another size. ``how`` says what was undone, a few words each
-    (``NC1HWC0 to NCHW``, ``int32 for int64``), so that a report can say each once.
+    in (``bfloat16`` for that); ``shape`` what ``load`` gives. ``load`` reads it in the layout and the kind of
+    number that the ONNX value has: a float in its stored type (bfloat16 widened to float32), an index or a
+    truth value as the file declares it, padding cut off. It raises ModelError where the file is damaged or
+    has changed. A shape that is not the declared one is kept, and told among the dump's remarks. ``how`` says
+    what was undone, a few words each (``NC1HWC0``, ``int32 for int64``), so that a report can say each once.
     """
 
     value: str
     file: Path
     dtype: str
+    shape: tuple[int, ...]
     load: Callable[[], Array] = field(repr=False, compare=False)
     how: tuple[str, ...] = ()
 

@@ -1,0 +1,141 @@
+"""Does a stored array fit an ONNX value, and what has to be undone for it? Layout, shape, kind of number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+
+import numpy as np
+
+from segdiff.core.dumped import DumpedTensor
+from segdiff.core.errors import ModelError
+from segdiff.core.graph import Array, Value
+from segdiff.readers.dumps.layouts import Turn, declared, fits, known, possible
+from segdiff.readers.dumps.stored import Stored, shape_text
+from segdiff.readers.guard import guard
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A tensor as the ONNX file would have it; ``turned`` says that its shape alone told of its layout,
+    ``either`` that its shape is right both as it stands and with its channels moved; ``other`` is the
+    declared shape where it has another."""
+
+    tensor: DumpedTensor
+    turned: bool = False
+    either: bool = False
+    other: str = ""
+
+
+def fitted(stored: Stored, value: Value) -> Fitted:
+    """The array as that value. Raises ModelError where it holds another kind of number, or its layout cannot
+    be undone."""
+    turn, turned = _turn(stored, value)
+    shape, how = (turn.shape, (*stored.how, turn.words)) if turn else (stored.shape, stored.how)
+    reshaped = _same_but_for_ones(shape, value)
+    if reshaped is not None:
+        how = (*how, "dimensions of one")
+        shape = reshaped
+    convert, words = _numbers(stored, value)
+    how = (*how, words) if words else how
+    load = partial(_load, stored, turn, shape, convert)
+    tensor = DumpedTensor(value.name, stored.file, stored.dtype, shape, load, how)
+    either = (
+        turn is None
+        and not stored.layout
+        and value.shape is not None
+        and len(set(shape[1:])) > 1
+        and any(True for _ in possible(stored.shape, value.shape))
+    )
+    other = "" if fits(shape, value.shape) or value.shape is None else shape_text(value.shape)
+    return Fitted(tensor, turned, either, other)
+
+
+def _turn(stored: Stored, value: Value) -> tuple[Turn | None, bool]:
+    """What undoes the layout, and whether it is the shape alone that says so."""
+    if stored.layout:
+        if not known(stored.layout):
+            raise ModelError(f"{stored.label}: the layout {stored.layout} is not one that can be undone")
+        turn = declared(stored.layout, stored.shape, stored.original)
+        if turn is None and stored.layout not in _AS_IT_IS:
+            raise ModelError(
+                f"{stored.label}: {shape_text(stored.shape)} cannot be {stored.layout}"
+                + (f" of {shape_text(stored.original)}" if stored.original else "")
+            )
+        if turn is not None and not _wanted(turn.shape, value) and _wanted(stored.shape, value):
+            return None, False  # the ONNX file itself has the channels last there
+        return turn, False
+    if value.shape is None or _wanted(stored.shape, value):
+        return None, False
+    turns = list(possible(stored.shape, value.shape))
+    if len({turn.words for turn in turns}) > 1:
+        names = " or ".join(turn.words for turn in turns)
+        raise ModelError(f"{stored.label}: could be {names}; name its layout in manifest.json")
+    return (turns[0], True) if turns else (None, False)
+
+
+_AS_IT_IS = frozenset({"NCHW", "ND", "NCDHW", "NCL", "NCW"})
+
+
+def _wanted(shape: tuple[int, ...], value: Value) -> bool:
+    return fits(shape, value.shape) or _same_but_for_ones(shape, value) is not None
+
+
+def _same_but_for_ones(shape: tuple[int, ...], value: Value) -> tuple[int, ...] | None:
+    """The declared shape where the stored one differs from it in dimensions of one alone; None otherwise."""
+    if value.shape is None or fits(shape, value.shape):
+        return None
+    want = [dim for dim in value.shape if dim != 1]
+    have = [dim for dim in shape if dim != 1]
+    if len(have) != len(want) or any(w is not None and w != h for h, w in zip(have, want, strict=True)):
+        return None
+    sizes = iter(have)
+    found = tuple(1 if dim == 1 else next(sizes) for dim in value.shape)
+    return found if prod(found) == prod(shape) else None
+
+
+def _numbers(stored: Stored, value: Value) -> tuple[Callable[[Array], Array] | None, str]:
+    """What turns the stored numbers into those of the value, and its words. Raises ModelError."""
+    have, want = stored.dtype, value.dtype
+    if want is None or want == have:
+        return None, ""
+    is_float = "float" in want
+    if is_float and "float" in have:
+        return None, ""
+    if is_float:
+        raise ModelError(
+            f"{stored.label}: holds {have} where the ONNX file has {want}; "
+            "quantised numbers are not compared, dump what they stand for"
+        )
+    if want == "bool":
+        return lambda array: array != 0, f"{have} for bool"
+    if want.startswith(("int", "uint")):
+        return partial(_whole, stored.label, want), f"{have} for {want}"
+    raise ModelError(f"{stored.label}: holds {have} where the ONNX file has {want}")
+
+
+def _whole(label: str, want: str, array: Array) -> Array:
+    """Whole numbers in the declared type. Raises ModelError where they are not whole, or too large."""
+    target = np.dtype(want)
+    if array.dtype.kind == "f" and not (np.isfinite(array).all() and (array == np.rint(array)).all()):
+        raise ModelError(f"{label}: holds numbers that are not whole where the ONNX file has {want}")
+    limits = np.iinfo(target)
+    if (
+        array.size
+        and array.dtype.kind != "b"
+        and not (limits.min <= array.min() and array.max() <= limits.max)
+    ):
+        raise ModelError(f"{label}: holds numbers beyond {want}, which the ONNX file has")
+    return array.astype(target)
+
+
+def _load(
+    stored: Stored, turn: Turn | None, shape: tuple[int, ...], convert: Callable[[Array], Array] | None
+) -> Array:
+    with guard(stored.file, "the tensor"):
+        array = stored.read()
+        array = turn.apply(array) if turn else array
+        array = np.ascontiguousarray(array).reshape(shape)
+        return convert(array) if convert else array

@@ -1,0 +1,43 @@
+"""Which form does a dump have? One row a form, recognised by what lies there; the first that fits reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from segdiff.core.dumped import Dump
+from segdiff.core.errors import ModelError
+from segdiff.core.graph import Graph
+from segdiff.readers.dumps.gather import nothing_usable
+from segdiff.readers.dumps.listing import listed
+from segdiff.readers.guard import guard
+
+
+@dataclass(frozen=True)
+class DumpRow:
+    """One form: the module whose ``recognised(listing, graph)`` knows it and whose
+    ``read(listing, graph, map_file)`` reads it."""
+
+    name: str
+    home: str
+
+
+DUMPS: tuple[DumpRow, ...] = (DumpRow("npy", "segdiff.readers.dumps.arrays"),)
+
+
+def read_dump(path: Path, graph: Graph, *, map_file: Path | None = None) -> Dump:
+    """What a device wrote while it ran the ONNX file of ``graph``.
+
+    ``map_file`` is the OM's JSON or its ``.om2``: which ONNX nodes the device fused into which operator. Only
+    headers are read here; ``DumpedTensor.load`` reads the data. Raises ModelError where nothing there can be
+    used; whatever else is wrong is a line of ``Dump.problems``.
+    """
+    listing = listed(path)
+    with guard(path, "the dump"):
+        for row in DUMPS:
+            home = import_module(row.home)
+            if home.recognised(listing, graph):
+                dump: Dump = home.read(listing, graph, map_file)
+                return dump
+        raise ModelError(nothing_usable(path, graph, listing.problems))
