@@ -1,0 +1,1 @@
+"""What would half precision cost, where, and what helps? On a CPU, of an ONNX file."""

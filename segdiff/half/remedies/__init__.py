@@ -1,0 +1,1 @@
+"""What to do about the cost of half precision? Exact rewrites, and the operators to keep in float32."""
