@@ -1,1 +1,1 @@
-"""What would half precision cost, where, and what helps? On a CPU, of an ONNX file."""
+"""What would half precision cost, where, and what keeps it right? On a CPU, of an ONNX file."""
