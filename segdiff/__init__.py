@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from segdiff.core.answer import Repaired, Report
     from segdiff.engines.convert import convert
     from segdiff.finding.case import OpenCase, open_case
+    from segdiff.finding.dump import dump
     from segdiff.finding.locate import locate
     from segdiff.finding.repair import repair
     from segdiff.report.baseline import assert_agrees
@@ -40,6 +41,7 @@ __all__ = [
     "SegdiffError",
     "assert_agrees",
     "convert",
+    "dump",
     "evaluate",
     "load",
     "locate",
@@ -54,6 +56,7 @@ _HOMES = {
     "ScoreReport": "segdiff.score.report",
     "assert_agrees": "segdiff.report.baseline",
     "convert": "segdiff.engines.convert",
+    "dump": "segdiff.finding.dump",
     "evaluate": "segdiff.score.evaluate",
     "load": "segdiff.report.load",
     "locate": "segdiff.finding.locate",

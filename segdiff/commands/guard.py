@@ -146,6 +146,7 @@ RULES: Mapping[str, Callable[[Written, Reads], None]] = MappingProxyType(
         "results": _new_results,
         "repro": _new_repro,
         "pictures": _new_pictures,
+        "archive": _new_report,
     }
 )
 """What no option allows, for each kind of output."""
@@ -158,6 +159,7 @@ CAUTION: Mapping[str, Callable[[Path, str], None]] = MappingProxyType(
         "results": outputs.refuse_foreign,
         "repro": outputs.refuse_full_folder,
         "pictures": outputs.refuse_pictures,
+        "archive": outputs.refuse_existing,
     }
 )
 """What ``--force`` allows."""

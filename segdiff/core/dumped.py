@@ -55,3 +55,14 @@ class Dump:
     ops: tuple[DumpedOp, ...] = ()
     problems: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WrittenDump:
+    """A dump that segdiff has written: its ``path``, how many values are in it, how many its engine did not
+    show, and how the input was made."""
+
+    path: Path
+    values: int
+    left_out: int
+    how: tuple[str, ...] = ()

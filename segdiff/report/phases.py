@@ -13,6 +13,8 @@ WORDS = {
     "settle": "proving where they part",
     "explain": "looking for the cause",
     "weigh": "measuring what it costs",
+    "dump": "writing tensors",
+    "device": "running each operator on the device's tensors",
     "keep": "keeping what a repair needs",
     "deployed": "running both as deployed",
     "repair": "mending",
