@@ -74,7 +74,10 @@ def unless_unseen(
         )
         return "inconclusive", words, ()
     if findings.precision is not None:
-        return "agrees", f"The models agree: {cost_of(findings.precision)}.", ()
+        told = cost_of(findings.precision)
+        if costs_much(findings.precision):
+            return "agrees", f"The models agree operator by operator: {told}.", (dear(findings.precision),)
+        return "agrees", f"The models agree: {told}.", ()
     return "agrees", f"The models agree: {clean}", ()
 
 
@@ -90,6 +93,34 @@ def cost_of(found: Precision) -> str:
     if found.final_error is not None:
         return f"{who} in {what}; {count}; the outputs err by {found.final_error:.2g}"
     return f"{who} in {what}; {count}"
+
+
+MUCH_OF_THE_MASK = 0.01
+MUCH_OF_AN_OUTPUT = 0.1
+"""From which share of the mask, or relative error of an output that is none, a user should hear that right
+operators alone do not make the file fit for use."""
+
+
+def costs_much(found: Precision) -> bool:
+    """Whether an arithmetic changes what a user sees, though no operator is wrong in it.
+
+    >>> [costs_much(Precision("float32", "int8", 9, 9, error)) for error in (2.8, 0.02)]
+    [True, False]
+    """
+    if found.mask_changed is not None:
+        return found.mask_changed > MUCH_OF_THE_MASK
+    return found.final_error is not None and found.final_error > MUCH_OF_AN_OUTPUT
+
+
+def dear(found: Precision) -> str:
+    """What to do about an arithmetic that costs much."""
+    whose = found.candidate if found.candidate != "float32" else found.reference
+    keep = "keep the operators that carry the error in float32"
+    what = f"calibrate on more pictures, give each channel a scale, or {keep}"
+    return (
+        f"No operator is wrong, but {whose} itself costs much on this input: "
+        f"{what if whose.startswith('int') else keep}."
+    )
 
 
 def stands(findings: Findings, origin: Origin) -> bool:

@@ -104,7 +104,7 @@ def byte_faults(model: ModelProto, made: ModelProto, image: Array, seed: int, ki
     copy = copied(made)
     target = next(each for each in copy.graph.initializer if each.name == tensor.name)
     if kind == "quantization.weight_scale":
-        then, error = np.asarray(now * np.float32(1.5)), 0.5
+        then, error = np.asarray(now * np.float32(1.5)), _scaled(model, image, stem)
     else:
         then = np.asarray(now / np.float32(4)) if kind == "quantization.activation_range" else _shifted(now)
         values = tensors_of(model, {model.graph.input[0].name: image})
@@ -120,6 +120,23 @@ def byte_faults(model: ModelProto, made: ModelProto, image: Array, seed: int, ki
         outputs |= {name for node in made.graph.node if outputs & set(node.input) for name in node.output}
     text = f"{tensor.name} {now.reshape(-1)[:1]} -> {then.reshape(-1)[:1]}"
     return Planted(copy, kind, text, outputs, error)
+
+
+def _scaled(model: ModelProto, image: Array, weight: str) -> float:
+    """What 1.5 times a weight changes in what reads it, relative to that; the weight may be a small bias."""
+    readers = {node.output[0] for node in model.graph.node if weight in node.input}
+    copy = copied(model)
+    written = [node.attribute[0].t for node in copy.graph.node if list(node.output) == [weight]]
+    for tensor in (*written, *(each for each in copy.graph.initializer if each.name == weight)):
+        larger = numpy_helper.to_array(tensor) * np.float32(1.5)
+        tensor.CopyFrom(numpy_helper.from_array(larger, tensor.name))
+    feeds = {model.graph.input[0].name: image}
+    before, after = tensors_of(model, feeds), tensors_of(copy, feeds)
+    changes = [
+        float(np.linalg.norm(after[name] - before[name]) / max(float(np.linalg.norm(before[name])), 1e-30))
+        for name in readers & before.keys() & after.keys()
+    ]
+    return max(changes, default=0.5)
 
 
 def _stored(made: ModelProto, kind: str) -> Iterator[TensorProto]:
