@@ -59,6 +59,8 @@ def _turn(stored: Stored, value: Value) -> tuple[Turn | None, bool]:
         if not known(stored.layout):
             raise ModelError(f"{stored.label}: the layout {stored.layout} is not one that can be undone")
         turn = declared(stored.layout, stored.shape, stored.original)
+        if turn is None or (stored.original is None and not _wanted(turn.shape, value)):
+            turn = declared(stored.layout, stored.shape, _static(value)) or turn
         if turn is None and stored.layout not in _AS_IT_IS:
             raise ModelError(
                 f"{stored.label}: {shape_text(stored.shape)} cannot be {stored.layout}"
@@ -74,6 +76,13 @@ def _turn(stored: Stored, value: Value) -> tuple[Turn | None, bool]:
         names = " or ".join(turn.words for turn in turns)
         raise ModelError(f"{stored.label}: could be {names}; name its layout in manifest.json")
     return (turns[0], True) if turns else (None, False)
+
+
+def _static(value: Value) -> tuple[int, ...] | None:
+    """The declared shape where no dimension of it is open."""
+    if value.shape is None or None in value.shape:
+        return None
+    return tuple(dim for dim in value.shape if dim is not None)
 
 
 _AS_IT_IS = frozenset({"NCHW", "ND", "NCDHW", "NCL", "NCW"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,12 +86,19 @@ def told(lines: Sequence[str]) -> tuple[str, ...]:
     return once if rest <= 0 else (*once[:MAX_LINES], f"{rest} more files or names could not be used")
 
 
+def shown(names: Sequence[str]) -> str:
+    """The first of many names."""
+    return ", ".join(printable(name, 100) for name in names[:_SHOWN]) + _more(len(names) - _SHOWN)
+
+
 def _more(count: int) -> str:
     return f", and {count} more" if count > 0 else ""
 
 
 def _settled(sighting: Sighting, graph: Graph, lines: list[str]) -> list[_Seen]:
     """The one meaning of a sighting (of several, the one whose size fits), or a line why there is none."""
+    if all(meaning.role == "input" for meaning in sighting.meanings):
+        return _operand(sighting, graph)
     found: list[_Seen] = []
     errors: list[str] = []
     for meaning in sorted(sighting.meanings):
@@ -102,9 +110,9 @@ def _settled(sighting: Sighting, graph: Graph, lines: list[str]) -> list[_Seen]:
         fit = [one for one in found if not one.fitted.other]
         if len({one.meaning.value for one in fit}) != 1:
             names = sorted({one.meaning.value for one in found})
-            shown = ", ".join(names[:_SHOWN]) + _more(len(names) - _SHOWN)
             lines.append(
-                f"{sighting.stored.label}: could be any of {shown}; name it in manifest.json (not used)"
+                f"{sighting.stored.label}: could be any of {shown(names)}; "
+                "name it in manifest.json (not used)"
             )
             return []
         found = fit
@@ -113,6 +121,17 @@ def _settled(sighting: Sighting, graph: Graph, lines: list[str]) -> list[_Seen]:
         return []
     outputs = [one for one in found if one.meaning.role == "output"]
     return (outputs or found)[:1]
+
+
+def _operand(sighting: Sighting, graph: Graph) -> list[_Seen]:
+    """What an operator read, where its size leaves no doubt which value that is. Nothing is missed without
+    it: the value is there where it was written, or the operator is not judged by itself."""
+    found = []
+    for meaning in sorted(sighting.meanings):
+        with suppress(ModelError):
+            one = _Seen(meaning, sighting, fitted(sighting.stored, graph.value(meaning.value)))
+            found += [] if one.fitted.other else [one]
+    return found if len(found) == 1 else []
 
 
 def _without_doubt(seen: list[_Seen], lines: list[str]) -> list[_Seen]:
@@ -142,8 +161,9 @@ def _once(seen: list[_Seen], lines: list[str]) -> dict[str, _Seen]:
             kept[value] = several[0]
             continue
         labels = [one.sighting.stored.label for one in several]
-        shown = ", ".join(labels[:_SHOWN]) + _more(len(labels) - _SHOWN)
-        lines.append(f"{value}: {len(several)} files could be it ({shown}); keep one of them (not used)")
+        lines.append(
+            f"{value}: {len(several)} files could be it ({shown(labels)}); keep one of them (not used)"
+        )
     return kept
 
 

@@ -23,7 +23,10 @@ class DumpRow:
     home: str
 
 
-DUMPS: tuple[DumpRow, ...] = (DumpRow("npy", "segdiff.readers.dumps.arrays"),)
+DUMPS: tuple[DumpRow, ...] = (
+    DumpRow("ascend", "segdiff.readers.dumps.ascend"),
+    DumpRow("npy", "segdiff.readers.dumps.arrays"),
+)
 
 
 def read_dump(path: Path, graph: Graph, *, map_file: Path | None = None) -> Dump:

@@ -1,0 +1,134 @@
+"""Raw dumps of an Ascend NPU: both versions, every layout, fused operators with and without a map."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from segdiff.core.errors import ModelError
+from segdiff.core.graph import Graph
+from segdiff.readers.dumps import read_dump
+from segdiff.readers.onnx import read
+from tests.dumps.ascend import compiled, inner_values, write_om, write_om2, write_raw
+from tests.dumps.device import recorded, recorded_half
+from tests.models import Net, image, segmenter
+
+FEEDS = {"x": image()}
+
+
+@pytest.fixture(scope="module")
+def model() -> onnx.ModelProto:
+    return segmenter()
+
+
+def graph_of(folder: Path, model: onnx.ModelProto) -> Graph:
+    onnx.save(model, folder / "model.onnx")
+    return read(folder / "model.onnx")
+
+
+def same(dump, values, names) -> None:
+    assert dump.problems == ()
+    assert set(dump.tensors) >= set(names)
+    for name, tensor in dump.tensors.items():
+        assert np.array_equal(tensor.load(), values[name]), name
+        assert tensor.shape == values[name].shape
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("layout", ["NCHW", "NC1HWC0", "FRACTAL_NZ", "NHWC"])
+@pytest.mark.parametrize("half", [False, True])
+def test_layouts_and_versions(tmp_path: Path, model, version: int, layout: str, half: bool) -> None:
+    graph = graph_of(tmp_path, model)
+    values = (recorded_half if half else recorded)(model, FEEDS)
+    ops = compiled(graph, fuse=False)
+    write_raw(tmp_path / "dump", graph, ops, values, version=version, layout=layout, padding=7.0)
+    dump = read_dump(tmp_path / "dump", graph)
+    same(dump, values, [name for op in ops for name in op.outputs])
+    assert dump.form == "ascend" and len(dump.ops) == len(ops)
+    for op, want in zip(dump.ops, ops, strict=True):
+        assert op.nodes == {node.index for node in want.nodes}
+        assert set(op.outputs) == set(want.outputs)
+        assert set(op.inputs) == {name for name in want.inputs if name not in graph.parameters}
+
+
+@pytest.mark.parametrize("form", ["json", "om2", "headers"])
+def test_fused_operators(tmp_path: Path, model, form: str) -> None:
+    """By the map, or by what headers call the origin of a result."""
+    graph = graph_of(tmp_path, model)
+    ops = compiled(graph)
+    values = recorded_half(model, FEEDS, inner_values(ops))
+    map_file = None if form == "headers" else tmp_path / f"om.{form}"
+    if form == "json":
+        write_om(tmp_path / "om.json", graph, ops)
+    elif form == "om2":
+        write_om2(tmp_path / "om.om2", ops)
+    write_raw(tmp_path / "dump", graph, ops, values, layout="NC1HWC0", origins=form == "headers")
+    dump = read_dump(tmp_path / "dump", graph, map_file=map_file)
+    same(dump, values, [name for op in ops for name in op.outputs])
+    assert {op.nodes for op in dump.ops} == {frozenset(node.index for node in op.nodes) for op in ops}
+    fused = next(op for op in dump.ops if len(op.nodes) == 3)
+    assert len(fused.inputs) == 1 and len(fused.outputs) == 1
+
+
+def test_an_operator_named_after_its_first_node_is_grown_by_its_header(tmp_path: Path) -> None:
+    net = Net()
+    conv = net.conv("x", (3, 4))
+    graph = graph_of(tmp_path, net.model(net.node("Relu", conv)))
+    (op,) = compiled(graph)
+    op = type(op)("Conv_1", op.type, op.nodes, op.inputs, op.outputs)
+    named = type(op)(graph.ops[0].name, op.type, op.nodes, op.inputs, op.outputs)
+    values = recorded(onnx.load(tmp_path / "model.onnx"), FEEDS)
+    write_raw(tmp_path / "dump", graph, [named], values)
+    (read_op,) = read_dump(tmp_path / "dump", graph).ops
+    assert read_op.nodes == {0, 1} and set(read_op.outputs) == set(graph.outputs)
+
+
+def test_a_result_that_may_be_fused_is_not_taken_for_what_its_name_says(tmp_path: Path) -> None:
+    net = Net()
+    conv = net.conv("x", (3, 4))
+    graph = graph_of(tmp_path, net.model(net.node("Relu", conv)))
+    (op,) = compiled(graph)
+    named = type(op)(graph.ops[0].name, op.type, op.nodes, op.inputs, op.outputs)
+    values = recorded(onnx.load(tmp_path / "model.onnx"), FEEDS)
+    write_raw(tmp_path / "dump", graph, [named], values, origins=False)
+    dump = read_dump(tmp_path / "dump", graph)
+    assert set(dump.tensors) == {"x"}
+    assert any("fused" in problem and "map" in problem for problem in dump.problems)
+
+
+def test_names_that_were_too_long_are_in_a_table(tmp_path: Path, model) -> None:
+    graph, values = graph_of(tmp_path, model), recorded(model, FEEDS)
+    ops = compiled(graph, fuse=False)
+    write_raw(tmp_path / "dump", graph, ops, values, long_names=True)
+    (tmp_path / "dump/Opdebug.Node_OpDebug.1.2.1700000000123456").write_bytes(b"overflow")
+    same(read_dump(tmp_path / "dump", graph), values, [name for op in ops for name in op.outputs])
+
+
+def test_outputs_alone(tmp_path: Path, model) -> None:
+    graph, values = graph_of(tmp_path, model), recorded(model, FEEDS)
+    ops = compiled(graph, fuse=False)
+    write_raw(tmp_path / "dump", graph, ops, values, mode="output")
+    dump = read_dump(tmp_path / "dump", graph)
+    same(dump, values, [name for op in ops for name in op.outputs])
+    assert all(not op.inputs for op in dump.ops)
+
+
+def test_a_file_that_was_cut_off_costs_a_line(tmp_path: Path, model) -> None:
+    graph, values = graph_of(tmp_path, model), recorded(model, FEEDS)
+    ops = compiled(graph, fuse=False)
+    files = write_raw(tmp_path / "dump", graph, ops, values)
+    victim = files[ops[3].name]
+    victim.write_bytes(victim.read_bytes()[:-8])
+    dump = read_dump(tmp_path / "dump", graph)
+    assert len(dump.problems) == 1 and "cut off" in dump.problems[0] and victim.name in dump.problems[0]
+
+
+def test_two_runs_are_told(tmp_path: Path, model) -> None:
+    graph, values = graph_of(tmp_path, model), recorded(model, FEEDS)
+    ops = compiled(graph, fuse=False)
+    for run in ("0", "1"):
+        write_raw(tmp_path / "dump" / run, graph, ops, values)
+    with pytest.raises(ModelError, match="holds 2 runs"):
+        read_dump(tmp_path / "dump", graph)
+    assert read_dump(tmp_path / "dump/1", graph).tensors
