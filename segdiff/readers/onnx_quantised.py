@@ -124,8 +124,11 @@ def _quantisation(graph: Graph, op: Op, name: str, scale: str, zero: str) -> Qua
         return None
     if op.type in MULTIPLIED:
         steps = np.ones(() if zeros is None else zeros.shape, np.float32)
+    gates = op.type == "com.microsoft.DynamicQuantizeLSTM" and steps is not None and steps.ndim == 2
+    if gates:  # a scale for each direction and each row of a gate: the weight's first and last axis
+        steps, zeros = (None if each is None else each[:, None] for each in (steps, zeros))
     block = int(op.attributes.get("block_size") or 0)
-    if steps is None or steps.dtype.kind != "f" or (steps.ndim > 1 and not block):
+    if steps is None or steps.dtype.kind != "f" or (steps.ndim > 1 and not (block or gates)):
         return None
     dtype = zeros.dtype.name if zeros is not None else _dtype(graph, name)
     if dtype not in INTEGERS:

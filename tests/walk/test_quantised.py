@@ -350,6 +350,28 @@ def test_operators_that_make_bytes_inside(tmp_path: Path) -> None:
     assert cause(report) == ("quantization.weight_scale", True)
 
 
+def test_a_scale_for_each_row_of_a_gate(tmp_path: Path) -> None:
+    """Two right files, one with a scale for each direction; and one row of a gate with a wrong scale."""
+    files = [tmp_path / "ours.onnx", tmp_path / "theirs.onnx"]
+    whole = fused(quantised(recurrent(), tmp_path, "dynamic"), tmp_path)
+    source = tmp_path / "float.onnx"
+    quantize_dynamic(source, tmp_path / "rows.onnx", weight_type=QuantType.QInt8, per_channel=True)
+    rows = onnx.load(tmp_path / "rows.onnx")
+    scale = find_node(rows, "DynamicQuantizeLSTM").input[8]
+    assert len(next(each for each in rows.graph.initializer if each.name == scale).dims) == 2
+    for ours, theirs in ((whole, rows), (rows, whole)):
+        models.save(ours, files[0]), models.save(theirs, files[1])
+        report = segdiff.locate(*files, image((6, 1, 16)), deployed=False)
+        assert report.verdict == "agrees", report.sentence
+    wrong = changed(
+        rows, scale, lambda array: array * np.where(np.arange(48) == 5, 1.5, 1).astype(np.float32)
+    )
+    models.save(whole, files[0]), models.save(wrong, files[1])
+    report = segdiff.locate(*files, image((6, 1, 16)), deployed=False)
+    assert report.verdict == "diverges" and report.first is not None
+    assert report.first.candidate_nodes[0].type == "com.microsoft.DynamicQuantizeLSTM"
+
+
 def blocked(bits: int = 4, block: int = 16) -> tuple[ModelProto, ModelProto]:
     """A product, and the same with a weight of a few bits in blocks."""
     ours, theirs = Net((2, 40)), Net((2, 40))
