@@ -24,7 +24,7 @@ from segdiff.align.kinds import COMMUTATIVE, kind_of
 from segdiff.align.operands import adds_parameter, one_is_a_scalar
 from segdiff.align.outputs import Places, pair_outputs
 from segdiff.align.parameters import ParameterPair
-from segdiff.align.quantised import CLIPPING, never_negative, plain, same_nature, shown
+from segdiff.align.quantised import CLIPPING, never_negative, plain, same_nature, shown_alike
 from segdiff.align.shapes import may_be_equal
 from segdiff.align.view import View
 from segdiff.core.graph import Op
@@ -219,7 +219,7 @@ def match(reference: View, candidate: View, parameters: Iterable[ParameterPair])
 
 def as_shown(matcher: Matcher) -> Matcher:
     """The matcher with each value in the form that stands for it in the walk."""
-    form = {r: (shown(matcher.whole[0], r), shown(matcher.whole[1], c)) for r, c in matcher.forward.items()}
+    form = {r: shown_alike(matcher.whole, r, c) for r, c in matcher.forward.items()}
     matcher.evidence = {form[r][0]: why for r, why in matcher.evidence.items()}
     matcher.forward = dict(form.values())
     matcher.backward = {c: r for r, c in matcher.forward.items()}

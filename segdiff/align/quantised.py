@@ -87,6 +87,44 @@ def same_nature(reference: Graph, r: str, candidate: Graph, c: str) -> bool:
     return ours is None or theirs is None or ours == theirs
 
 
+def shown_alike(sides: tuple[View, View], r: str, c: str) -> tuple[str, str]:
+    """The forms of two paired values that stand for them in the walk: both before bytes cut off what an
+    activation would, or both behind it.
+
+    Where each reader has bytes of its own, nothing behind them stands for all; so the other side's floats are
+    shown, too.
+    """
+    ours, theirs = shown(sides[0], r), shown(sides[1], c)
+    if clipped_by_each(sides[1], theirs) and _cut_off(sides[0], r, ours):
+        return r, theirs
+    if clipped_by_each(sides[0], ours) and _cut_off(sides[1], c, theirs):
+        return ours, c
+    return ours, theirs
+
+
+def clipped_by_each(view: View, value: str) -> bool:
+    """Whether each of several readers makes bytes of no negative numbers of a value."""
+    readers, maker = view.readers.get(value, ()), view.producer.get(value)
+    if len(readers) < 2 or maker is None or kind_of(maker) in CLIPPING:
+        return False
+    return all(op.type in QUANTIZE and _from_zero(view, op.outputs[0]) for op in readers)
+
+
+def _cut_off(view: View, value: str, form: str) -> bool:
+    """Whether bytes of no negative numbers lie on the way from a value to a form of it."""
+    while value != form:
+        value = view.readers[value][0].outputs[0]
+        if _from_zero(view, value):
+            return True
+    return False
+
+
+def _from_zero(view: View, name: str) -> bool:
+    """Whether a value is kept as bytes whose smallest stands for zero."""
+    how = view.graph.quantised.get(name)
+    return how is not None and bool((how.zero_point == ends_of(how.dtype)[0]).all())
+
+
 CLIPPING = frozenset({"relu", "relu6", "clip"})
 """Activations that bytes of no negative numbers do by themselves."""
 
@@ -105,5 +143,4 @@ def never_negative(view: View, op: Op) -> bool:
     while name != form:
         name = view.readers[name][0].outputs[0] if len(view.readers.get(name, ())) == 1 else form
         names.append(name)
-    found = [view.graph.quantised[each] for each in names if each in view.graph.quantised]
-    return any(bool((how.zero_point == ends_of(how.dtype)[0]).all()) for how in found)
+    return any(_from_zero(view, each) for each in names)

@@ -40,6 +40,7 @@ class Beside:
         """
         name = next((r for r, other in segment.outputs if other == c), "")
         stops = {r: other for r, other in segment.inputs if r}
+        stops |= other_forms(self.graph, segment.reference_ops, stops)
         nodes = between(self.graph, name, stops)
         if not last_bit.quantises(self.graph, nodes):
             return None
@@ -79,6 +80,25 @@ class Beside:
         if name not in self.graph.quantised and value.dtype and array.dtype.name != value.dtype:
             array = array.astype(numpy_dtype(value.dtype))
         return tensor if array is tensor.array else self.blocks.tensor(array)
+
+
+def other_forms(graph: Graph, ops: Iterable[int], stops: Mapping[str, str]) -> dict[str, str]:
+    """What some ops read of a value that is known in another form alone: as the floats that bytes were made
+    of, or as the bytes of another reader."""
+    known = {floats_of(graph, r): other for r, other in stops.items()}
+    read = {name for index in ops for name in graph.op(index).inputs} - set(stops)
+    inside = {name for index in ops for name in graph.op(index).outputs}
+    found = {name: floats_of(graph, name) for name in read - inside}
+    return {name: known[floats] for name, floats in found.items() if floats in known}
+
+
+def floats_of(graph: Graph, name: str) -> str:
+    """The value that was made bytes of, and numbers again, to give another one."""
+    maker = graph.producer.get(name)
+    while maker is not None and maker.type in QUANTIZE | DEQUANTIZE:
+        name = maker.inputs[0]
+        maker = graph.producer.get(name)
+    return name
 
 
 def unrounded(graph: Graph, nodes: tuple[int, ...]) -> tuple[Edit, ...]:

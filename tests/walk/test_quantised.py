@@ -447,3 +447,31 @@ def test_values_that_one_side_keeps_in_another_layout_are_no_fault(tmp_path: Pat
     other = quantised(segmenter(), tmp_path, extra_options={"AddQDQPairToWeight": True})
     report = locate(onnx.load(tmp_path / "all.onnx"), other)
     assert report.verdict == "agrees", report.sentence
+
+
+def test_bytes_of_its_own_for_each_reader(tmp_path: Path, locate: Locate) -> None:
+    """Bytes that do what a ReLU did, once for all readers or once for each, and floats in place of them."""
+    once = quantised(segmenter(), tmp_path)
+    each = quantised(segmenter(), tmp_path, extra_options={"DedicatedQDQPair": True})
+    for ours, theirs in ((once, each), (each, once), (each, segmenter()), (segmenter(), each)):
+        report = locate(ours, theirs)
+        assert report.verdict == "agrees", report.sentence
+
+
+def test_a_wrong_scale_in_front_of_one_of_several_readers_is_found(tmp_path: Path, locate: Locate) -> None:
+    once = quantised(segmenter(), tmp_path)
+    each = quantised(segmenter(), tmp_path, extra_options={"DedicatedQDQPair": True})
+    names = [node.input[0] for node in each.graph.node if node.op_type == "QuantizeLinear"]
+    several = next(name for name in names if names.count(name) > 1)
+    makers = [n for n in each.graph.node if n.op_type == "QuantizeLinear" and n.input[0] == several]
+    readers = [
+        n for n in each.graph.node if n.op_type == "DequantizeLinear" and n.input[0] == makers[0].output[0]
+    ]
+    content = next(i for i in each.graph.initializer if i.name == makers[0].input[1])
+    scale = numpy_helper.from_array(numpy_helper.to_array(content) / np.float32(4), "of_one")
+    each.graph.initializer.append(scale)
+    for node in (makers[0], *readers):
+        node.input[1] = "of_one"
+    report = locate(once, each)
+    assert report.verdict == "diverges", report.sentence
+    assert cause(report) == ("quantization.activation_range", True)
