@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from segdiff.core.edit import Edit
-from segdiff.core.graph import Graph, Op
+from segdiff.core.graph import Array, Graph, Op
 from segdiff.core.precision import LARGEST, SMALLEST_STEP
 from segdiff.half.remedies.rewriting import Rewrite, constant, names_of, operand
 from segdiff.half.static import called
@@ -25,19 +25,10 @@ RAISED = 1e-7
 
 HANDED_ON = frozenset(
     {
-        "Add",
-        "Mul",
-        "Where",
-        "Reshape",
-        "Unsqueeze",
-        "Squeeze",
-        "Expand",
-        "Transpose",
-        "Slice",
-        "Concat",
+        "Add", "Mul", "Where", "Reshape", "Unsqueeze", "Squeeze", "Expand", "Transpose", "Slice", "Concat",
         "Tile",
     }
-)
+)  # fmt: skip
 """What stands between a mask and its Softmax."""
 
 FARTHEST = 12
@@ -45,7 +36,7 @@ FARTHEST = 12
 
 
 def mask_rewrite(graph: Graph, op: Op) -> Rewrite | None:
-    """The constant of an op that goes below -65504 and that only Softmaxes see, as -10000; None without one."""
+    """The constant of an op that goes below -65504, and that only Softmaxes see, as -10000."""
     for name in op.inputs:
         held = constant(graph, name)
         if held is None or not held.size or not np.any(_deep(held)):
@@ -62,16 +53,14 @@ def mask_rewrite(graph: Graph, op: Op) -> Rewrite | None:
         ]
         text = (
             f"The mask of {called(op)} goes down to {DEEP:.0f} instead of {float(held.min()):.3g}: behind a "
+            "Softmax both are zero, as long as scores are some hundreds at the most and no row is all mask."
         )
-        text += "Softmax both are zero, as long as the scores are some hundreds at the most and no row is all mask."
         touched = frozenset(reader.index for reader in readers)
         return Rewrite("mask", op.index, names_of(readers), touched, text, tuple(edits), always=False)
     return None
 
 
-def _deep(
-    array: np.ndarray[tuple[int, ...], np.dtype[np.generic]],
-) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def _deep(array: Array) -> Array:
     return np.asarray(np.isfinite(array) & (array < -LARGEST["float16"]))
 
 
@@ -84,11 +73,8 @@ def ends_in_softmax(graph: Graph, op: Op) -> bool:
         if here.type == "Softmax":
             met = True
             continue
-        if (
-            here.type not in HANDED_ON
-            or distance > FARTHEST
-            or (graph.outputs and set(here.outputs) & {*graph.outputs})
-        ):
+        given_out = not set(graph.outputs).isdisjoint(here.outputs)
+        if here.type not in HANDED_ON or distance > FARTHEST or given_out:
             return False
         readers = [reader for name in here.outputs for reader in graph.consumers.get(name, ())]
         if not readers:

@@ -1,8 +1,8 @@
-"""What is an exact rewrite? Edits of an ONNX file that leave its function as it is, but for float32's rounding."""
+"""What is an exact rewrite? Edits of an ONNX file that leave its function as it is, but for rounding."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -101,8 +101,3 @@ def names_of(ops: Iterable[Op]) -> tuple[str, ...]:
 def unique_value(graph: Graph, stem: str, more: Iterable[str] = ()) -> str:
     """A name that no value or parameter of the graph has."""
     return free(stem, {*graph.values, *graph.parameters, *more})
-
-
-def in_order(graph: Graph) -> Iterator[Op]:
-    """The ops of a graph as it holds them: program order."""
-    yield from graph.ops

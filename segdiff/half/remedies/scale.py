@@ -1,15 +1,15 @@
-"""Can a value be made smaller without changing the model? A power of two moved from its makers to its readers.
+"""Can a value be made smaller and the model stay? A power of two moved from its makers to its readers.
 
 Half precision ends at 65504. Where an activation goes beyond, the weights that make it are multiplied by
 2^-k and those that read it by 2^k, and what is computed between them follows: a Relu, a pool, a sum of two
 such values pass the factor on, a product adds the exponents up, a constant that is added is multiplied too.
-A power of two changes no digit, so the result is the same to the last bit.
+A power of two changes no digit, so the result is the same but for what a runtime adds in another order.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from segdiff.core.edit import Edit, Node, Operand
 from segdiff.core.graph import Graph, Op
+from segdiff.half.norms import EPSILON, norm_of
 from segdiff.half.remedies.rewriting import Rewrite, constant, names_of, operand, unique_value
 from segdiff.half.static import called
 
@@ -24,20 +25,23 @@ ROOM = 2.0**14
 """A value is brought down to this: another picture may then give four times as much."""
 
 WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "Mul", "Div"})
-"""Linear in their first operand, where the others are constants."""
+"""Linear in one operand, where the others are constants."""
 
 FIRST = frozenset(
     {
-        "Relu", "LeakyRelu", "PRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool",
-        "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "Resize", "Upsample",
-        "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Gather", "Identity", "Dropout",
-        "Expand", "Tile", "Neg", "Abs", "DepthToSpace", "SpaceToDepth", "Split", "Trilu",
+        "Relu", "LeakyRelu", "PRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool",
+        "LpPool", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "Resize",
+        "Upsample", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Gather", "Identity",
+        "Dropout", "Expand", "Tile", "Neg", "Abs", "DepthToSpace", "SpaceToDepth", "Split", "Trilu",
     }
 )  # fmt: skip
 """A factor on their first operand is one on their results, whatever the others (settings) say."""
 
 SAME = frozenset({"Add", "Sub", "Max", "Min", "Sum", "Mean", "Concat", "Clip"})
 """All of their operands must have the same factor."""
+
+NORMS = frozenset({"LayerNormalization", "InstanceNormalization"})
+"""A factor on their first operand is gone in their result, with an epsilon that fits."""
 
 INVARIANT = frozenset({"ArgMax", "ArgMin", "Shape", "Size", "Sign"})
 """A positive factor changes nothing in what they give."""
@@ -52,12 +56,17 @@ class NotPossibleError(Exception):
 
 @dataclass
 class Region:
-    """The values that get smaller, each by ``2 ** (-k * exponent)``, and the edges with a Mul of their own."""
+    """The values that get smaller, each by ``2 ** (-k * exponent)``; ``patched`` are the operands (op, place)
+    that a Mul of their own makes smaller, ``ops`` all that the factor meets."""
 
     graph: Graph
     exponents: dict[str, Fraction]
     patched: dict[tuple[int, int], Fraction] = field(default_factory=dict)
     ops: dict[int, Op] = field(default_factory=dict)
+    products: list[Op] = field(default_factory=list)
+    queue: list[str] = field(default_factory=list)
+    waiting: dict[int, Op] = field(default_factory=dict)
+    asked: dict[tuple[int, int], Fraction] = field(default_factory=dict)
 
     def of(self, name: str) -> Fraction:
         """The exponent of a value; of one that keeps its size zero."""
@@ -65,8 +74,25 @@ class Region:
 
     def at(self, op: Op, slot: int) -> Fraction:
         """The exponent of what an op reads in a place."""
-        name = operand(op, slot) or ""
-        return self.of(name) + self.patched.get((op.index, slot), Fraction(0))
+        return self.of(operand(op, slot) or "") + self.patched.get((op.index, slot), Fraction(0))
+
+    def give(self, name: str, exponent: Fraction) -> None:
+        """A value gets an exponent. Raises NotPossibleError where it has another, or must keep its size."""
+        if name in self.exponents and self.exponents[name] != exponent:
+            raise NotPossibleError(name)
+        if name in self.exponents:
+            return
+        self.exponents[name] = exponent
+        if exponent:
+            graph = self.graph
+            if name in graph.outputs or name in graph.inputs or name in graph.parameters:
+                raise NotPossibleError(name)
+            self.queue.append(name)
+
+    def give_all(self, names: Iterable[str], exponent: Fraction) -> None:
+        """Several values get one."""
+        for name in names:
+            self.give(name, exponent)
 
 
 def moved_scale(graph: Graph, value: str, peak: float) -> Rewrite | None:
@@ -90,7 +116,7 @@ def moved_scale(graph: Graph, value: str, peak: float) -> Rewrite | None:
     others = [op for op in touched if op is not source and op.outputs and op.outputs[0] in changed]
     text = f"What {called(source)} makes is 2^{k} times smaller, and the constants of "
     text += f"{', '.join(names_of(others[:3]))}{f' and {len(others) - 3} more' if len(others) > 3 else ''} "
-    text += "are that much larger or smaller, so the outputs stay the same to the last bit."
+    text += "are that much larger or smaller, and a power of two changes no digit."
     return Rewrite(
         "scale", source.index, names_of(touched), frozenset(region.ops), text, edits, _names(edits)
     )
@@ -106,67 +132,65 @@ def _names(edits: tuple[Edit, ...]) -> Mapping[str, str]:
 def region_of(graph: Graph, value: str) -> Region:
     """All values that must get smaller with one. Raises NotPossibleError."""
     region = Region(graph, {})
-    queue: list[str] = []
-
-    def give(name: str, exponent: Fraction) -> None:
-        if name in region.exponents:
-            if region.exponents[name] != exponent:
-                raise NotPossibleError(name)
-            return
-        if name in graph.outputs or name in graph.inputs or name in graph.parameters:
-            raise NotPossibleError(name)
-        region.exponents[name] = exponent
-        queue.append(name)
-
-    give(value, Fraction(1))
-    while queue:
-        name = queue.pop()
-        for op, exponents in (*_made(region, name), *_read(region, name)):
-            region.ops[op.index] = op
-            if len(region.ops) > MOST:
-                raise NotPossibleError(name)
-            for other, exponent in exponents.items():
-                give(other, exponent)
+    region.give(value, Fraction(1))
+    while region.queue or region.waiting:
+        if region.queue:
+            name = region.queue.pop()
+            _made(region, name)
+            _read(region, name)
+        else:  # a product is asked when all that can be known of its operands is
+            op = region.waiting.pop(min(region.waiting))
+            region.give(op.outputs[0], _degree(region, op))
+        if len(region.ops) > MOST:
+            raise NotPossibleError(value)
+    _settle(region)
     return region
 
 
-Given = tuple[Op, dict[str, Fraction]]
-"""An op that the factor meets, and the exponents that other values of it must then have."""
+def _settle(region: Region) -> None:
+    """What a sum reads that kept its size gets a Mul; all must fit together in the end."""
+    for (index, slot), exponent in region.asked.items():
+        name = operand(region.ops[index], slot) or ""
+        if not region.of(name):
+            region.patched[index, slot] = exponent
+        elif region.of(name) != exponent:
+            raise NotPossibleError(name)
+    for op in region.products:
+        if _degree(region, op) != region.of(op.outputs[0]):
+            raise NotPossibleError(op.name)
 
 
-def _made(region: Region, name: str) -> Iterator[Given]:
+def _made(region: Region, name: str) -> None:
     """What must become of the operands of the op that makes a value."""
-    op = region.graph.producer[name]
-    exponent = region.of(name)
+    op, exponent = region.graph.producer[name], region.of(name)
+    if op.index in region.ops and op not in region.products and not is_weighted(region.graph, op):
+        return
+    region.ops[op.index] = op
     if is_weighted(region.graph, op):
-        yield op, {}
-    elif op.type in FIRST:
-        yield op, {op.inputs[0]: exponent, **dict.fromkeys(op.outputs, exponent)}
+        return
+    if op.type in FIRST:
+        region.give_all((op.inputs[0], *op.outputs), exponent)
     elif op.type in SAME:
-        yield op, dict(_same(region, op, exponent))
-    elif op.index not in region.ops:  # reached from its readers, and not from its operands
+        _same(region, op, exponent)
+    elif op not in region.products:  # not reached from its operands
         raise NotPossibleError(name)
 
 
-def _same(region: Region, op: Op, exponent: Fraction) -> Iterator[tuple[str, Fraction]]:
+def _same(region: Region, op: Op, exponent: Fraction) -> None:
     """The operands of a sum: they get the factor at their source, or by a Mul in front of the sum."""
-    for slot, name in _data(region.graph, op):
-        if region.of(name) == exponent or name in region.graph.parameters:
-            continue
-        maker = region.graph.producer.get(name)
-        alone = len(region.graph.consumers.get(name, ())) == 1 and name not in region.graph.outputs
-        if (name not in region.exponents and maker and alone and is_weighted(region.graph, maker)) or (
-            name not in region.exponents and _chain(region.graph, name)
-        ):
-            yield name, exponent
-        elif name in region.exponents:
-            raise NotPossibleError(name)
+    graph = region.graph
+    for slot, name in _data(graph, op):
+        if name in graph.parameters:
+            if constant(graph, name) is None:  # of integers, or quantised
+                raise NotPossibleError(name)
+        elif _chain(graph, name):
+            region.give(name, exponent)
         else:
-            region.patched[op.index, slot] = exponent
+            region.asked[op.index, slot] = exponent
 
 
 def _chain(graph: Graph, name: str) -> bool:
-    """Whether a value comes straight from a head, through ops that hand the factor on, and goes nowhere else."""
+    """Whether a value comes from weights, through ops that hand the factor on, and goes nowhere else."""
     for _ in range(4):
         maker = graph.producer.get(name)
         if maker is None or len(graph.consumers.get(name, ())) != 1 or name in graph.outputs:
@@ -183,12 +207,16 @@ def _chain(graph: Graph, name: str) -> bool:
 
 
 def _data(graph: Graph, op: Op) -> list[tuple[int, str]]:
-    """The operands that are numbers of the network, by their place."""
+    """The operands that get a factor, by their place. Raises NotPossibleError."""
     places = [(int(slot), name) for name, slot in zip(op.inputs, op.slots, strict=True)]
-    return places[:1] if op.type == "Clip" else places
+    if op.type == "Clip":
+        if any(constant(graph, name) is None for _, name in places[1:]):
+            raise NotPossibleError(op.name)
+        return places[:1]
+    return places
 
 
-def _read(region: Region, name: str) -> Iterator[Given]:
+def _read(region: Region, name: str) -> None:
     """What must become of the results, and the other operands, of the ops that read a value."""
     graph, exponent = region.graph, region.of(name)
     for op in graph.consumers.get(name, ()):
@@ -196,16 +224,17 @@ def _read(region: Region, name: str) -> Iterator[Given]:
             raise NotPossibleError(name)
         if op.type in INVARIANT:
             continue
-        if is_weighted(graph, op) and op.inputs[0] == name and op.inputs.count(name) == 1:
-            yield op, {}
-        elif op.type in FIRST and op.inputs[0] == name:
-            yield op, dict.fromkeys(op.outputs, exponent)
+        region.ops[op.index] = op
+        if is_weighted(graph, op):
+            continue
+        if op.type in FIRST and op.inputs[0] == name:
+            region.give_all(op.outputs, exponent)
         elif op.type in SAME:
-            yield op, {**dict(_same(region, op, exponent)), op.outputs[0]: exponent}
-        elif op.type in ("LayerNormalization", "InstanceNormalization") and op.inputs[0] == name:
-            yield op, {}
-        else:
-            yield op, {op.outputs[0]: _degree(region, op)}
+            _same(region, op, exponent)
+            region.give(op.outputs[0], exponent)
+        elif op.type not in NORMS or op.inputs[0] != name:
+            region.products.append(op)
+            region.waiting[op.index] = op
 
 
 def _degree(region: Region, op: Op) -> Fraction:
@@ -227,14 +256,21 @@ def _degree(region: Region, op: Op) -> Fraction:
 
 
 def is_weighted(graph: Graph, op: Op) -> bool:
-    """Whether an op is linear in its first operand, with constants for the others."""
-    if op.type not in WEIGHTED or len(op.inputs) < 2 or op.inputs[0] in graph.parameters:
+    """Whether an op is linear in one operand, with constants for the others."""
+    if op.type not in WEIGHTED or len(op.inputs) < 2:
         return False
-    if op.type == "BatchNormalization" and (len(op.inputs) != 5 or len(op.outputs) != 1):
-        return False
-    if op.type == "BatchNormalization" and op.attributes.get("training_mode", 0):
-        return False
-    return all(constant(graph, name) is not None for name in op.inputs[1:])
+    if op.type == "BatchNormalization":
+        return norm_of(graph, op) is not None
+    data = data_slot(graph, op)
+    others = [name for name, slot in zip(op.inputs, op.slots, strict=True) if slot != str(data)]
+    return op.inputs[data] not in graph.parameters and all(
+        constant(graph, name) is not None for name in others
+    )
+
+
+def data_slot(graph: Graph, op: Op) -> int:
+    """The place of the operand that a weighted op is linear in: behind a constant the second."""
+    return int(op.type in ("Mul", "MatMul") and op.inputs[0] in graph.parameters)
 
 
 # --- the edits
@@ -258,13 +294,14 @@ def _edits(region: Region, k: int) -> Iterator[Edit]:
 
 def _constants(region: Region, op: Op, written: Fraction, k: int) -> Iterator[tuple[int, Operand]]:
     """The constants of an op that get another size, by their place."""
-    read = region.at(op, 0)
     powers: dict[int, Fraction] = {}
     if op.type == "BatchNormalization":
+        read = region.at(op, 0)
         powers = {1: -written, 2: -written, 3: -read, 4: -2 * read}
     elif is_weighted(region.graph, op):
-        sign = -1 if op.type == "Div" else 1
-        powers = {1: sign * (read - written), 2: -written}
+        data = data_slot(region.graph, op)
+        gain = region.at(op, data) - written
+        powers = {1 - data: -gain if op.type == "Div" else gain, 2: -written}
     elif op.type in SAME:
         powers = {int(slot): -written for slot in op.slots}
     for slot, power in powers.items():
@@ -277,9 +314,8 @@ def _constants(region: Region, op: Op, written: Fraction, k: int) -> Iterator[tu
 def _settings(region: Region, op: Op, written: Fraction, k: int) -> Iterator[tuple[str, float]]:
     """The attributes of an op that get another size."""
     read = region.at(op, 0)
-    norms = ("BatchNormalization", "LayerNormalization", "InstanceNormalization")
-    if op.type in norms and read:
-        yield "epsilon", float(op.attributes.get("epsilon", 1e-5)) * 2.0 ** float(-2 * k * read)
+    if op.type in (*NORMS, "BatchNormalization") and read:
+        yield "epsilon", float(op.attributes.get("epsilon", EPSILON)) * 2.0 ** float(-2 * k * read)
     if op.type == "Clip" and written:
         for name in ("min", "max"):
             if name in op.attributes:
