@@ -6,19 +6,15 @@ By hand, TensorRT's debug tensors, msprobe's ONNX side, Ascend dumps that msaccu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from functools import partial
-from math import prod
-from pathlib import Path
 
 from segdiff.core.dumped import Dump
 from segdiff.core.errors import ModelError
-from segdiff.core.graph import Array, Graph
+from segdiff.core.graph import Graph
 from segdiff.readers.dumps.gather import Sighting, gathered
-from segdiff.readers.dumps.listing import Listing
-from segdiff.readers.dumps.manifest import Manifest, Named, read_manifest
+from segdiff.readers.dumps.listing import Asked, Listing
+from segdiff.readers.dumps.manifest import Manifest, Named, as_said, read_manifest
 from segdiff.readers.dumps.names import Meaning, Names
-from segdiff.readers.dumps.stored import Stored, decoded, itemsize, shape_text, stored_npy, stored_npz
+from segdiff.readers.dumps.stored import Stored, stored_npy, stored_npz
 
 NAME = "npy"
 SUFFIXES = (".npy", ".npz")
@@ -29,7 +25,7 @@ def recognised(listing: Listing, graph: Graph) -> bool:
     return any(file.suffix in SUFFIXES for file in listing.files)
 
 
-def read(listing: Listing, graph: Graph, map_file: Path | None) -> Dump:
+def read(listing: Listing, graph: Graph, asked: Asked) -> Dump:
     """The dump; ModelError where no array of it is a tensor of the graph."""
     problems = list(listing.problems)
     manifest = read_manifest(listing)
@@ -76,27 +72,3 @@ def _meanings(names: Names, texts: tuple[str, ...], said: Named | None) -> froze
         if name in names.known:
             return names.meanings(name)
     return frozenset(meaning for name in texts for meaning in names.meanings(name))
-
-
-def as_said(stored: Stored, said: Named) -> Stored:
-    """The array as a manifest describes it: another type of the same bytes, another shape of as many numbers.
-
-    Raises ModelError where the bytes are not as many.
-    """
-    dtype, shape = said.dtype or stored.dtype, said.shape if said.shape is not None else stored.shape
-    changed = dtype != stored.dtype or shape != stored.shape
-    have = prod(stored.shape) * itemsize(stored.dtype)
-    if changed and prod(shape) * itemsize(dtype) != have:
-        raise ModelError(
-            f"{stored.label}: has {have} bytes, "
-            f"the manifest says {shape_text(shape)} of {dtype}; mend the manifest"
-        )
-    read = partial(_as, stored, dtype, shape) if changed else stored.read
-    return replace(stored, dtype=dtype, shape=shape, read=read, layout=said.layout.upper())
-
-
-def _as(stored: Stored, dtype: str, shape: tuple[int, ...]) -> Array:
-    array = stored.read()
-    if dtype == stored.dtype:
-        return array.reshape(shape)
-    return decoded(array.reshape(-1).view("u1"), dtype, shape)

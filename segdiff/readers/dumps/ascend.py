@@ -16,7 +16,7 @@ from segdiff.readers.dumps.ascend_names import NAME as MAPPING
 from segdiff.readers.dumps.ascend_proto import RawTensor, read_header
 from segdiff.readers.dumps.device_ops import DeviceOps, Placed
 from segdiff.readers.dumps.gather import Sighting, gathered, shown
-from segdiff.readers.dumps.listing import Listing
+from segdiff.readers.dumps.listing import Asked, Listing
 from segdiff.readers.dumps.manifest import NAME as MANIFEST
 from segdiff.readers.dumps.names import DeviceName, Names, device_name
 from segdiff.readers.dumps.om import OmOp, read_om
@@ -45,9 +45,9 @@ def recognised(listing: Listing, graph: Graph) -> bool:
 _OTHERS = frozenset({".npy", ".npz", ".bin", ".raw", ".txt", ".json", ".csv"})
 
 
-def read(listing: Listing, graph: Graph, map_file: Path | None) -> Dump:
+def read(listing: Listing, graph: Graph, asked: Asked) -> Dump:
     """The dump; ModelError where no operator of it is one of the graph, or it holds several runs."""
-    problems = list(listing.problems)
+    problems, map_file = list(listing.problems), asked.map_file
     files = list(_files(listing, problems))
     one_run(listing, [(file.file, f"{file.device.type}.{file.device.name}") for file in files])
     ops = device_ops(Names(graph), map_file, frozenset(file.device.name for file in files))

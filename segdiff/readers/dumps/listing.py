@@ -32,6 +32,15 @@ class Listing:
         return file.relative_to(self.folder).as_posix()
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the user says beside the dump: the OM's JSON or ``.om2``, and the name of the input, up to its
+    first dot, whose results are wanted where there are those of several."""
+
+    map_file: Path | None = None
+    sample: str = ""
+
+
 def listed(path: Path) -> Listing:
     """The files of a dump. Raises ModelError where nothing is there, or more than a dump can have."""
     with guard(path, "the dump"):

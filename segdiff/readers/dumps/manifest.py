@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from segdiff.core.errors import ModelError
+from segdiff.core.graph import Array
 from segdiff.readers.dumps.listing import Listing, printable
+from segdiff.readers.dumps.stored import Stored, decoded, itemsize, shape_text
 from segdiff.readers.guard import guard, read_bytes
 
 NAME = "manifest.json"
@@ -87,6 +91,30 @@ def is_shape(given: Any) -> bool:
         and len(given) <= 32
         and all(isinstance(dim, int) and not isinstance(dim, bool) and 0 <= dim < 1 << 40 for dim in given)
     )
+
+
+def as_said(stored: Stored, said: Named) -> Stored:
+    """The array as a manifest describes it: another type of the same bytes, another shape of as many numbers.
+
+    Raises ModelError where the bytes are not as many.
+    """
+    dtype, shape = said.dtype or stored.dtype, said.shape if said.shape is not None else stored.shape
+    changed = dtype != stored.dtype or shape != stored.shape
+    have = prod(stored.shape) * itemsize(stored.dtype)
+    if changed and prod(shape) * itemsize(dtype) != have:
+        raise ModelError(
+            f"{stored.label}: has {have} bytes, "
+            f"the manifest says {shape_text(shape)} of {dtype}; mend the manifest"
+        )
+    read = partial(_as, stored, dtype, shape) if changed else stored.read
+    return replace(stored, dtype=dtype, shape=shape, read=read, layout=said.layout.upper())
+
+
+def _as(stored: Stored, dtype: str, shape: tuple[int, ...]) -> Array:
+    array = stored.read()
+    if dtype == stored.dtype:
+        return array.reshape(shape)
+    return decoded(array.reshape(-1).view("u1"), dtype, shape)
 
 
 def read_json(file: Path, limit: int) -> Any:

@@ -10,14 +10,14 @@ from segdiff.core.dumped import Dump
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Graph
 from segdiff.readers.dumps.gather import nothing_usable
-from segdiff.readers.dumps.listing import listed
+from segdiff.readers.dumps.listing import Asked, listed
 from segdiff.readers.guard import guard
 
 
 @dataclass(frozen=True)
 class DumpRow:
     """One form: the module whose ``recognised(listing, graph)`` knows it and whose
-    ``read(listing, graph, map_file)`` reads it."""
+    ``read(listing, graph, asked)`` reads it."""
 
     name: str
     home: str
@@ -25,22 +25,27 @@ class DumpRow:
 
 DUMPS: tuple[DumpRow, ...] = (
     DumpRow("ascend", "segdiff.readers.dumps.ascend"),
+    DumpRow("json", "segdiff.readers.dumps.runner_json"),
+    DumpRow("results", "segdiff.readers.dumps.results"),
     DumpRow("npy", "segdiff.readers.dumps.arrays"),
 )
 
 
-def read_dump(path: Path, graph: Graph, *, map_file: Path | None = None) -> Dump:
+def read_dump(path: Path, graph: Graph, *, map_file: Path | None = None, sample: str | None = None) -> Dump:
     """What a device wrote while it ran the ONNX file of ``graph``.
 
-    ``map_file`` is the OM's JSON or its ``.om2``: which ONNX nodes the device fused into which operator. Only
-    headers are read here; ``DumpedTensor.load`` reads the data. Raises ModelError where nothing there can be
-    used; whatever else is wrong is a line of ``Dump.problems``.
+    ``map_file`` is the OM's JSON or its ``.om2``: which ONNX nodes the device fused into which operator.
+    ``sample`` is the file name of the input that was run, for a folder with the results of many. Files
+    without a header take their shape from ``graph.values``: where the file leaves dimensions open, give the
+    values as the device's build has them. Only headers are read here; ``DumpedTensor.load`` reads the data.
+    Raises ModelError where nothing there can be used; whatever else is wrong is a line of ``Dump.problems``.
     """
     listing = listed(path)
+    asked = Asked(map_file, Path(sample or "").name.partition(".")[0])
     with guard(path, "the dump"):
         for row in DUMPS:
             home = import_module(row.home)
             if home.recognised(listing, graph):
-                dump: Dump = home.read(listing, graph, map_file)
+                dump: Dump = home.read(listing, graph, asked)
                 return dump
         raise ModelError(nothing_usable(path, graph, listing.problems))

@@ -5,6 +5,7 @@ Sizes that a header claims are checked against the bytes that exist before anyth
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -111,6 +112,24 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path, key: 
         return _stored(file, f"{file.name}: {key}", header, read)
 
 
+def npy_in(file: Path, label: str, head: IO[bytes], size: int, data: Callable[[], bytes]) -> Stored:
+    """The array of an ``.npy`` that lies in another file: its first bytes, how many it has, how to get all.
+
+    Raises ModelError where it is damaged.
+    """
+    header = _header(head, file)
+    if header.start + header.bytes > size:
+        raise ModelError(f"{label}: {shape_text(header.shape)} of {header.dtype} is more than is there")
+
+    def read() -> Array:
+        whole = data()
+        if len(whole) < header.start + header.bytes:
+            raise ModelError(f"{label}: has become shorter since it was opened")
+        return _shaped(np.frombuffer(whole, np.uint8, header.bytes, header.start), header)
+
+    return _stored(file, label, header, read)
+
+
 def _header(stream: IO[bytes], file: Path) -> _Header:
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
@@ -180,6 +199,21 @@ def decoded(raw: Array, dtype: str, shape: tuple[int, ...]) -> Array:
         return widened(raw.view("<u2")).reshape(shape)
     array: Array = raw.view(numpy_dtype(dtype).newbyteorder("<")).reshape(shape)
     return array.astype(numpy_dtype(dtype), copy=False)
+
+
+def numbers_in(text: bytes, between: str, label: str, shape: tuple[int, ...]) -> Array:
+    """Numbers written with digits, float32. Raises ModelError where they are damaged or not as many as the
+    shape says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # numpy only warns of what it cannot read
+        try:
+            found = np.fromstring(text, np.float64, sep=between)
+        except (DeprecationWarning, ValueError) as error:
+            raise ModelError(f"{label}: is no list of numbers; write it again") from error
+    if found.size != prod(shape):
+        raise ModelError(f"{label}: {found.size} numbers, {shape_text(shape)} are needed; write it again")
+    with np.errstate(over="ignore"):
+        return found.astype(np.float32).reshape(shape)
 
 
 def itemsize(dtype: str) -> int:
