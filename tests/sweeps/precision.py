@@ -242,9 +242,18 @@ def planted(
 
 
 def faulty(
-    pair: Pair, maker: str, injector: Injector, kind: str, seed: int, folder: Path, *, own: bool = False
+    pair: Pair,
+    maker: str,
+    injector: Injector,
+    kind: str,
+    seed: int,
+    folder: Path,
+    *,
+    own: bool = False,
+    sick: frozenset[str] = frozenset(),
 ) -> Record | None:
-    """One fault; None where it fits nowhere, or the converter does not take the file."""
+    """One fault; None where it fits nowhere, or the converter does not take the file. ``sick`` are values at
+    which the file errs without it."""
     case = planted(pair, maker, injector, kind, seed, folder, own=own)
     if case is None:
         return None
@@ -271,21 +280,25 @@ def faulty(
     found = right[0] if right else None
     return {
         **record,
-        "outcome": outcome(report, found, large=record["large"]),
+        "outcome": outcome(report, found, large=record["large"], sick=sick),
         "found": origin_facts(found) if found else None,
-        "extra": [origin_facts(origin) for origin in report.origins if origin not in right],
+        "extra": [
+            origin_facts(origin)
+            for origin in report.origins
+            if origin not in right and origin.pair.candidate not in sick
+        ],
         "said": report.sentence,
         "seconds": round(time.perf_counter() - start, 1),
     }
 
 
-def outcome(report: Any, found: Any, *, large: bool) -> str:
+def outcome(report: Any, found: Any, *, large: bool, sick: frozenset[str] = frozenset()) -> str:
     """``hit``; ``within``, which is too small to be told from rounding, and not told; else what is wrong."""
     if report.verdict == "inconclusive":
         return "unsure"
     if found is not None:
         return "hit"
-    if report.origins:
+    if any(origin.pair.candidate not in sick for origin in report.origins):
         return "wrong"
     return "silent" if large else "within"
 
@@ -345,6 +358,18 @@ def table(log: Log) -> str:
     return "\n".join(lines)
 
 
+def is_made(log: Log, pair: Pair, maker: str, *, sick: bool) -> bool:
+    """Whether faults may be planted in what a maker writes: it agrees, or, if asked, errs at known places."""
+    found = log.records.get(f"{pair.name} {maker} healthy", {})
+    return found.get("outcome") == "agrees" or (sick and bool(values_of(log, pair, maker)))
+
+
+def values_of(log: Log, pair: Pair, maker: str) -> frozenset[str]:
+    """The candidate's values at which a file errs with no fault planted."""
+    extra = log.records.get(f"{pair.name} {maker} healthy", {}).get("extra", [])
+    return frozenset(each["value"][1] for each in extra)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run, print, go on where an earlier run stopped."""
     parser = argparse.ArgumentParser(prog="python -m tests.sweeps.precision", description=__doc__)
@@ -353,6 +378,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=12, help="faults in each pair")
     parser.add_argument("--makers", nargs="+", default=list(MAKERS))
     parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--sick", action="store_true", help="plant in files that err already, too")
     parser.add_argument("--own-ranges", action="store_true", help="calibrate on the faulty network")
     args = parser.parse_args(argv)
     logging.disable(logging.WARNING)
@@ -365,16 +391,15 @@ def main(argv: list[str] | None = None) -> int:
                 if f"{pair.name} {maker} healthy" not in log and time.monotonic() < end:
                     log.add(record := healthy(pair, maker, Path(folder)))
                     print(line(record), flush=True)
-            good = [
-                m
-                for m in makers
-                if log.records.get(f"{pair.name} {m} healthy", {}).get("outcome") == "agrees"
-            ]
+            good = [m for m in makers if is_made(log, pair, m, sick=args.sick)]
             for maker, injector, kind, seed in cases(pair, good, log, args.count) if good else ():
                 if time.monotonic() > end:
                     break
                 try:
-                    found = faulty(pair, maker, injector, kind, seed, Path(folder), own=args.own_ranges)
+                    sick = values_of(log, pair, maker)
+                    found = faulty(
+                        pair, maker, injector, kind, seed, Path(folder), own=args.own_ranges, sick=sick
+                    )
                 except NoEligibleNode:
                     continue
                 if found is not None:
