@@ -13,11 +13,13 @@ from segdiff.core.version import VERSION
 
 if TYPE_CHECKING:
     from segdiff.core.answer import Repaired, Report
+    from segdiff.core.swept import Swept
     from segdiff.engines.convert import convert
     from segdiff.finding.case import OpenCase, open_case
     from segdiff.finding.dump import dump
     from segdiff.finding.locate import locate
     from segdiff.finding.repair import repair
+    from segdiff.finding.sweep import sweep
     from segdiff.report.baseline import assert_agrees
     from segdiff.report.load import load
     from segdiff.score.evaluate import evaluate
@@ -39,6 +41,7 @@ __all__ = [
     "Report",
     "ScoreReport",
     "SegdiffError",
+    "Swept",
     "assert_agrees",
     "convert",
     "dump",
@@ -47,6 +50,7 @@ __all__ = [
     "locate",
     "repair",
     "score",
+    "sweep",
 ]
 
 _HOMES = {
@@ -54,6 +58,7 @@ _HOMES = {
     "Repaired": "segdiff.core.answer",
     "Report": "segdiff.core.answer",
     "ScoreReport": "segdiff.score.report",
+    "Swept": "segdiff.core.swept",
     "assert_agrees": "segdiff.report.baseline",
     "convert": "segdiff.engines.convert",
     "dump": "segdiff.finding.dump",
@@ -63,6 +68,7 @@ _HOMES = {
     "open": "segdiff.finding.case:open_case",
     "repair": "segdiff.finding.repair",
     "score": "segdiff.score.score",
+    "sweep": "segdiff.finding.sweep",
 }
 """Names that are imported when they are first used, so that ``segdiff --help`` comes at once.
 

@@ -116,6 +116,17 @@ def segmenter(seed: int = 0, shape: Dims = IMAGE) -> ModelProto:
     return net.model(net.node("Softmax", net.conv(both, (24, 4)), axis=1))
 
 
+def classified(*, rewritten: bool) -> onnx.ModelProto:
+    """Softmax over the classes at opset 11: as the last axis between two Transposes; or rewritten without
+    them, which at that opset is the softmax over classes and pixels together."""
+    net = Net(("N", 3, "H", "W"), seed=1, opset=11)
+    logits = net.conv(net.node("Relu", net.conv("x", (3, 8))), (8, 5), kernel=1)
+    if rewritten:
+        return net.model(net.node("Softmax", logits, outputs=["y"], axis=1))
+    last = net.node("Softmax", net.node("Transpose", logits, perm=[0, 2, 3, 1]), axis=3)
+    return net.model(net.node("Transpose", last, outputs=["y"], perm=[0, 3, 1, 2]))
+
+
 def attention(net: Net, x: str, channels: int) -> str:
     """Self-attention over the pixels of an (N, C, H, W) tensor."""
     flat = net.node("Reshape", x, net.constant([0, channels, -1], np.int64))

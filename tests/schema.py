@@ -51,10 +51,11 @@ def checked(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def check_every_answer() -> None:
     """From now on every answer that this process makes is checked; before anybody imports the functions."""
-    from segdiff.finding import locate, repair
+    from segdiff.finding import locate, repair, sweep
     from segdiff.score import evaluate, score
 
     locate.locate = checked(locate.locate)
     repair.repair = checked(repair.repair)
+    sweep.sweep = checked(sweep.sweep)
     evaluate.evaluate = checked(evaluate.evaluate)
     score.score = checked(score.score)

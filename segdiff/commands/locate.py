@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
@@ -29,10 +29,12 @@ from segdiff.commands.exports import (
     written_forms,
 )
 from segdiff.commands.guard import Reads, file_output, refuse_losses
-from segdiff.commands.values import bound, cosine, seconds, size, whole
+from segdiff.commands.values import batches, bound, cosine, seconds, size, sizes, whole
 
 if TYPE_CHECKING:
     from segdiff.core.answer import Report
+    from segdiff.core.progress import Progress
+    from segdiff.core.swept import Swept
 
 
 def locate_arguments(parser: Parser) -> None:
@@ -48,6 +50,7 @@ def locate_arguments(parser: Parser) -> None:
     group.add_argument("--convert", action="store_true", help="convert REFERENCE with paddle2onnx first")
     group.add_argument("--opset", type=whole, metavar="N", help="ONNX opset of the conversion")
     group.add_argument("--keep", metavar="FILE", help="keep the converted model here")
+    shape_options(parser)
     locate_options(parser)
     baseline_argument(parser)
     output_options(parser, "Report", "the full report, with every pair of values")
@@ -59,6 +62,18 @@ def output_options(parser: Parser, kind: str, everything: str) -> None:
     group = output_arguments(parser, kind, everything)
     group.add_argument("--repro", metavar="DIR", help="the first origin's nodes, tensors, and a script")
     group.add_argument("--issue", metavar="DIR", help="the same, and an ISSUE.md for a converter's tracker")
+
+
+def shape_options(parser: Parser) -> None:
+    """The options on the shapes of the input that are compared."""
+    group = parser.add_argument_group(
+        "several shapes of the input",
+        "With one start of the engines; a verdict for each, the smallest that fails in full.",
+    )
+    group.add_argument("--batch", type=batches, metavar="N,N", help="at these batches: 1,4,8")
+    group.add_argument(
+        "--sizes", type=sizes, metavar="HxW,HxW", help="at these heights and widths: 512x512,500x500"
+    )
 
 
 def locate_options(parser: Parser) -> None:
@@ -111,6 +126,7 @@ def python_options(group: argparse._ArgumentGroup) -> None:
 def run_locate(arguments: Arguments, parser: Parser) -> int:
     """``segdiff locate``: find the operator that is to blame."""
     _check_files(arguments, parser)
+    check_shapes(arguments, parser)
     check_forms(arguments, parser)
     check_baseline(arguments)
     refuse_losses(
@@ -123,12 +139,39 @@ def run_locate(arguments: Arguments, parser: Parser) -> int:
         reads(arguments),
         arguments,
     )
+    if arguments.batch or arguments.sizes:
+        return run_sweep(arguments)
     report = held(located(arguments), arguments)
     delivered = deliver(report, arguments)
     write_repros(report, arguments)
     if report.verdict == "inconclusive":
         complain(f"could not tell: {one_line(report.sentence)}")
     return report.exit_code if delivered else COULD_NOT_TELL
+
+
+def run_sweep(arguments: Arguments) -> int:
+    """The same at several shapes of the input."""
+    swept = sweeping(arguments)
+    delivered = deliver(swept, arguments)
+    if swept.told and swept.told.report:
+        write_repros(swept.told.report, arguments)
+    if swept.verdict == "inconclusive":
+        complain(f"could not tell: {one_line(swept.sentence)}")
+    return swept.exit_code if delivered else COULD_NOT_TELL
+
+
+ONE_ALONE = ("candidate_input", "baseline", "annotate", "csv", "model_explorer")
+"""Options of one report, by where the parsed arguments keep them."""
+
+
+def check_shapes(arguments: Arguments, parser: Parser) -> None:
+    """Stop where an option speaks of one shape and several are asked for."""
+    if not (arguments.batch or arguments.sizes):
+        return
+    for name in ONE_ALONE:
+        if getattr(arguments, name, None) is not None:
+            option = name.replace("_", "-")
+            parser.error(f"--{option} goes with the image's own shape, without --batch and --sizes")
 
 
 def write_repros(report: Report, arguments: Arguments) -> None:
@@ -194,10 +237,44 @@ def script_of(candidate_input: str | None) -> tuple[Path, ...]:
 def located(arguments: Arguments) -> Report:
     """The report that these arguments ask for."""
     import segdiff
+
+    with asked(arguments) as (reference, candidate, image, progress):
+        report = segdiff.locate(reference, candidate, image, progress=progress, **_options(arguments))
+    report = replace(report, command=getattr(arguments, "words", None))
+    if not arguments.convert or arguments.keep:
+        return report
+    opset, got = arguments.opset, report.candidate.opset
+    instead = f", not {opset}, which the model does not fit" if opset and opset != got else ""
+    note = f"The candidate was converted to opset {got}{instead} for this run and is gone; "
+    note += f"--keep {KEPT} keeps it."
+    return replace(
+        report, remarks=(*report.remarks, note), candidate=replace(report.candidate, path=Path(KEPT))
+    )
+
+
+def sweeping(arguments: Arguments) -> Swept:
+    """The answer for all shapes that these arguments ask for."""
+    import segdiff
+
+    options = {name: value for name, value in _options(arguments).items() if name != "candidate_input"}
+    shapes = {"batch": arguments.batch, "sizes": arguments.sizes}
+    with asked(arguments) as (reference, candidate, image, progress):
+        swept = segdiff.sweep(reference, candidate, image, progress=progress, **shapes, **options)
+    swept = replace(swept, command=getattr(arguments, "words", None))
+    if not arguments.convert or arguments.keep:
+        return swept
+    note = f"The candidate was converted for this run and is gone; --keep {KEPT} keeps it."
+    return replace(swept, remarks=(*swept.remarks, note))
+
+
+@contextmanager
+def asked(arguments: Arguments) -> Iterator[tuple[str, str | Path, str, Progress]]:
+    """Reference, candidate (converted first, where that is wanted), image, and who is told how far it is."""
     from segdiff.commands.progress import progress_bar
     from segdiff.finding.beforehand import check_beforehand
 
-    reference, *candidates, image = arguments.files
+    reference, *given, image = arguments.files
+    candidates: list[str | Path] = list(given)
     with ExitStack() as stack:
         if not arguments.debug:
             stack.enter_context(quiet_stderr())
@@ -213,17 +290,7 @@ def located(arguments: Arguments) -> Report:
             )
             progress("convert", 0, 0)
             candidates = [_converted(reference, arguments, stack)]
-        report = segdiff.locate(reference, candidates[0], image, progress=progress, **_options(arguments))
-    report = replace(report, command=getattr(arguments, "words", None))
-    if not arguments.convert or arguments.keep:
-        return report
-    asked, got = arguments.opset, report.candidate.opset
-    instead = f", not {asked}, which the model does not fit" if asked and asked != got else ""
-    note = f"The candidate was converted to opset {got}{instead} for this run and is gone; "
-    note += f"--keep {KEPT} keeps it."
-    return replace(
-        report, remarks=(*report.remarks, note), candidate=replace(report.candidate, path=Path(KEPT))
-    )
+        yield reference, candidates[0], image, progress
 
 
 KEPT = "model.onnx"
@@ -256,6 +323,7 @@ COMMAND = Command(
     (
         "segdiff locate deploy/ model.onnx street.jpg",
         "segdiff locate deploy/ model.onnx street.jpg --candidate-input infer.py:preprocess",
+        "segdiff locate deploy/ model.onnx street.jpg --batch 1,4,8 --sizes 512x512,500x500",
         "segdiff locate --convert deploy/ street.jpg --json report.json",
     ),
     ("the models agree", "they diverge"),

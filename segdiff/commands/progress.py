@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from segdiff.report.phases import WORDS
+from segdiff.report.phases import WORDS, words_of
 
 Progress = Callable[[str, int, int], None]
 """``progress(phase, done, total)``; a total of 0 means that nobody knows."""
@@ -43,9 +43,7 @@ def progress_bar(enabled: bool | None = None) -> Iterator[Progress]:
 
         def advance(phase: str, done: int, total: int) -> None:
             count = f"{done}/{total}" if total else ""
-            bar.update(
-                task, description=WORDS.get(phase, phase), completed=done, total=total or None, count=count
-            )
+            bar.update(task, description=words_of(phase), completed=done, total=total or None, count=count)
 
         yield advance
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
@@ -12,12 +13,16 @@ from segdiff.commands.exports import check_forms, written_forms
 from segdiff.commands.guard import file_output, refuse_losses
 from segdiff.commands.locate import (
     check_order,
+    check_shapes,
     locate_options,
     located,
     output_options,
     reads,
+    shape_options,
+    sweeping,
     write_repros,
 )
+from segdiff.core.errors import InputError
 
 if TYPE_CHECKING:
     from segdiff.core.answer import Report
@@ -29,6 +34,7 @@ def repair_arguments(parser: Parser) -> None:
     parser.add_argument("candidate", metavar="CANDIDATE", help="the .onnx file that is to be repaired")
     parser.add_argument("image", metavar="IMAGE", help="a picture, or ready tensors as .npy or .npz")
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="where the repaired model goes")
+    shape_options(parser)
     locate_options(parser)
     output_options(parser, "Repaired", "list every value that is left as it is")
     common_arguments(parser)
@@ -38,6 +44,7 @@ def run_repair(arguments: Arguments, parser: Parser) -> int:
     """``segdiff repair``: 0 the repaired file agrees, 1 it still differs, 2 could not tell."""
     arguments.files = [arguments.reference, arguments.candidate, arguments.image]
     check_order(arguments.files, parser)
+    check_shapes(arguments, parser)
     check_forms(arguments, parser)
     refuse_losses(
         (
@@ -50,7 +57,7 @@ def run_repair(arguments: Arguments, parser: Parser) -> int:
         arguments,
     )
     arguments.convert, arguments.opset, arguments.keep = False, None, None
-    report = located(arguments)
+    report = to_repair(arguments)
     if report.verdict != "diverges":
         return nothing_repaired(report, arguments)
     write_repros(report, arguments)
@@ -58,6 +65,17 @@ def run_repair(arguments: Arguments, parser: Parser) -> int:
     repaired = report.repair(arguments.output, **options)
     delivered = deliver(repaired, arguments, lambda: as_json(repaired.to_dict(), report))
     return repaired.exit_code if delivered else COULD_NOT_TELL
+
+
+def to_repair(arguments: Arguments) -> Report:
+    """The report to repair by; of several shapes that of the smallest which diverges. Raises InputError where
+    nothing was compared."""
+    if not (arguments.batch or arguments.sizes):
+        return located(arguments)
+    swept = sweeping(arguments)
+    if swept.told is None or swept.told.report is None:
+        raise InputError(f"there is nothing to repair by: {swept.sentence}")
+    return replace(swept.told.report, command=swept.command)
 
 
 def nothing_repaired(report: Report, arguments: Arguments) -> int:

@@ -49,6 +49,24 @@ def whole(text: str) -> int:
     return int(text)
 
 
+def batches(text: str) -> tuple[int, ...]:
+    """``1,4,8``."""
+    return tuple(whole(word.strip()) for word in text.split(","))
+
+
+def sizes(text: str) -> tuple[tuple[int, int], ...]:
+    """``512x512,500x500``: height and width."""
+    return tuple(_plane(word.strip()) for word in text.split(","))
+
+
+def _plane(text: str) -> tuple[int, int]:
+    try:
+        height, width = map(whole, text.lower().split("x"))
+    except (ValueError, argparse.ArgumentTypeError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no HEIGHTxWIDTH in pixels, as 512x512") from error
+    return height, width
+
+
 _UNITS: Mapping[str, int] = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 

@@ -27,7 +27,7 @@ from segdiff.core.outline import Outline
 from segdiff.core.pictured import Pictures
 from segdiff.core.precision import EPSILON, Precision
 from segdiff.core.question import Question
-from segdiff.core.thresholds import crossing
+from segdiff.core.thresholds import CROSSING, crossing
 
 Verdict = Literal["agrees", "diverges", "inconclusive"]
 State = Literal["clean", "origin", "inherited", "unknown"]
@@ -270,16 +270,17 @@ class Report(Further, Shown):
     which have the tensor's own; shares run from 0 to 1; ``timing_s`` is in seconds, by phase,
     ``peak_memory_mb`` in MiB, of all processes; ``coverage`` is the share of a side's ops that were compared.
 
-    ``sentence`` says the verdict for a person; ``remarks`` what else one should know; ``input_findings``
-    what was fed and how. ``pairs`` stand in walk order, ``origins`` too, those of an optimiser last.
-    ``together`` is the effect of repairing all origins at once. ``as_fed`` is what the candidate's own input
-    does, where it was given. ``assumed`` says what was taken for granted of the picture's preparation, where
-    nothing states it. ``precision`` is what half precision or quantisation costs. ``image`` is the image's
-    path, where it was given as one, and ``image_file`` that file; ``environment`` the versions of all that
-    has computed; ``command`` the words of the command line, where it was one; ``baseline`` what is known of
-    its origins; ``evidence`` keeps the tensors that a repair and a repro need; ``pictures`` what can be seen
-    of the run, None where no input is a picture; ``outlines`` both graphs, to be drawn; ``asked`` what was
-    asked, so that it can be opened again, None for one read from a file.
+    ``sentence`` says the verdict for a person; ``remarks`` what else one should know; ``input_findings`` what
+    was fed and how. ``pairs`` stand in walk order, ``origins`` too, those of an optimiser last. ``together``
+    is the effect of repairing all origins at once. ``as_fed`` is what the candidate's own input does, where
+    it was given. ``assumed`` says what was taken for granted of the picture's preparation, where nothing
+    states it. ``precision`` is what half precision or quantisation costs. ``image`` is the image's path,
+    where it was given as one, and ``image_file`` that file; ``environment`` the versions of all that has
+    computed; ``command`` the words of the command line, where it was one; ``at`` the options that name the
+    shape of the input, where it is not the image's own; ``baseline`` what is known of its origins;
+    ``evidence`` keeps the tensors that a repair and a repro need; ``pictures`` what can be seen of the run,
+    None where no input is a picture; ``outlines`` both graphs, to be drawn; ``asked`` what was asked, so that
+    it can be opened again, None for one read from a file.
     """
 
     verdict: Verdict
@@ -305,6 +306,7 @@ class Report(Further, Shown):
     assumed: str | None = None
     environment: Environment | None = None
     command: tuple[str, ...] | None = None
+    at: tuple[str, ...] = ()
     baseline: Baseline | None = None
     evidence: KeptTensors | None = field(default=None, repr=False, compare=False)
     pictures: Pictures | None = field(default=None, repr=False, compare=False)
@@ -325,6 +327,14 @@ class Report(Further, Shown):
             "runtime": any(origin.runtime for origin in self.origins),
         }
         return tuple(home for home, here in found.items() if here)
+
+    @property
+    def masks_alone_equal(self) -> bool:
+        """Whether an operator errs, an output departs visibly, and yet no pixel of a mask changes its class:
+        the masks are equal, the values are not."""
+        masks = [o for o in self.outputs if o.mask_changed is not None and o.cumulative]
+        visible = any(CROSSING.crossed(o.cumulative) for o in masks if o.cumulative)
+        return "network" in self.homes and visible and not any(output.mask_changed for output in masks)
 
     @property
     def exit_code(self) -> int:

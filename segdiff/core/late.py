@@ -31,6 +31,8 @@ _DOORS = {
     "plot.masks": "segdiff.report.plots:masks",
     "plot.heatmap": "segdiff.report.plots:heatmap",
     "report.open": "segdiff.finding.case:reopened",
+    "swept.to_dict": "segdiff.report.json:swept_to_dict",
+    "swept.repair": "segdiff.finding.sweep:repaired",
     "report.repair": "segdiff.finding.repair:repair",
     "report.repro": "segdiff.finding.repro:repro",
 }

@@ -68,7 +68,6 @@ def compared(
     Raises EngineError where a model does not even start to run.
     """
     files, limits = sides.files, terms.limits
-    before = len(sides.engines.restarted)
     run = walked_with(sides, alignment, prepared, terms.thresholds, limits.memory, told)
     clock.lap("walk")
     reasons: list[str] = []
@@ -101,7 +100,7 @@ def compared(
     refused = refusal(run, optimised.refused, asked=terms.deployed, others=others)
     if refused is not None and kept is None:
         kept = tensors_kept(files, run, reasons)
-    reasons += [f"{restart}; another one has gone on." for restart in sides.engines.restarted[before:]]
+    reasons += [f"{restart}; another one has gone on." for restart in sides.engines.restarted]
     findings = Findings(
         run=run,
         random=random,

@@ -316,7 +316,7 @@ def _default_size(pixels: Pixels, spec: InputSpec, config: DeployConfig | None) 
     own = [max(1, round(side / SIZE_MULTIPLE)) * SIZE_MULTIPLE for side in pixels.shape[:2]]
     height, width = (s or c or o for s, c, o in zip(static, configured, own, strict=True))
     if all(static):
-        return height, width, "the model's own size"
+        return height, width, "the size that was asked for" if spec.asked else "the model's own size"
     if all(s or c for s, c in zip(static, configured, strict=True)):
         return height, width, "the config's input_shape"
     return (

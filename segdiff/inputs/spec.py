@@ -11,12 +11,14 @@ class InputSpec:
     """One input of a model.
 
     ``shape`` has None or a negative number where a dimension is dynamic and is None where nothing is known;
-    ``dtype`` is numpy's name of the element type (``float32``, ``int64``).
+    ``dtype`` is numpy's name of the element type (``float32``, ``int64``). ``asked`` says that height and
+    width are not the model's own but those that the user wants it compared at.
     """
 
     name: str
     shape: tuple[int | None, ...] | None
     dtype: str
+    asked: bool = False
 
     @property
     def dims(self) -> tuple[int | None, ...] | None:

@@ -19,7 +19,7 @@ class Export:
     suffix: str
     home: str
     help: str
-    answers: frozenset[str] = frozenset({"Report", "ScoreReport", "Repaired"})
+    answers: frozenset[str] = frozenset({"Report", "ScoreReport", "Repaired", "Swept"})
 
     @property
     def attribute(self) -> str:

@@ -236,12 +236,17 @@ def _part(fraction: float) -> str:
 
 def repair_command(report: Report) -> str:
     """The command that repairs the candidate."""
-    return f"segdiff repair {_files(report)} -o fixed.onnx"
+    return f"segdiff repair {_files(report)} -o fixed.onnx{_shape(report)}"
 
 
 def locate_command(report: Report) -> str:
     """The command that asks again."""
-    return f"segdiff locate {_files(report)}"
+    return f"segdiff locate {_files(report)}{_shape(report)}"
+
+
+def _shape(report: Report) -> str:
+    """The options that name the shape of the input, where it is not the image's own."""
+    return "".join(f" {word}" for word in report.at)
 
 
 def _files(report: Report) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 from segdiff.core.answer import Origin, Repaired, Report
 from segdiff.core.printable import clean
+from segdiff.core.swept import Entry, Swept
 from segdiff.report.facts import effect_in_short, proof_in_short
 from segdiff.report.repaired import sentence_of
 from segdiff.report.text import number, rel_l2, shorten
@@ -44,6 +46,8 @@ def findings_of(answer: Any) -> tuple[Finding, ...]:
     """The findings of any answer; none where it says that all agrees."""
     if isinstance(answer, Report):
         return tuple(_located(answer))
+    if isinstance(answer, Swept):
+        return tuple(_swept(answer))
     if isinstance(answer, ScoreReport):
         return tuple(_scored(answer))
     return tuple(_repaired(answer)) if isinstance(answer, Repaired) else ()
@@ -61,6 +65,31 @@ def _located(report: Report) -> Iterator[Finding]:
             yield Finding(kind, "error", title, (words,), file, "", "", kind, kind in known)
     for origin in report.origins:
         yield _origin(report, origin, origin.fingerprint in known)
+
+
+def _swept(swept: Swept) -> Iterator[Finding]:
+    """The findings of every shape, each told once, by the smallest that has it; and what was not compared."""
+    seen: set[tuple[str, str, str]] = set()
+    for entry in sorted(swept.entries, key=lambda entry: prod(entry.shape)):
+        for each in entry_findings(swept, entry):
+            key = each.kind, each.value, each.title
+            if key not in seen:
+                seen.add(key)
+                yield each
+
+
+def entry_findings(swept: Swept, entry: Entry) -> tuple[Finding, ...]:
+    """The findings at one shape."""
+    if entry.report is None:
+        title = clean(swept.sentence, 1000)
+        return (Finding("inconclusive", "warning", title, (), str(swept.paths[1])),)
+    found = _located(entry.report)
+    return tuple(replace(each, text=(f"at {shape_of(entry)}", *each.text)) for each in found)
+
+
+def shape_of(entry: Entry) -> str:
+    """An entry's shape, ``4x3x512x512``."""
+    return "x".join(map(str, entry.shape))
 
 
 def _origin(report: Report, origin: Origin, known: bool) -> Finding:

@@ -11,6 +11,7 @@ DOCUMENTS = {
     "Report": "segdiff.report.located:document",
     "ScoreReport": "segdiff.report.scored:document",
     "Repaired": "segdiff.report.repaired:document",
+    "Swept": "segdiff.report.swept:document",
     "OpenCase": "segdiff.report.investigated:case_document",
     "Pairs": "segdiff.report.investigated:pairs_document",
     "Tensors": "segdiff.report.investigated:tensors_document",

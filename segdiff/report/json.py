@@ -22,6 +22,7 @@ from segdiff.core.metrics import Comparison
 from segdiff.core.outlets import Ends, Outlets
 from segdiff.core.plain import plain
 from segdiff.core.precision import EPSILON
+from segdiff.core.swept import NotRun, Swept
 from segdiff.report.links import docs_of
 from segdiff.report.repaired import sentence_of
 from segdiff.report.words import reason
@@ -73,6 +74,46 @@ def repaired_to_dict(repaired: Repaired) -> dict[str, Any]:
         "left": list(repaired.left),
         "outputs": [_before_and_after(o.before, o.after, o.mask_changed) for o in repaired.outputs],
         "remarks": list(repaired.remarks),
+    }
+
+
+def swept_to_dict(swept: Swept) -> dict[str, Any]:
+    """A sweep over batches and sizes as dicts, lists, text and numbers."""
+    reference, candidate, image = swept.paths
+    told = swept.told
+    return {
+        "schema": 1,
+        "verdict": swept.verdict,
+        "sentence": swept.sentence,
+        "exit_code": swept.exit_code,
+        "command": list(swept.command) if swept.command else None,
+        "reference": str(reference),
+        "candidate": str(candidate),
+        "image": image,
+        "told": None if told is None else swept.entries.index(told),
+        "entries": [
+            {
+                "shape": list(entry.shape),
+                "options": list(entry.options),
+                "verdict": entry.verdict,
+                "not_run": _not_run(entry.not_run) if entry.not_run else None,
+                "report": report_to_dict(entry.report) if entry.report else None,
+            }
+            for entry in swept.entries
+        ],
+        "how": list(swept.how),
+        "remarks": list(swept.remarks),
+        "timing_s": dict(swept.timing_s),
+        "peak_memory_mb": swept.peak_memory_mb,
+    }
+
+
+def _not_run(not_run: NotRun) -> dict[str, Any]:
+    return {
+        "kind": not_run.kind,
+        "file": str(not_run.file) if not_run.file else None,
+        "takes": list(not_run.takes),
+        "detail": not_run.detail,
     }
 
 

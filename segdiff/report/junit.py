@@ -15,8 +15,9 @@ from xml.etree import ElementTree
 from segdiff.core.answer import PairInfo, Repaired, Report
 from segdiff.core.outputs import PAGE_HEAD
 from segdiff.core.printable import clean
+from segdiff.core.swept import Swept
 from segdiff.core.version import VERSION
-from segdiff.report.findings import Finding, findings_of
+from segdiff.report.findings import Finding, entry_findings, findings_of, shape_of
 from segdiff.report.forms import shown
 from segdiff.report.words import reason
 from segdiff.score.report import ScoreReport
@@ -103,6 +104,10 @@ def _cases(answer: Any) -> Iterator[Case]:
     elif isinstance(answer, Repaired):
         for output in answer.outputs:
             yield Case("segdiff.outputs", clean(output.before.candidate) or "output")
+    elif isinstance(answer, Swept):
+        for entry in answer.entries:
+            yield Case("segdiff.shapes", shape_of(entry), next(iter(entry_findings(answer, entry)), None))
+        return
     elif isinstance(answer, ScoreReport) and not findings:
         yield Case("segdiff.score", "the masks agree")
     for finding in findings:

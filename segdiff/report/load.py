@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from segdiff.core.answer import OutputInfo, Repaired, RepairedOutput, Report
 from segdiff.core.errors import InputError
 from segdiff.core.metrics import INCOMPARABLE, Comparison
 from segdiff.core.precision import EPSILON
+from segdiff.core.swept import Entry, NotRun, Swept
 from segdiff.report.fits import misfit
 from segdiff.report.load_report import cause_of, comparison, report_of
 from segdiff.report.load_score import score_report
@@ -25,7 +27,7 @@ Fields = Mapping[str, Any]
 UNKNOWN = Comparison(INCOMPARABLE, math.nan, math.nan, 0, mismatch="not known")
 
 
-def load(path: str | Path) -> Report | ScoreReport | Repaired:
+def load(path: str | Path) -> Report | ScoreReport | Repaired | Swept:
     """A report that ``--json``, ``--out`` or ``save`` has written, by any version of segdiff.
 
     What an older version did not write is left out. A repair that wrote no file comes back as the report of
@@ -54,7 +56,7 @@ def _short(error: Exception) -> str:
     return "nested too deep" if isinstance(error, RecursionError) else str(error).splitlines()[0][:200]
 
 
-def answer_of(data: Any, path: str | Path) -> Report | ScoreReport | Repaired:
+def answer_of(data: Any, path: str | Path) -> Report | ScoreReport | Repaired | Swept:
     """The answer that a report as JSON stands for; see :func:`load`."""
     if not isinstance(data, dict) or "schema" not in data or "verdict" not in data:
         raise InputError(f"{path}: is no report of segdiff")
@@ -71,7 +73,34 @@ def answer_of(data: Any, path: str | Path) -> Report | ScoreReport | Repaired:
         raise InputError(f"{path}: that run failed ({failed['type'][:50]}): {failed['message']}")
     if "changes" in data:
         return _repair(data, path)
+    if "entries" in data:
+        return _swept(data)
     return score_report(data) if "sides" in data else report_of(data)
+
+
+def _swept(data: Fields) -> Swept:
+    """A sweep over batches and sizes; each entry's report knows the options that name its shape."""
+    image = data["image"]
+    return Swept(
+        data["sentence"],
+        tuple(map(_entry, data["entries"])),
+        (Path(data["reference"]), Path(data["candidate"]), image),
+        tuple(data["how"]),
+        tuple(data["remarks"]),
+        dict(data["timing_s"]),
+        data["peak_memory_mb"],
+        tuple(data["command"]) if data["command"] else None,
+    )
+
+
+def _entry(data: Fields) -> Entry:
+    report, why = data["report"], data["not_run"]
+    options = tuple(data["options"])
+    not_run = why and NotRun(
+        why["kind"], Path(why["file"]) if why["file"] else None, tuple(why["takes"]), why["detail"]
+    )
+    found = replace(report_of(report), at=options) if report else None
+    return Entry(tuple(data["shape"]), options, found, not_run or None)
 
 
 def _repair(data: Fields, path: str | Path) -> Report | Repaired:

@@ -189,6 +189,8 @@ def outputs_of(report: Report) -> Iterator[Part]:
     table = Table(tuple(Column(title, width) for title, width in titles), tuple(rows))
     yield without_empty(table) if any(output.cumulative for output in outputs) else table
     yield from more(len(rows), len(outputs))
+    if report.masks_alone_equal:
+        yield Note("the masks are equal, the values are not", "warning")
     if any(output.mask_changed is not None for output in outputs):
         yield Note("mask: the share of pixels whose class changes", "dim")
 

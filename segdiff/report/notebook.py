@@ -19,7 +19,7 @@ from segdiff.report.document import Document, Picture, Pictures
 from segdiff.report.forms import document_of
 from segdiff.report.html import render, render_folded
 from segdiff.report.page.images import Stage, stage_of
-from segdiff.report.phases import WORDS
+from segdiff.report.phases import words_of
 
 WIDE = 152
 """Pixels that a picture takes: six stand beside one another in a notebook on a usual screen."""
@@ -97,7 +97,7 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
 
 def _state(phase: str, done: int, total: int) -> dict[str, str]:
     """One state of the bar, as HTML and as text."""
-    words = WORDS.get(phase, phase)
+    words = words_of(phase)
     count = f" {done}/{total}" if total else ""
     value = Markup(' value="{}" max="{}"').format(done, total) if total else Markup("")
     bar = Markup('<div style="font-size:13px"><progress{}></progress> {}{}</div>')

@@ -23,3 +23,10 @@ WORDS = {
     "score": "comparing masks",
     "evaluate": "running both on the images",
 }
+
+
+def words_of(phase: str) -> str:
+    """A phase in words; behind a shape, as in ``4x3x64x96: walk``, it is said of that shape."""
+    of, _, name = phase.rpartition(": ")
+    words = WORDS.get(name, name)
+    return f"{of}: {words}" if of else words

@@ -106,21 +106,31 @@ def _size(first: Origin) -> Iterator[tuple[str, str]]:
 
 def _outputs(report: Report) -> Iterator[tuple[str, str]]:
     """What changes in the end: of the output that changes most."""
-    measured = [output for output in report.outputs if output.cumulative is not None]
-    if not measured:
+    worst = worst_output(report)
+    if worst is None:
         return
-    worst = max(measured, key=_badness)
     label = "how much" if not report.first or report.first.pair.isolated is None else ""
     words = f"in the end {_end(worst)}"
+    if report.masks_alone_equal:
+        words = f"in the end the masks are equal, the values are not (max_abs {_max_abs(worst)})"
     if len(report.outputs) > 1:
         words += f" ({_value(worst.reference)}, the worst of {len(report.outputs)} outputs)"
     yield label, words
+
+
+def worst_output(report: Report) -> OutputInfo | None:
+    """The output that changes most; None where none was measured."""
+    return max((output for output in report.outputs if output.cumulative), key=_badness, default=None)
 
 
 def _badness(output: OutputInfo) -> tuple[bool, float, float]:
     found = output.cumulative
     error = found.metrics.rel_l2 if found else 0.0
     return (bool(found and found.mismatch) or error != error, output.mask_changed or 0.0, error)
+
+
+def _max_abs(output: OutputInfo) -> str:
+    return number(output.cumulative.metrics.max_abs) if output.cumulative else "not known"
 
 
 def _end(output: OutputInfo) -> str:

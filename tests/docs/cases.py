@@ -21,6 +21,7 @@ from tests.example.street import draw
 from tests.faults import plant
 from tests.models import (
     Net,
+    classified,
     copied,
     find_node,
     folded,
@@ -322,6 +323,15 @@ def rewrite(folder: Path) -> Made:
     """A rewrite that is right: the batch norms folded into the convolutions."""
     model = segmenter()
     return both(folder, model, folded(model))
+
+
+@case
+def batches(folder: Path) -> Made:
+    """A softmax over the classes rewritten without its Transposes, at an opset where it is another one."""
+    shutil.copy(EXAMPLE / "street.png", folder)
+    save(classified(rewritten=False), folder / "exported.onnx")
+    save(classified(rewritten=True), folder / "rewritten.onnx")
+    return "exported.onnx", "rewritten.onnx", "street.png"
 
 
 @case

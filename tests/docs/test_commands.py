@@ -58,6 +58,7 @@ def desk(tmp_path: Path) -> Path:
             cv2.imwrite(str(tmp_path / name / file.name), cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
     save(segmenter(shape=(1, 3, 96, 128)), tmp_path / "before.onnx")
     save(folded(segmenter(shape=(1, 3, 96, 128))), tmp_path / "after.onnx")
+    CASES["batches"](tmp_path)
     (tmp_path / "report.json").write_text(reports.explained().to_json())
     lines = (tmp_path / "val.txt").read_text().splitlines(keepends=True)
     (tmp_path / "val.txt").write_text("".join(lines[:2]))
