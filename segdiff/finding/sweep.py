@@ -81,8 +81,8 @@ def sweep(
     >>> from segdiff.example import example_files
     >>> with example_files() as files:
     ...     swept = sweep(*files, batch=(1, 2))
-    >>> swept.verdict, [entry.verdict for entry in swept.entries]
-    ('diverges', ['diverges', 'diverges'])
+    >>> swept.verdict, swept.entries[0].verdict, swept.entries[1].not_run.kind, swept.entries[1].not_run.takes
+    ('diverges', 'diverges', 'fixed', (1, 3, 96, 128))
     """
     asked = shapes_asked(batch, sizes)
     options = {
@@ -302,7 +302,7 @@ def sentence_of(entries: tuple[Entry, ...]) -> str:
     if bad:
         smallest = min(bad, key=lambda entry: prod(entry.shape))
         where = f"{len(bad)} of {len(entries)} shapes of the input, the smallest of them {named(smallest)}"
-        said = f"The models diverge at {named(smallest) if len(entries) == 1 else where}."
+        said = f"The models diverge at {where if len(bad) > 1 else named(smallest)}."
         if all(entry.report and entry.report.masks_alone_equal for entry in bad):
             said += " The masks are equal, the values are not."
     elif not run:
