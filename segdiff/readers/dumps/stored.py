@@ -21,8 +21,8 @@ from segdiff.core.graph import Array
 from segdiff.readers.dtypes import numpy_dtype
 from segdiff.readers.guard import guard
 
-MAX_UNPACKED = 1 << 32
-"""Bytes that one packed array may unpack to: an activation of 16x64x1024x1024 in float32 is that large."""
+MAX_UNPACKED = 1 << 31
+"""Bytes that one packed array may unpack to: an activation of 8x64x1024x1024 in float32 is that large."""
 
 MAX_DIMS = 32
 """Dimensions of an array; numpy 1 has no more."""
