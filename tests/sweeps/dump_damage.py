@@ -325,7 +325,7 @@ def hostile_archive(victim: Path, rng: random.Random) -> None:
                 b'{"lst": {"a": 1}}',
                 b"null",
                 b'{"polygraphy_class": "RunResults", "lst": [[1, [1]], [[], [[]]], [["r"]], "x"]}',
-                b'{"graph": [{"op": [{"name": 1}, [], {"name": "a", "input": ["a:0"], "attr": [{"key": 0}]}]}]}',
+                b'{"graph": [{"op": [{"name": 1}, [], {"name": "a", "input": ["a:0"], "attr": [{}]}]}]}',
             ]
         )
     )
