@@ -21,13 +21,13 @@ from segdiff.commands.console import complain, one_line, quiet_stderr
 from segdiff.commands.delivery import deliver
 from segdiff.commands.exports import check_forms, output_arguments, written_forms
 from segdiff.commands.guard import Reads, Written, file_output, refuse_losses
-from segdiff.commands.values import bound, whole
+from segdiff.commands.values import bound, plane, whole
 from segdiff.report.exports import EXPORTS
 
 if TYPE_CHECKING:
     from segdiff.score.report import ScoreReport
 
-ENCODINGS = ("index", "binary", "paddleseg", "voc")
+ENCODINGS = ("index", "binary", "paddleseg", "voc", "cityscapes")
 RESIZES = ("linear", "nearest", "nearest_exact", "area", "cubic")
 
 
@@ -46,6 +46,14 @@ def score_arguments(parser: Parser) -> None:
         group.add_argument(f"--{side}-encoding", choices=ENCODINGS, help=f"values of the {side} files")
     group.add_argument(
         "--num-classes", type=whole, metavar="N", help="by default, as many as the labels have"
+    )
+    group = parser.add_argument_group("what a device returned", "Files without a header, .npy or text.")
+    group.add_argument(
+        "--shape", type=plane, metavar="HxW", help="height and width of masks without a header"
+    )
+    group.add_argument("--dtype", metavar="TYPE", help="their numbers: int32, uint8, ... (the bytes tell it)")
+    group.add_argument(
+        "--output-index", type=index, metavar="N", help="which output is the mask, where there are several"
     )
     score_output(parser)
     common_arguments(parser)
@@ -78,8 +86,11 @@ def protocol_arguments(parser: Parser, candidate: str) -> None:
 
 def index_or_none(text: str) -> int | None:
     """A class number from 0 up, or ``none``."""
-    if text.lower() == "none":
-        return None
+    return None if text.lower() == "none" else index(text)
+
+
+def index(text: str) -> int:
+    """A number from 0 up."""
     return 0 if text == "0" else whole(text)
 
 

@@ -56,10 +56,11 @@ def batches(text: str) -> tuple[int, ...]:
 
 def sizes(text: str) -> tuple[tuple[int, int], ...]:
     """``512x512,500x500``: height and width."""
-    return tuple(_plane(word.strip()) for word in text.split(","))
+    return tuple(plane(word.strip()) for word in text.split(","))
 
 
-def _plane(text: str) -> tuple[int, int]:
+def plane(text: str) -> tuple[int, int]:
+    """``512x512``: height and width."""
     try:
         height, width = map(whole, text.lower().split("x"))
     except (ValueError, argparse.ArgumentTypeError) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segdiff.report.load_report import input_comparison, report_of
-from segdiff.score.areas import Scores
+from segdiff.score.areas import MmSeg, Scores
 from segdiff.score.attribution import Attribution, Stage
 from segdiff.score.compare import Agreement, ImageResult, OutputError
 from segdiff.score.protocol import Frame, Protocol
@@ -67,7 +67,14 @@ def _scores(data: Fields) -> Scores:
     miou, accuracy, kappa, over = (_number(data[name]) for name in ("miou", "accuracy", "kappa", "dice"))
     names = ("class_iou", "class_dice", "class_precision", "class_recall")
     iou, dice, precision, recall = (tuple(map(_number, data[name])) for name in names)
-    return Scores(miou, accuracy, kappa, over, iou, dice, precision, recall)
+    found = data.get("mmseg")
+    return Scores(miou, accuracy, kappa, over, iou, dice, precision, recall, _mmseg(found) if found else None)
+
+
+def _mmseg(data: Fields) -> MmSeg:
+    a_acc, m_iou, m_acc = (_number(data[name]) for name in ("a_acc", "m_iou", "m_acc"))
+    iou, acc = (tuple(map(_number, data[name])) for name in ("class_iou", "class_acc"))
+    return MmSeg(a_acc, m_iou, m_acc, iou, acc)
 
 
 def _attribution(data: Fields) -> Attribution:

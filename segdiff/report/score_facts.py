@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from segdiff.core.printable import clean
 from segdiff.report.text import number, percentage, shorten
+from segdiff.score.areas import MmSeg
 from segdiff.score.attribution import Attribution
 from segdiff.score.compare import CANDIDATE, SAME_INPUT, ImageResult
 from segdiff.score.conclude import signed
@@ -96,6 +97,35 @@ def class_rows(report: ScoreReport) -> Iterator[ClassRow]:
     for index, name in enumerate(report.names):
         values = (side.scores[p].class_iou[index] for p in protocols(report) for side in report.sides)
         yield ClassRow(name, tuple(map(percent, values)))
+
+
+def _counted(report: ScoreReport) -> list[tuple[str, MmSeg]]:
+    """Each side's short name and what mmsegmentation makes of its areas; none where one side has none."""
+    found = [
+        (name, next((scores.mmseg for scores in side.scores.values() if scores.mmseg), None))
+        for name, side in zip(short_names(report.sides), report.sides, strict=True)
+    ]
+    known = [(name, scores) for name, scores in found if scores is not None]
+    return known if len(known) == len(found) else []
+
+
+def mmseg_titles(report: ScoreReport) -> tuple[str, ...]:
+    """The columns of :func:`mmseg_rows`."""
+    return tuple(f"{name} {what}" for name, _ in _counted(report) for what in ("IoU", "Acc"))
+
+
+def mmseg_rows(report: ScoreReport) -> Iterator[ClassRow]:
+    """Every class: IoU and accuracy on each side, as mmsegmentation counts them."""
+    sides = _counted(report)
+    for index, name in enumerate(report.names if sides else ()):
+        values = (value for _, side in sides for value in (side.class_iou[index], side.class_acc[index]))
+        yield ClassRow(name, tuple(map(percent, values)))
+
+
+def mmseg_means(report: ScoreReport) -> Iterator[tuple[str, ...]]:
+    """Each side's name, aAcc, mIoU and mAcc."""
+    for (_, side), name in zip(_counted(report), long_names(report.sides), strict=True):
+        yield name, *map(percent, (side.a_acc, side.m_iou, side.m_acc))
 
 
 def image_numbers(result: ImageResult) -> tuple[str, str, str]:

@@ -29,6 +29,9 @@ from segdiff.report.score_facts import (
     closing_lines,
     gap,
     image_numbers,
+    mmseg_means,
+    mmseg_rows,
+    mmseg_titles,
     next_steps,
     percent,
     protocols,
@@ -67,6 +70,7 @@ def _blocks(report: ScoreReport, everything: bool) -> Iterator[Part]:
     if report.attribution:
         yield from _attribution(report.attribution)
     yield from _classes(report, everything)
+    yield from _as_mmseg(report, everything)
     yield from _worst(report)
     yield from lines(closing_lines(report, len(report.problems) if everything else PROBLEMS_SHOWN))
     yield from lines(next_steps(report))
@@ -106,6 +110,24 @@ def _classes(report: ScoreReport, everything: bool) -> Iterator[Part]:
     rows = tuple((Cell(clean(row.name), one_line=True), *map(Cell, row.values)) for row in chosen)
     yield Table(columns, rows)
     yield from more(len(chosen), len(every))
+
+
+def _as_mmseg(report: ScoreReport, everything: bool) -> Iterator[Part]:
+    """IoU and accuracy of each class, and their means, as mmsegmentation prints them."""
+    every = list(mmseg_rows(report))
+    if not every:
+        return
+    yield Heading("As mmsegmentation counts: IoU and Acc of each class")
+    titles = mmseg_titles(report)
+    width = min(WIDEST, VALUES // len(titles))
+    columns = (Column("class", CLASS), *(Column(title, width, right=True) for title in titles))
+    chosen = every if everything else every[:CLASSES_SHOWN]
+    yield Table(
+        columns, tuple((Cell(clean(row.name), one_line=True), *map(Cell, row.values)) for row in chosen)
+    )
+    yield from more(len(chosen), len(every))
+    means = (Column("", 32), *(Column(title, 8, right=True) for title in ("aAcc", "mIoU", "mAcc")))
+    yield Table(means, tuple(cells(*row) for row in mmseg_means(report)), airy=True)
 
 
 def _worst(report: ScoreReport) -> Iterator[Part]:

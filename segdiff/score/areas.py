@@ -6,6 +6,7 @@ Source of definitions and arithmetic: ``paddleseg/utils/metrics.py`` of PaddleSe
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,13 +67,34 @@ class Scores:
     class_dice: tuple[float, ...] = ()
     class_precision: tuple[float, ...] = ()
     class_recall: tuple[float, ...] = ()
+    mmseg: MmSeg | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON, which has no NaN."""
-        return {
-            name: [_plain(v) for v in value] if isinstance(value, tuple) else _plain(value)
-            for name, value in vars(self).items()
-        }
+        own = _plain_fields({name: value for name, value in vars(self).items() if name != "mmseg"})
+        return {**own, "mmseg": _plain_fields(vars(self.mmseg)) if self.mmseg else None}
+
+
+@dataclass(frozen=True)
+class MmSeg:
+    """The same areas as mmsegmentation counts them: a class that is in neither mask nor label has no IoU, one
+    that no label has no accuracy (NaN), and is left out of the mean.
+
+    ``class_acc`` is the part of a class's pixels that the mask has right; ``a_acc`` that of all pixels.
+    """
+
+    a_acc: float
+    m_iou: float
+    m_acc: float
+    class_iou: tuple[float, ...]
+    class_acc: tuple[float, ...]
+
+
+def _plain_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: [_plain(v) for v in value] if isinstance(value, tuple) else _plain(value)
+        for name, value in fields.items()
+    }
 
 
 def _plain(value: float) -> float | None:
@@ -129,7 +151,32 @@ def scores(total: Areas) -> Scores:
         class_dice=tuple(class_dice.tolist()),
         class_precision=tuple(_ratio(total.intersect, total.pred).tolist()),
         class_recall=tuple(_ratio(total.intersect, total.label).tolist()),
+        mmseg=as_mmseg(total),
     )
+
+
+def as_mmseg(total: Areas) -> MmSeg:
+    """``IoUMetric.total_area_to_metrics`` of mmsegmentation 1.2 on summed areas, without ``nan_to_num``."""
+    iou, acc = _where_any(total.intersect, total.union), _where_any(total.intersect, total.label)
+    labelled = int(total.label.sum())
+    return MmSeg(
+        a_acc=float(total.intersect.sum() / labelled) if labelled else math.nan,
+        m_iou=_mean_of_numbers(iou),
+        m_acc=_mean_of_numbers(acc),
+        class_iou=tuple(iou.tolist()),
+        class_acc=tuple(acc.tolist()),
+    )
+
+
+def _where_any(above: Counts, below: Counts) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = np.full(len(above), math.nan)
+    np.divide(above, below, out=found, where=below != 0)
+    return found
+
+
+def _mean_of_numbers(values: NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else math.nan
 
 
 def _ratio(above: Counts, below: Counts) -> NDArray[np.float64]:

@@ -15,15 +15,27 @@ from segdiff.core.errors import InputError
 from segdiff.score.files import Raw, Values
 from segdiff.score.palette import packed, paddleseg_colours, voc_colours
 
-Encoding = Literal["index", "binary", "paddleseg", "voc"]
+Encoding = Literal["index", "binary", "paddleseg", "voc", "cityscapes"]
 
-KINDS: tuple[Encoding, ...] = ("index", "binary", "paddleseg", "voc")
+KINDS: tuple[Encoding, ...] = ("index", "binary", "paddleseg", "voc", "cityscapes")
 WORDS: dict[Encoding, str] = {
     "index": "class numbers",
     "binary": "black and white (0 and 255 for classes 0 and 1)",
     "paddleseg": "PaddleSeg's pseudo colours",
     "voc": "the colours of the VOC map, black first",
+    "cityscapes": "Cityscapes' label ids, read as its 19 classes (255 for the rest)",
 }
+LABEL_IDS = "_labelIds"
+"""How the names of Cityscapes' own labels end; those of the 19 classes end in ``_labelTrainIds``."""
+
+CITYSCAPES = {
+    **{"road": 7, "sidewalk": 8, "building": 11, "wall": 12, "fence": 13, "pole": 17, "traffic light": 19},
+    **{"traffic sign": 20, "vegetation": 21, "terrain": 22, "sky": 23, "person": 24, "rider": 25, "car": 26},
+    **{"truck": 27, "bus": 28, "train": 31, "motorcycle": 32, "bicycle": 33},
+}
+"""The classes that count, in the order of their train ids, with their label ids (``cityscapesscripts``)."""
+
+LAST_LABEL_ID = 33
 BLACK_AND_WHITE = frozenset({0, 255})
 SHOWN = 5
 """Unknown values that a message lists."""
@@ -67,6 +79,8 @@ def decode(raw: Raw, kind: Encoding, source: object) -> Values:
         return raw.values
     if kind == "binary":
         return _from_binary(raw, source)
+    if kind == "cityscapes":
+        return _from_cityscapes(raw, source)
     return _from_colours(raw, kind, source)
 
 
@@ -76,6 +90,16 @@ def _from_binary(raw: Raw, source: object) -> Values:
         others = sorted(found - BLACK_AND_WHITE)[:SHOWN]
         raise InputError(f"{source} is not black and white: it has {others or 'colours'}.")
     return (raw.values > 0).astype(np.uint8)
+
+
+def _from_cityscapes(raw: Raw, source: object) -> Values:
+    found = distinct(raw.values) if not raw.coloured else frozenset()
+    others = sorted(number for number in found if LAST_LABEL_ID < number < 255 or number > 255)[:SHOWN]
+    if raw.coloured or others:
+        raise InputError(f"{source} has no label ids of Cityscapes (0 to 33): it has {others or 'colours'}.")
+    table = np.full(256, 255, np.uint8)
+    table[list(CITYSCAPES.values())] = np.arange(len(CITYSCAPES))
+    return np.asarray(table[raw.values])
 
 
 def _from_colours(raw: Raw, kind: Encoding, source: object) -> Values:

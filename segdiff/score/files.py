@@ -23,6 +23,10 @@ SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".gif"})
 Values = NDArray[Any]
 
 
+class NoFilesError(InputError):
+    """A folder has none of the files that were looked for."""
+
+
 @dataclass(frozen=True)
 class Raw:
     """A mask file as it is stored: (H, W) numbers, or (H, W, 3) RGB where the channels differ.
@@ -110,5 +114,5 @@ def list_masks(folder: str | Path, suffixes: frozenset[str] = SUFFIXES) -> dict[
             raise InputError(f"{found[key]} and {path} both could be {key!r}; keep one of them.")
         found[key] = path
     if not found:
-        raise InputError(f"The folder {root} has no {', '.join(sorted(suffixes))} files.")
+        raise NoFilesError(f"The folder {root} has no {', '.join(sorted(suffixes))} files.")
     return found

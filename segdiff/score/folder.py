@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from segdiff.core.errors import InputError
-from segdiff.score.encoding import KINDS, WORDS, Encoding, Sightings, decode, distinct
-from segdiff.score.files import Values, list_masks, read_raw
+from segdiff.score.encoding import (
+    CITYSCAPES,
+    KINDS,
+    LABEL_IDS,
+    WORDS,
+    Encoding,
+    Sightings,
+    decode,
+    distinct,
+)
+from segdiff.score.files import SUFFIXES, NoFilesError, Raw, Values, list_masks, read_raw
+from segdiff.score.results import HEADERLESS, NO_FORM, Form, found_form, read_result
+from segdiff.score.results import SUFFIXES as RESULTS
 
 SAMPLE = 32
 """Files that are looked at to find out a folder's encoding: a run that saves masks saves all alike."""
@@ -21,26 +33,53 @@ class Folder:
     path: Path
     files: Mapping[str, Path]
     kind: Encoding
+    form: Form = NO_FORM
 
     def read(self, name: str) -> Values:
         """The class numbers of one mask, (H, W). Raises InputError where it is damaged or means nothing."""
         path = self.files[name]
-        return decode(read_raw(path), self.kind, f"The mask {path}")
+        return decode(self.raw(path), self.kind, f"The mask {path}")
+
+    def raw(self, path: Path) -> Raw:
+        """One of its files as it is stored. Raises InputError where it is damaged."""
+        return read_stored(path, self.form)
+
+    @property
+    def headerless(self) -> bool:
+        """Whether its files are bytes alone."""
+        return any(path.suffix.lower() in HEADERLESS for path in self.files.values())
 
     def __str__(self) -> str:
-        return f"{self.path}: {len(self.files)} masks, {WORDS[self.kind]}"
+        form = f", {self.form} without a header" if self.headerless else ""
+        return f"{self.path}: {len(self.files)} masks, {WORDS[self.kind]}{form}"
 
 
-def open_masks(
-    folder: str | Path, kind: str | None = None, files: Mapping[str, Path] | None = None
-) -> Folder:
+def read_stored(path: Path, form: Form) -> Raw:
+    """A mask as it is stored: an image, or what a device returned. Raises InputError."""
+    if path.suffix.lower() in RESULTS:
+        return Raw(read_result(path, form))
+    return read_raw(path)
+
+
+def list_any(folder: str | Path) -> dict[str, Path]:
+    """The masks below a folder by name: images, else arrays, else files without a header, else text."""
+    wanted = (SUFFIXES, frozenset({".npy"}), HEADERLESS, frozenset({".txt"}))
+    for suffixes in wanted:
+        with suppress(NoFilesError):
+            return list_masks(folder, suffixes)
+    return list_masks(folder, SUFFIXES | RESULTS)
+
+
+def open_masks(folder: str | Path, kind: str | None = None, said: Form = NO_FORM) -> Folder:
     """A folder of masks; ``kind`` says what the values mean, by default a sample of the files shows it.
 
-    ``files`` names the masks where a list gives them, not the folder. Raises InputError where there are none,
-    or their colours belong to no map that segdiff knows.
+    ``said`` is the form of masks without a header. Raises InputError where there are none, their form is not
+    known, or their colours belong to no map that segdiff knows.
     """
-    files = list_masks(folder) if files is None else files
-    return Folder(Path(folder), files, checked_kind(kind) if kind else found_kind(folder, files.values()))
+    files = list_any(folder)
+    form = found_form(files.values(), said)
+    found = checked_kind(kind) if kind else found_kind(folder, files.values(), form)
+    return Folder(Path(folder), files, found, form)
 
 
 def checked_kind(kind: str) -> Encoding:
@@ -51,13 +90,16 @@ def checked_kind(kind: str) -> Encoding:
     raise InputError(f"{kind!r} is no encoding of masks; there are {', '.join(KINDS)}.")
 
 
-def found_kind(folder: str | Path, paths: Iterable[Path]) -> Encoding:
-    """The encoding that a sample of the files shows. Damaged ones are passed over: reading tells of them."""
+def found_kind(folder: str | Path, paths: Iterable[Path], form: Form = NO_FORM) -> Encoding:
+    """The encoding that a sample of the files shows, or Cityscapes' name for its own. Damaged ones are passed
+    over: reading tells of them."""
     every = list(paths)
+    if every and all(path.stem.endswith(LABEL_IDS) for path in every):
+        return "cityscapes"
     sightings = Sightings()
     for path in every[:: max(1, len(every) // SAMPLE)]:
         try:
-            sightings.add(read_raw(path))
+            sightings.add(read_stored(path, form))
         except InputError:
             continue
     kind = sightings.kind()
@@ -71,6 +113,8 @@ def found_kind(folder: str | Path, paths: Iterable[Path]) -> Encoding:
 
 def classes_in(labels: Folder, ignore_index: int | None) -> int:
     """One more than the largest class that any label has. Raises InputError where no label can be read."""
+    if labels.kind == "cityscapes":
+        return len(CITYSCAPES)
     highest = -1
     for name in labels.files:
         try:

@@ -18,7 +18,7 @@ from segdiff.core.errors import InputError
 from segdiff.score.areas import IGNORE
 from segdiff.score.compare import CANDIDATE, REFERENCE, Summary
 from segdiff.score.encoding import BLACK_AND_WHITE, Sightings
-from segdiff.score.files import Values, read_raw
+from segdiff.score.files import Raw, Values, read_raw
 from segdiff.score.folder import SAMPLE
 from segdiff.score.protocol import Protocol
 
@@ -48,10 +48,16 @@ class Doubt:
         return np.where(label > 0, 1 if meaning == "class" else IGNORE, 0).astype(np.uint8)
 
 
-def doubt_of(labels: Iterable[Path], encoding: str | None, ignore_index: int | None) -> Doubt | None:
+def doubt_of(
+    labels: Iterable[Path],
+    encoding: str | None,
+    ignore_index: int | None,
+    read: Callable[[Path], Raw] = read_raw,
+) -> Doubt | None:
     """Whether labels may be read in two ways; None where they may not. Damaged files are passed over.
 
-    ``encoding`` is the user's word on the labels. Without 255 as ``ignore_index`` there is one reading only.
+    ``encoding`` is the user's word on the labels, ``read`` reads one of them. Without 255 as ``ignore_index``
+    there is one reading only.
     """
     if ignore_index != IGNORE or encoding not in (None, "binary", "index"):
         return None
@@ -59,7 +65,7 @@ def doubt_of(labels: Iterable[Path], encoding: str | None, ignore_index: int | N
     seen = Sightings()
     for path in every[:: max(1, len(every) // SAMPLE)]:
         try:
-            seen.add(read_raw(path))
+            seen.add(read(path))
         except InputError:
             continue
     if seen.colours or IGNORE not in seen.numbers or not seen.numbers <= BLACK_AND_WHITE:

@@ -21,14 +21,19 @@ from segdiff.score.bounds import Bounds
 from segdiff.score.check import check_classes
 from segdiff.score.compare import CANDIDATE, REFERENCE, ImageResult, Summary, agreement, scored
 from segdiff.score.conclude import Terms, fraction, score_report
+from segdiff.score.encoding import CITYSCAPES
 from segdiff.score.files import Values, list_masks
 from segdiff.score.folder import Folder, classes_in, open_masks
+from segdiff.score.matching import matched, named_results
 from segdiff.score.names import class_names
 from segdiff.score.pictures import Shown, write_gallery
 from segdiff.score.protocol import DATASET, LABEL_CENTRED, Frame, protocol_of, resized
 from segdiff.score.readings import OTHER, OTHER_SIDES, TWO, Doubt, doubt_of, label_reading
 from segdiff.score.report import ScoreReport
+from segdiff.score.results import SUFFIXES as RESULTS
+from segdiff.score.results import Form, checked_form
 from segdiff.score.seen import MOST, remembered, seen_of
+from segdiff.score.sizes import Sizes
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -49,6 +54,9 @@ def score(
     label_encoding: str | None = None,
     reference_encoding: str | None = None,
     candidate_encoding: str | None = None,
+    shape: tuple[int, int] | None = None,
+    dtype: str | None = None,
+    output_index: int | None = None,
     images: str | Path | None = None,
     pictures: str | Path | None = None,
     worst: int = 8,
@@ -66,7 +74,10 @@ def score(
     num_classes    by default as many as the labels have
     names          of the classes: a sequence, a file with one a line, or ``a,b,c``
     label_encoding, reference_encoding, candidate_encoding   what the values of the files mean: ``index``,
-                   ``binary``, ``paddleseg`` or ``voc``; by default the files show it
+                   ``binary``, ``paddleseg``, ``voc`` or ``cityscapes``; by default the files show it
+    shape, dtype   height and width of masks without a header (``.bin``, ``.raw``), and numpy's name of their
+                   numbers; by default the bytes tell the type
+    output_index   which output of a device's results is the mask, where an image has several
     images         the folder of the original images, for the pictures
     pictures       a folder to write pictures of the ``worst`` images to
     worst          how many images are listed as the worst
@@ -95,13 +106,19 @@ def score(
     )
     shown = (DATASET, protocol_of("image", label_resize))
     with PeakMemory() as peak:
-        masks = Masks(
-            open_masks(labels, label_encoding),
-            open_masks(reference_masks, reference_encoding),
-            open_masks(candidate_masks, candidate_encoding),
-            list_masks(images, PICTURES) if images else {},
-        )
-        doubt = doubt_of(masks.labels.files.values(), label_encoding, ignore_index)
+        said = checked_form(shape, dtype)
+        folders = [
+            opened(folder, kind, said, output_index)
+            for folder, kind in (
+                (labels, label_encoding),
+                (reference_masks, reference_encoding),
+                (candidate_masks, candidate_encoding),
+            )
+        ]
+        (of_labels, of_reference, of_candidate), renamed = matched(folders, output_index)
+        pictured = list_masks(images, PICTURES) if images else {}
+        masks = Masks(of_labels, of_reference, of_candidate, pictured)
+        doubt = doubt_of(masks.labels.files.values(), label_encoding, ignore_index, masks.labels.raw)
         scorer = Scorer(
             masks,
             num_classes or masks.classes(doubt, ignore_index),
@@ -109,6 +126,8 @@ def score(
             doubt=doubt,
             frames=(LABEL_CENTRED, *{p.frame: None for p in (*shown, *terms.protocols())}),
         )
+        if names is None and masks.labels.kind == "cityscapes" and scorer.classes == len(CITYSCAPES):
+            names = tuple(CITYSCAPES)
         known = class_names(names, scorer.classes)
         with told_to(progress) as told:
             summary, bounds = scorer.run(worst, told)
@@ -135,15 +154,37 @@ def score(
                 "--label-encoding": (label_encoding, None),
                 "--reference-encoding": (reference_encoding, None),
                 "--candidate-encoding": (candidate_encoding, None),
+                "--shape": (shape and f"{shape[0]}x{shape[1]}", None),
+                "--dtype": (dtype, None),
+                "--output-index": (output_index, None),
             },
         ),
         labels=reading,
-        remarks=(*([reading.sentence()] if reading else []), *scorer.remarks),
+        remarks=(
+            *([reading.sentence()] if reading else []),
+            *([renamed] if renamed else []),
+            *(told_form(folder) for folder in folders if dtype is None and folder.headerless),
+            *scorer.remarks,
+            *scorer.sizes.sentences(),
+        ),
         files=files,
         pictures=tuple(kept),
         timing_s={"score": round(time.perf_counter() - start, 3)},
         peak_memory_mb=round(peak.bytes / 2**20, 1),
     )
+
+
+def opened(folder: str | Path, kind: str | None, said: Form, output: int | None) -> Folder:
+    """A folder of masks, a device's results by the image that each is of. Raises InputError."""
+    found = open_masks(folder, kind, said)
+    if not all(path.suffix.lower() in RESULTS for path in found.files.values()):
+        return found
+    return replace(found, files=named_results(found.path, found.files, output))
+
+
+def told_form(folder: Folder) -> str:
+    """How the bytes of a folder's masks were read."""
+    return f"The files in {folder.path} have no header; by their bytes they were read as {folder.form}."
 
 
 @dataclass(frozen=True)
@@ -189,6 +230,7 @@ class Scorer:
     frames: tuple[Frame, ...]
     doubt: Doubt | None = None
     remarks: list[str] = field(default_factory=list)
+    sizes: Sizes = field(default_factory=lambda: Sizes())
 
     def run(self, worst: int, progress: Progress) -> tuple[Summary, Bounds]:
         """All images, one at a time."""
@@ -200,6 +242,7 @@ class Scorer:
             progress("score", done, len(shared))
             try:
                 label, *sides = self.read(name)
+                self.sizes.add(label.shape, *(side.shape for side in sides))
                 summary.add(self.result(name, label, *sides))
                 bounds.add(sides[0], label, self.ignore_index)
             except InputError as error:

@@ -57,3 +57,22 @@ def test_nothing_labelled_has_no_kappa_and_still_is_json() -> None:
 def test_masks_of_two_sizes_are_refused() -> None:
     with pytest.raises(InputError, match="cannot be compared"):
         areas(np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8), 2)
+
+
+def test_the_same_areas_as_mmsegmentation_counts_them() -> None:
+    """``intersect_and_union`` and ``total_area_to_metrics`` of mmsegmentation 1.2, written out in numpy."""
+    random = np.random.default_rng(3)
+    pred, label = random.integers(0, 4, (40, 50), np.uint8), random.integers(0, 4, (40, 50), np.uint8)
+    label[label == 2] = 255  # no label has class 2, no side class 4
+    kept = label != 255
+    p, r = pred[kept], label[kept]
+    hits = np.histogram(p[p == r], 5, (0, 4))[0].astype(float)
+    in_mask, in_label = (np.histogram(each, 5, (0, 4))[0].astype(float) for each in (p, r))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        iou, acc = hits / (in_mask + in_label - hits), hits / in_label
+    found = scores(areas(pred, label, 5)).mmseg
+    assert found is not None
+    np.testing.assert_allclose(found.class_iou, iou)
+    np.testing.assert_allclose(found.class_acc, acc)
+    assert found.a_acc == hits.sum() / in_label.sum()
+    assert found.m_iou == np.nanmean(iou) and found.m_acc == pytest.approx(np.nanmean(acc))
