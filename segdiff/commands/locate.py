@@ -51,10 +51,22 @@ def locate_arguments(parser: Parser) -> None:
     group.add_argument("--opset", type=whole, metavar="N", help="ONNX opset of the conversion")
     group.add_argument("--keep", metavar="FILE", help="keep the converted model here")
     shape_options(parser)
+    device_options(parser)
     locate_options(parser)
     baseline_argument(parser)
     output_options(parser, "Report", "the full report, with every pair of values")
     common_arguments(parser)
+
+
+def device_options(parser: Parser) -> None:
+    """The options for a side of which there is a dump alone."""
+    group = parser.add_argument_group("a dump in the place of a side", "What a device has left: docs/npu.md.")
+    group.add_argument(
+        "--candidate-model", metavar="FILE", help="the .onnx file that CANDIDATE, a dump, was made of"
+    )
+    group.add_argument("--reference-model", metavar="MODEL", help="the model that REFERENCE is a dump of")
+    group.add_argument("--map", metavar="FILE", help="which nodes the device fused: an OM's JSON, or .om2")
+    group.add_argument("--keep-tensors", metavar="DIR", help="write every value of both sides here")
 
 
 def output_options(parser: Parser, kind: str, everything: str) -> None:
@@ -134,6 +146,7 @@ def run_locate(arguments: Arguments, parser: Parser) -> int:
             file_output("--keep", arguments.keep, "model"),
             file_output("--repro", arguments.repro, "repro"),
             file_output("--issue", arguments.issue, "repro"),
+            file_output("--keep-tensors", arguments.keep_tensors, "repro"),
             *written_forms(arguments),
         ),
         reads(arguments),
@@ -160,7 +173,10 @@ def run_sweep(arguments: Arguments) -> int:
     return swept.exit_code if delivered else COULD_NOT_TELL
 
 
-ONE_ALONE = ("candidate_input", "baseline", "annotate", "csv", "model_explorer")
+ONE_ALONE = (
+    *("candidate_input", "baseline", "annotate", "csv", "model_explorer"),
+    *("candidate_model", "reference_model", "map", "keep_tensors"),
+)
 """Options of one report, by where the parsed arguments keep them."""
 
 
@@ -176,7 +192,7 @@ def check_shapes(arguments: Arguments, parser: Parser) -> None:
 
 def write_repros(report: Report, arguments: Arguments) -> None:
     """The first origin for a bug report, where there is one and it was asked for."""
-    if "network" not in report.homes:
+    if not {"network", "device"} & set(report.homes):
         return
     if arguments.repro:
         report.repro(arguments.repro)
@@ -197,7 +213,17 @@ def _check_files(arguments: Arguments, parser: Parser) -> None:
         parser.error("give REFERENCE, CANDIDATE and IMAGE, or --convert to make the candidate")
     if not arguments.convert and count != 3:
         parser.error(f"give three files, REFERENCE, CANDIDATE and IMAGE; got {count}")
-    check_order(arguments.files, parser)
+    if not dumps_of(arguments):
+        check_order(arguments.files, parser)
+
+
+def dumps_of(arguments: Arguments) -> tuple[Path, ...]:
+    """The files that stand for a side and are dumps of it."""
+    from segdiff.readers.dumps.looks import is_dump
+
+    named = (getattr(arguments, f"{side}_model", None) for side in ("reference", "candidate"))
+    sides = zip(arguments.files[:-1], named, strict=False)
+    return tuple(Path(file) for file, model in sides if model is not None or is_dump(file))
 
 
 _PICTURES = (".npy", ".npz", ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
@@ -221,9 +247,12 @@ def _makes_sense(files: Sequence[str]) -> bool:
 def reads(arguments: Arguments) -> Reads:
     """The files that ``locate`` and ``repair`` read."""
     *models, image = map(Path, arguments.files)
+    dumps = dumps_of(arguments)
+    named = (getattr(arguments, name, None) for name in ("reference_model", "candidate_model", "map"))
+    models = [model for model in models if model not in dumps] + [Path(name) for name in named if name]
     baseline = getattr(arguments, "baseline", None)
     known = (Path(baseline),) if baseline else ()
-    return Reads(tuple(models), (image, *known, *script_of(arguments.candidate_input)))
+    return Reads(tuple(models), (image, *known, *script_of(arguments.candidate_input)), dumps)
 
 
 def script_of(candidate_input: str | None) -> tuple[Path, ...]:
@@ -256,7 +285,7 @@ def sweeping(arguments: Arguments) -> Swept:
     """The answer for all shapes that these arguments ask for."""
     import segdiff
 
-    options = {name: value for name, value in _options(arguments).items() if name != "candidate_input"}
+    options = {name: value for name, value in _options(arguments).items() if name not in ONE_ALONE}
     shapes = {"batch": arguments.batch, "sizes": arguments.sizes}
     with asked(arguments) as (reference, candidate, image, progress):
         swept = segdiff.sweep(reference, candidate, image, progress=progress, **shapes, **options)
@@ -309,10 +338,12 @@ def _converted(reference: str, arguments: Arguments, stack: ExitStack) -> Path:
 def _options(arguments: Arguments) -> dict[str, Any]:
     names = ["candidate_input", "cosine", "abs_error", "rel_l2", "deployed", "allow_nan", "memory"]
     names += ["timeout", "threads", "reference_python", "candidate_python"]
-    return {name: getattr(arguments, name) for name in names}
+    own = ["candidate_model", "reference_model", "map", "keep_tensors"]  # of locate alone
+    return {name: getattr(arguments, name) for name in names + [n for n in own if hasattr(arguments, n)]}
 
 
 USAGE = """segdiff locate REFERENCE CANDIDATE IMAGE [options]
+       segdiff locate REFERENCE DUMP IMAGE --candidate-model FILE [options]
        segdiff locate --convert REFERENCE IMAGE [options]"""
 
 COMMAND = Command(
@@ -325,6 +356,7 @@ COMMAND = Command(
         "segdiff locate deploy/ model.onnx street.jpg --candidate-input infer.py:preprocess",
         "segdiff locate deploy/ model.onnx street.jpg --batch 1,4,8 --sizes 512x512,500x500",
         "segdiff locate --convert deploy/ street.jpg --json report.json",
+        "segdiff locate deploy/ dump/ street.jpg --candidate-model model.onnx",
     ),
     ("the models agree", "they diverge"),
 )

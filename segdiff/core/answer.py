@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segdiff.core.baseline import Baseline
+from segdiff.core.device import DeviceInfo
 from segdiff.core.edit import Edit
 from segdiff.core.environment import Environment
 from segdiff.core.fed import InputComparison
@@ -167,6 +168,11 @@ class Origin:
         return self.cause is not None and self.cause.kind.startswith(SPEAKING)
 
     @property
+    def device(self) -> bool:
+        """Whether a device errs, and not the file that it runs: both sides' ops are then the file's."""
+        return self.cause is not None and self.cause.kind.startswith("device.")
+
+    @property
     def runtime(self) -> bool:
         """Whether the model errs only as deployed: ``reference_ops`` are then the graph as written,
         ``candidate_nodes`` the same place as the framework's optimiser has made it."""
@@ -278,8 +284,8 @@ class Report(Further, Shown):
     where it was given as one, and ``image_file`` that file; ``environment`` the versions of all that has
     computed; ``command`` the words of the command line, where it was one; ``at`` the options that name the
     shape of the input, where it is not the image's own; ``baseline`` what is known of its origins;
-    ``evidence`` keeps the tensors that a repair and a repro need; ``pictures`` what can be seen of the run,
-    None where no input is a picture; ``outlines`` both graphs, to be drawn; ``asked`` what was asked, so that
+    ``device`` the dump that a device left; ``evidence`` keeps the tensors that a repair and a repro need;
+    ``pictures`` what can be seen of the run, None where no input is a picture; ``outlines`` both graphs, to be drawn; ``asked`` what was asked, so that
     it can be opened again, None for one read from a file.
     """
 
@@ -308,6 +314,7 @@ class Report(Further, Shown):
     command: tuple[str, ...] | None = None
     at: tuple[str, ...] = ()
     baseline: Baseline | None = None
+    device: DeviceInfo | None = None
     evidence: KeptTensors | None = field(default=None, repr=False, compare=False)
     pictures: Pictures | None = field(default=None, repr=False, compare=False)
     outlines: tuple[Outline, Outline] | None = field(default=None, repr=False, compare=False)
@@ -320,11 +327,12 @@ class Report(Further, Shown):
 
     @property
     def homes(self) -> tuple[str, ...]:
-        """Where the error lives: ``input``, ``network``, ``runtime``; several, or nowhere."""
+        """Where the error lives: ``input``, ``network``, ``runtime``, ``device``; several, or nowhere."""
         found = {
             "input": self.as_fed is not None and self.as_fed.comparison.accused,
-            "network": any(not origin.runtime for origin in self.origins),
+            "network": any(not origin.runtime and not origin.device for origin in self.origins),
             "runtime": any(origin.runtime for origin in self.origins),
+            "device": any(origin.device for origin in self.origins),
         }
         return tuple(home for home, here in found.items() if here)
 

@@ -58,7 +58,7 @@ def explain(
             causes[step.segment] = Cause("unknown", NO_TIME_LEFT, False)
             continue
         try:
-            causes[step.segment] = _explain(run, step, min(left, seconds / SHARE))
+            causes[step.segment] = explained_step(run, step, min(left, seconds / SHARE))
         except EngineError as error:
             causes[step.segment] = Cause("unknown", f"Its cause could not be looked for: {error}", False)
         except Exception as error:  # a family that stumbles must not take the finished diagnosis with it
@@ -94,7 +94,8 @@ def _error(step: Step) -> float:
     return max((math.inf if math.isnan(value) else value for value in values), default=0.0)
 
 
-def _explain(run: Run, step: Step, seconds: float) -> Cause:
+def explained_step(run: Run, step: Step, seconds: float) -> Cause:
+    """The cause of one origin, looked for that long. Raises EngineError."""
     bench = bench_of(run, step)
     before = bench.attempt()
     if before.problem:  # it ran in the walk: the engine may have died in between, and is another one now

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from segdiff.align import Alignment
@@ -18,6 +19,7 @@ from segdiff.core.graph import Graph, Shape
 from segdiff.core.quantised import Quantisation
 from segdiff.core.version import VERSION
 from segdiff.engines import Blocks, Engine, Tensor
+from segdiff.engines.dumped import DumpedReference
 from segdiff.engines.registry import engine_for, threads_of
 from segdiff.engines.revived import Candidate, Reference
 from segdiff.inputs import InputSpec, Prepared, config_beside
@@ -73,7 +75,10 @@ class Engines:
 
     def hidden(self, graph: Graph) -> frozenset[str]:
         """Reference values that its engine cannot show."""
-        return engine_for(graph.format).hidden(graph)
+        hidden = engine_for(graph.format).hidden(graph)
+        return (
+            hidden | self.reference.hidden(graph) if isinstance(self.reference, DumpedReference) else hidden
+        )
 
     def feeds(
         self, graphs: tuple[Graph, Graph], alignment: Alignment, prepared: Prepared
@@ -109,10 +114,12 @@ def started(
     timeout: float,
     threads: int | None,
     pythons: tuple[str | None, str | None] = (None, None),
+    dumped: Path | None = None,
 ) -> Iterator[Engines]:
     """Both engines, starting while the caller reads the files; stopped at the end, whatever happens.
 
-    ``pythons`` are the interpreters to run them with, None for the one that the engine's row names.
+    ``pythons`` are the interpreters to run them with, None for the one that the engine's row names. With
+    ``dumped`` the reference does not run: its values come from that dump, once it is opened.
     """
     blocks = Blocks()
     options: dict[str, Any] = {
@@ -126,7 +133,9 @@ def started(
 
     with ExitStack() as stack:
         stack.callback(blocks.close)
-        reference = Reference(lambda: start(0), start(0))
+        reference = (
+            DumpedReference(dumped, blocks, files[0]) if dumped else Reference(lambda: start(0), start(0))
+        )
         stack.callback(lambda: reference.engine.close())
         candidate = Candidate(lambda: start(1), start(1))
         stack.callback(lambda: candidate.engine.close())
@@ -136,7 +145,7 @@ def started(
             stack.callback(lambda: found.engine.close())
             return found
 
-        yield Engines(blocks, reference, candidate, another)
+        yield Engines(blocks, reference, candidate, None if dumped else another)
 
 
 def default_memory() -> int:

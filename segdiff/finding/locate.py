@@ -17,6 +17,8 @@ from segdiff.core.progress import Progress, told_to
 from segdiff.core.question import Question
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines.session import Clock, default_memory
+from segdiff.finding.dump import refuse_taken
+from segdiff.finding.dumped_sides import own_input, sides_asked
 from segdiff.finding.identity import hashes_of, identified, image_file
 from segdiff.finding.inside import Limits
 from segdiff.finding.one_image import Terms, compared, fed_input
@@ -24,19 +26,17 @@ from segdiff.finding.side_by_side import (
     Image,
     aligned,
     both_sides,
-    candidate_files,
     once_ready,
     prepared_for,
 )
 from segdiff.inputs import CandidateInput
-from segdiff.readers import find
 
 if TYPE_CHECKING:
     import onnx
 
 PHASES = (
     *("read", "input", "start", "align", "walk", "settle"),
-    *("explain", "weigh", "keep", "deployed", "conclude", "stop"),
+    *("explain", "weigh", "keep", "device", "deployed", "conclude", "stop"),
 )
 """What the progress and the report's times speak of, in order."""
 
@@ -47,6 +47,10 @@ def locate(
     image: Image,
     *,
     candidate_input: CandidateInput | None = None,
+    candidate_model: str | Path | onnx.ModelProto | None = None,
+    reference_model: str | Path | onnx.ModelProto | None = None,
+    map: str | Path | None = None,
+    keep_tensors: str | Path | None = None,
     cosine: float | None = None,
     abs_error: float | None = None,
     rel_l2: float | None = None,
@@ -69,6 +73,14 @@ def locate(
                            own function from image path to tensor (``module:function``,
                            ``script.py:function`` or a callable); it is judged first, and the walk runs on
                            the reference's input
+    candidate_model        the ONNX file that a device ran; ``candidate`` is then what the device left: a
+                           folder of tensors or an ``.npz`` (docs/npu.md). Where the reference is that very
+                           file it need not be named
+    reference_model        likewise, the Paddle or ONNX model that ``reference`` is a dump of: it is read, and
+                           not run
+    map                    which nodes the device fused: the JSON that ``atc --mode=1`` makes of an OM, or an
+                           ``.om2``
+    keep_tensors           a new folder for every value of both sides, as :func:`segdiff.dump` writes them
     cosine, abs_error, rel_l2   thresholds of your own for a segment's isolated error; by default an error
                            counts when it is many times the segment's own rounding
     deployed               whether both models also run as their users run them, whole and optimised: an
@@ -110,11 +122,17 @@ def locate(
     with ExitStack() as stack:
         told = stack.enter_context(told_to(progress))
         clock = Clock(lambda phase: told(phase, 0, 0), PHASES)
-        files = find(reference), candidate_files(candidate)
+        asked = sides_asked(reference, candidate, reference_model, candidate_model, map)
+        files = asked.files
+        if keep_tensors is not None:
+            refuse_taken(Path(keep_tensors))
         peak = stack.enter_context(PeakMemory())
-        sides = stack.enter_context(both_sides(files, limits, pythons))
+        sides = stack.enter_context(both_sides(files, limits, pythons, asked.reference_dump))
         prepared = prepared_for(sides, image, allow_nan=allow_nan)
+        dump = asked.read_candidate(sides.graphs[1], told)
         clock.lap("read")
+        if candidate_input is None:
+            candidate_input = own_input(dump, prepared, sides.graphs[1])
         fed = fed_input(candidate_input, image, prepared, sides.config, timeout)
         clock.lap("input")
         hashes, picture = hashes_of(files), image_file(image)
@@ -122,7 +140,9 @@ def locate(
         clock.lap("start")
         alignment = aligned(sides)
         clock.lap("align")
-        terms = Terms(thresholds, limits, deployed)
+        deployed = deployed and dump is None and asked.reference_dump is None
+        keeping = None if keep_tensors is None else Path(keep_tensors)
+        terms = Terms(thresholds, limits, deployed, dump=dump, keep_tensors=keeping)
         report, _ = compared(sides, alignment, prepared, fed, terms, clock, told)
         report = identified(report, sides.graphs, hashes)
     clock.lap("stop")

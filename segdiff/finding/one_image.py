@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from segdiff.align import Alignment, Segment, outline_of
@@ -23,6 +24,8 @@ from segdiff.deployed import NOT_DEPLOYED, as_deployed
 from segdiff.diagnose import explain, proven_again
 from segdiff.engines.session import Clock
 from segdiff.finding.checkpoint import other_checkpoint
+from segdiff.finding.device import kept_with, on_device, with_device
+from segdiff.finding.dump import tensors_written
 from segdiff.finding.findings import Findings
 from segdiff.finding.fingerprint import fingerprinted
 from segdiff.finding.inside import Limits, causes_with, look_inside
@@ -36,6 +39,7 @@ from segdiff.finding.verdict import conclude
 from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh, without_harm, without_idle
 from segdiff.inputs import CandidateInput, Prepared, compare_inputs, picture_input, read_candidate_input
 from segdiff.walk import Run
+from segdiff.walk.dump_check import CheckedDump
 from segdiff.walk.walker import mask_changed
 
 
@@ -44,13 +48,16 @@ class Terms:
     """What holds for every image that two models are compared on.
 
     ``deployed`` is whether both also run as deployed; ``known`` are causes that another image has proven, by
-    the segment that errs: they are tried before any is looked for.
+    the segment that errs: they are tried before any is looked for. ``dump`` is what a device left that ran
+    the candidate's file, ``keep_tensors`` a folder for every value of both sides.
     """
 
     thresholds: Thresholds
     limits: Limits
     deployed: bool
     known: Mapping[Segment, Cause] = field(default_factory=dict)
+    dump: CheckedDump | None = None
+    keep_tensors: Path | None = None
 
 
 def compared(
@@ -87,7 +94,12 @@ def compared(
     clock.lap("weigh")
     kept = tensors_kept(files, run, reasons) if run.walk.diverges or ends.origins else None
     as_fed = run_as_fed(run, prepared, fed)
+    if terms.keep_tensors is not None:
+        tensors_written(run, terms.keep_tensors)
     clock.lap("keep")
+    device = None if terms.dump is None else on_device(run, terms.dump, files, told)
+    if device is not None:
+        clock.lap("device")
     optimised = NOT_DEPLOYED
     if terms.deployed:
         optimised = as_deployed(run, lambda done: told("deployed", done, 2))
@@ -96,6 +108,8 @@ def compared(
     precision = precision_of(run, reasons)
     causes = without_harm(causes, weights)
     pictures = pictured(run, prepared, weights, causes, kept, as_fed, reasons)
+    if device is not None:
+        pictures = pictured(device.run, prepared, NOT_WEIGHED, {}, device.kept, as_fed, reasons)
     others = bool(run.origins or ends.origins) or any(step.problem for step in run.walk.steps)
     refused = refusal(run, optimised.refused, asked=terms.deployed, others=others)
     if refused is not None and kept is None:
@@ -117,6 +131,8 @@ def compared(
         checkpoint=checkpoint,
     )
     report = conclude(findings)
+    if device is not None:
+        report, kept = with_device(report, device), kept_with(kept, device)
     report = replace(
         report,
         origins=fingerprinted(report.origins, sides.graphs),

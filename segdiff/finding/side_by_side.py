@@ -20,11 +20,13 @@ from segdiff.core.memory import give_back
 from segdiff.core.progress import Progress
 from segdiff.core.sequences import sequences
 from segdiff.core.thresholds import Thresholds
+from segdiff.engines.dumped import DumpedReference
 from segdiff.engines.registry import engine_for
 from segdiff.engines.session import Engines, deploy_config, input_specs, own_specs, started
 from segdiff.finding.inside import Limits
 from segdiff.inputs import Prepared, is_ready, prepare
 from segdiff.readers import find, read
+from segdiff.readers.dumps import read_dump
 from segdiff.walk import Run, walked
 from segdiff.walk.verify import doubtful, repeats_itself, surfaced, verify
 
@@ -60,13 +62,16 @@ def both_sides(
     files: tuple[ModelFiles, ModelFiles],
     limits: Limits,
     pythons: tuple[str | None, str | None] = (None, None),
+    dumped: Path | None = None,
 ) -> Iterator[Sides]:
     """Both models, read while their engines start; the engines are stopped at the end, whatever happens.
 
-    Raises ModelError where a file cannot be read.
+    With ``dumped`` the reference's values come from that dump. Raises ModelError where a file cannot be read.
     """
-    with started(files, limits.memory, limits.timeout, limits.threads, pythons) as engines:
+    with started(files, limits.memory, limits.timeout, limits.threads, pythons, dumped) as engines:
         graphs = written(read(files[0])), read(files[1])
+        if isinstance(engines.reference, DumpedReference) and dumped is not None:
+            engines.reference.opened(read_dump(dumped, graphs[0]))
         yield Sides(files, engines, graphs, deploy_config(files))
 
 

@@ -14,6 +14,7 @@ from segdiff.core.answer import OPTIMISERS, SPEAKING, Cause, Effect, Origin, Pai
 from segdiff.core.environment import Environment
 from segdiff.core.metrics import Comparison
 from segdiff.core.printable import clean
+from segdiff.report.device_facts import device_lines
 from segdiff.report.document import Tone
 from segdiff.report.text import number, rel_l2, shape_text, share
 from segdiff.report.words import reason
@@ -250,7 +251,10 @@ def _shape(report: Report) -> str:
 
 
 def _files(report: Report) -> str:
-    words = (from_here(path) for path in (report.reference.path, report.candidate.path, report.image))
+    candidate = report.candidate.path if report.device is None else report.device.path
+    words = [from_here(path) for path in (report.reference.path, candidate, report.image)]
+    if report.device is not None:
+        words += ["--candidate-model", from_here(report.candidate.path)]
     return " ".join(map(shlex.quote, words))
 
 
@@ -322,6 +326,7 @@ def closing_lines(report: Report) -> Iterator[Line]:
         yield "" if index else "input", clean(finding)
     yield "coverage", _coverage(report)
     yield "thresholds", _thresholds(report.thresholds)
+    yield from device_lines(report)
     for remark in report.remarks:
         yield "note", clean(remark)
     if report.environment:

@@ -54,6 +54,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "unmatched": {"reference": list(report.unmatched[0]), "candidate": list(report.unmatched[1])},
         "input": _input(report),
         "precision": asdict(report.precision) if report.precision else None,
+        "device": _device(report),
         "environment": asdict(report.environment) if report.environment else None,
         "remarks": list(report.remarks),
         "timing_s": dict(report.timing_s),
@@ -224,6 +225,12 @@ def _image(report: Report) -> dict[str, Any] | None:
     }
 
 
+def _device(report: Report) -> dict[str, Any] | None:
+    """The dump of a device, and how much it shows; None where both sides ran here."""
+    found = report.device
+    return None if found is None else {**asdict(found), "path": str(found.path)}
+
+
 def _metrics(comparison: Comparison | None) -> dict[str, float | None] | None:
     return comparison.metrics.to_dict() if comparison else None
 
@@ -305,7 +312,7 @@ def _origin(origin: Origin) -> dict[str, Any]:
     cause, effect = origin.cause, origin.effect
     return {
         "fingerprint": origin.fingerprint or None,
-        "home": "runtime" if origin.runtime else "network",
+        "home": "runtime" if origin.runtime else "device" if origin.device else "network",
         "reference": {"ops": ops, "value": origin.pair.reference},
         "candidate": {"nodes": nodes, "value": origin.pair.candidate},
         "pair": _pair(origin.pair),

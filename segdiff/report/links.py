@@ -82,6 +82,10 @@ PAGES: Mapping[str, tuple[str, ...]] = {
         *("output.order", "output.missing", "output.extra", "output.op", "output.layout"),
         *("output.shape", "output.dtype", "output.value"),
     ),
+    "device": (
+        *("device.saturated", "device.overflow", "device.layout", "device.weights", "device.operator"),
+        "device.unknown",
+    ),
     "runtime": ("runtime.refused", "runtime.optimisation", "runtime.paddle_ir"),
     "input": (
         *("input.channel_order", "input.normalize_order", "input.scale", "input.mean_std"),

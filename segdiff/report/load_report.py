@@ -21,6 +21,7 @@ from segdiff.core.answer import (
     TensorForm,
 )
 from segdiff.core.baseline import Baseline
+from segdiff.core.device import DeviceInfo
 from segdiff.core.edit import Edit, Node
 from segdiff.core.environment import Computed, Environment
 from segdiff.core.fed import InputComparison, InputFinding
@@ -59,6 +60,7 @@ def report_of(data: Fields) -> Report:
         together=_effect(data.get("together")),
         as_fed=_as_fed(fed),
         precision=Precision(**_known(precision, Precision)) if precision else None,
+        device=_device(data.get("device")),
         timing_s=dict(data["timing_s"]),
         peak_memory_mb=data["peak_memory_mb"],
         image=image["path"] if image else None,
@@ -73,6 +75,13 @@ def report_of(data: Fields) -> Report:
 def _known(data: Fields, kind: Any) -> dict[str, Any]:
     """The fields that a class has, of those that a later version may have added to."""
     return {name: value for name, value in data.items() if name in kind.__dataclass_fields__}
+
+
+def _device(data: Fields | None) -> DeviceInfo | None:
+    if data is None:
+        return None
+    words = {name: tuple(data.get(name, ())) for name in ("remarks", "problems")}
+    return DeviceInfo(**{**_known(data, DeviceInfo), **words, "path": Path(data["path"])})
 
 
 def _model(data: Fields) -> ModelInfo:

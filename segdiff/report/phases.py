@@ -13,6 +13,7 @@ WORDS = {
     "settle": "proving where they part",
     "explain": "looking for the cause",
     "weigh": "measuring what it costs",
+    "dump_read": "reading the dump",
     "dump": "writing tensors",
     "device": "running each operator on the device's tensors",
     "keep": "keeping what a repair needs",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from segdiff.core.answer import Origin, OutputInfo, PairInfo, Report
 from segdiff.core.printable import clean
+from segdiff.report.device_facts import device_in_short, no_file_to_edit
 from segdiff.report.document import Action, Document, Headline, Hint, Lines, Part, Profile, lines
 from segdiff.report.facts import (
     VERDICT_MARKS,
@@ -52,6 +53,7 @@ def _blocks(report: Report) -> Iterator[Part]:
     else:
         yield from lines(_outputs(report))
     yield from lines(_sureness(report))
+    yield from lines(device_in_short(report))
     if any(pair.cumulative for pair in report.pairs):
         yield _profile(report)
     yield from lines(_remarks(report))
@@ -197,6 +199,9 @@ def action(report: Report) -> Iterator[Part]:
     if any(map(can_be_repaired, report.origins)):
         yield Lines((("repair", "this writes fixed.onnx and runs it:"),))
         yield Action(repair_command(report))
+    elif first.device:
+        yield Lines((("next", no_file_to_edit(report)),))
+        yield Action(f"{locate_command(report)} --repro repro")
     elif "network" in report.homes and not first.speaks:
         yield Lines((("next", "nothing that repair could write; this writes the files of a bug report:"),))
         yield Action(f"{locate_command(report)} --repro repro")

@@ -368,12 +368,13 @@ class Bench:
         try:
             got = self.run(wanted, edits)
             comparisons.update({c: compare_arrays(self.truth[c].array, got[c].array) for c in wanted})
-            right = [self._judged(c, got[c], comparisons[c], edits).right for c in wanted]
+            right = [self.judged(c, got[c], comparisons[c], edits).right for c in wanted]
         except EngineError as error:
             return Trial(False, comparisons, str(error))
         return Trial(all(right), comparisons)
 
-    def _judged(self, c: str, got: Tensor, comparison: Comparison, edits: tuple[Edit, ...]) -> Judgement:
+    def judged(self, c: str, got: Tensor, comparison: Comparison, edits: tuple[Edit, ...]) -> Judgement:
+        """What an error at the output ``c`` is, ``got`` being what the segment makes with the edits."""
         probe, segment = self.probe, self.segment
         shapes = [tensor.array.shape for tensor in self.feeds.values()]
         return probe.judged(

@@ -1,0 +1,308 @@
+"""What has the device done? Its values against the file's, and against the reference's: a report of both.
+
+The file itself was compared with the reference before: what a converter did is not the device's fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from segdiff.align import Segment
+from segdiff.align.segments import swallows
+from segdiff.core.answer import Cause, OpInfo, Origin, OutputInfo, PairInfo, Reason, Report, State, Verdict
+from segdiff.core.device import DeviceInfo
+from segdiff.core.errors import EngineError
+from segdiff.core.files import ModelFiles
+from segdiff.core.kept import KeptTensors
+from segdiff.core.precision import Precision, arithmetic
+from segdiff.core.progress import Progress
+from segdiff.diagnose.device import explain_device
+from segdiff.finding.kept import keep
+from segdiff.finding.outputs import form, op_info
+from segdiff.finding.verdict import confirmed, crosses, maker, readers_of
+from segdiff.walk import Run, Step
+from segdiff.walk.device import seen_from_the_reference, walked_on_device, without_broken_inputs
+from segdiff.walk.dump_check import CheckedDump
+from segdiff.walk.steps import PairResult
+
+
+@dataclass(frozen=True)
+class OnDevice:
+    """What a dump has shown.
+
+    ``run`` has the device in the reference's place; ``network`` is that of the file against the reference;
+    ``causes`` by the segment of an origin; ``kept`` the tensors of a repro; ``reasons`` why something is not
+    known.
+    """
+
+    run: Run
+    network: Run
+    dump: CheckedDump
+    info: DeviceInfo
+    causes: Mapping[Segment, Cause] = field(default_factory=dict)
+    kept: KeptTensors | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def precision(self) -> Precision | None:
+        """What the device's arithmetic costs; None where it is float32, as the reference's."""
+        ours, theirs = arithmetic(self.network.probe.reference), self.info.precision
+        if {ours, theirs} <= {"float32"}:
+            return None
+        steps = self.run.walk.steps
+        judged = [step for step in steps if all(pair.judgement is not None for pair in step.pairs)]
+        found = [output for output in outputs_of(self) if output.cumulative is not None]
+        errors = [o.cumulative.metrics.rel_l2 for o in found if o.cumulative and not o.cumulative.mismatch]
+        changed = [o.mask_changed for o in found if o.mask_changed is not None]
+        return Precision(
+            ours,
+            theirs,
+            len(steps),
+            sum(not step.is_origin for step in judged),
+            max(errors, default=None),
+            max(changed, default=None),
+        )
+
+
+def on_device(
+    network: Run, dump: CheckedDump, files: tuple[ModelFiles, ModelFiles], progress: Progress
+) -> OnDevice:
+    """Everything that the dump can show. Never raises for what an engine does."""
+    reasons: list[str] = []
+    run = walked_on_device(network, dump.dump, dump.stored, lambda *done: progress("device", *done))
+    run = without_broken_inputs(run, dump.broken)
+    try:
+        run = seen_from_the_reference(run, network)
+    except EngineError as error:
+        reasons.append(f"How far the device is from the reference is not known: {error}")
+    total = len(run.origins)
+    causes = explain_device(run, lambda done: progress("explain", done, total)) if total else {}
+    kept = keep(files, run) if total else None
+    if kept is not None and kept.problem:
+        reasons.append(f"Not all that a repro needs was kept: {kept.problem}")
+    return OnDevice(run, network, dump, info_of(run, dump), causes, kept, tuple(reasons))
+
+
+def info_of(run: Run, dump: CheckedDump) -> DeviceInfo:
+    """The dump, and how many of the file's ops it shows."""
+    size = len(run.alignment.candidate.ops)
+    isolated: set[int] = set()
+    seen: set[int] = set()
+    for step in run.walk.steps:
+        judged = all(pair.judgement is not None and pair.judgement.kind != "unfed" for pair in step.pairs)
+        ops = step.segment.ops
+        alone = judged and not swallows((len(ops), len(ops)), (size, size))
+        (isolated if alone else seen).update(ops)
+    seen -= isolated
+    found = dump.dump
+    remarks = (*found.remarks, *undone(dump))
+    if not set(run.alignment.candidate.graph.inputs) <= found.tensors.keys():
+        remarks += ("The dump holds no input: the device is taken to be fed what the reference is fed.",)
+    return DeviceInfo(
+        path=found.path,
+        form=found.form,
+        precision=dump.arithmetic,
+        values=len(found.tensors),
+        isolated=len(isolated),
+        seen=len(seen),
+        missing=size - len(isolated) - len(seen),
+        remarks=remarks,
+        problems=found.problems,
+    )
+
+
+def undone(dump: CheckedDump) -> tuple[str, ...]:
+    """What the reader undid, each once, with how often."""
+    ways = [way for tensor in dump.dump.tensors.values() for way in tensor.how]
+    return tuple(f"{way}: undone in {ways.count(way)} tensors." for way in dict.fromkeys(ways))
+
+
+def with_device(report: Report, device: OnDevice) -> Report:
+    """The report of the file against the reference, with what the device did otherwise."""
+    rows = [rows_of(device, step) for step in device.run.walk.steps]
+    pairs = tuple(row for group in rows for row in group)
+    readers = readers_of(device.run.walk)
+    origins = tuple(
+        origin_of(device, step, group, confirmed(step, readers))
+        for step, group in zip(device.run.walk.steps, rows, strict=True)
+        if step.is_origin
+    )
+    verdict, sentence = decided(report, device, origins, pairs)
+    thresholds = device.run.probe.thresholds
+    size = max(1, len(device.run.alignment.candidate.ops))
+    return replace(
+        report,
+        verdict=verdict,
+        sentence=sentence,
+        coverage=(report.coverage[0], round(device.info.isolated / size, 4)),
+        outputs=tuple(outputs_of(device)),
+        origins=(*report.origins, *origins),
+        first_crossing=next((pair for pair in pairs if crosses(thresholds, pair.cumulative)), None),
+        pairs=pairs,
+        precision=device.precision,
+        remarks=(*report.remarks, *device.reasons),
+        device=device.info,
+    )
+
+
+def decided(
+    report: Report, device: OnDevice, origins: tuple[Origin, ...], pairs: tuple[PairInfo, ...]
+) -> tuple[Verdict, str]:
+    """Verdict and sentence: the device's first, for that is what was asked."""
+    if origins:
+        return "diverges", f"{blame(origins, device)} {of_the_file(report)}"
+    if device.run.walk.problem:
+        return "inconclusive", device.run.walk.problem
+    told = unless_unseen(device, pairs)
+    if told is not None:
+        return (
+            "diverges" if report.verdict == "diverges" else "inconclusive"
+        ), f"{told} {of_the_file(report)}"
+    if report.verdict != "agrees":
+        return report.verdict, f"{report.sentence} The device computes what the file says{cost(device)}."
+    return "agrees", f"The device agrees with the file, and the file with the reference{cost(device)}."
+
+
+def of_the_file(report: Report) -> str:
+    """What the file itself does, against the reference."""
+    if report.verdict == "agrees":
+        return "The file itself agrees with the reference."
+    return f"The file itself: {report.sentence}"
+
+
+def blame(origins: tuple[Origin, ...], device: OnDevice) -> str:
+    """The sentence for a device that departs from the file."""
+    first = origins[0]
+    size = len(device.run.alignment.candidate.ops)
+    if swallows((len(first.candidate_nodes), len(first.candidate_nodes)), (size, size)):
+        return (
+            f"What the device gives as {first.pair.candidate!r} is not what the file makes of the device's "
+            f"input, and the dump holds too little of the {len(first.candidate_nodes)} operators in between: "
+            "dump every operator to find the one."
+        )
+    more = f"; {len(origins) - 1} more further down" if len(origins) > 1 else ""
+    return (
+        f"The device departs from the file at {first.pair.candidate_op} {first.pair.candidate!r}, "
+        f"on its own inputs{more}."
+    )
+
+
+def unless_unseen(device: OnDevice, pairs: tuple[PairInfo, ...]) -> str | None:
+    """Why nothing can be said for a device of which nothing errs; None where all of it was seen."""
+    unknown = [pair for pair in pairs if pair.state == "unknown" or pair.why.kind == "unfed"]
+    info = device.info
+    total = info.isolated + info.seen + info.missing
+    if unknown:
+        count = f"{len(unknown)} of {len(pairs)} values of the dump"
+        return f"{count} could not be judged, first {unknown[0].candidate!r}: {unknown[0].why.detail}."
+    if not info.isolated and total:
+        return (
+            "The device's outputs are within what its arithmetic costs, but the dump holds nothing in "
+            "between: no operator was run on the device's own tensors."
+        )
+    if info.missing:
+        return f"No operator errs that the dump shows, but {info.missing} of {total} are not in it."
+    if any(output.cumulative is None for output in outputs_of(device)):
+        name = next(o.candidate for o in outputs_of(device) if o.cumulative is None)
+        return f"No operator errs that the dump shows, but output {name!r} is not known."
+    return None
+
+
+def cost(device: OnDevice) -> str:
+    """What its arithmetic costs, as the end of a sentence."""
+    found = device.precision
+    if found is None:
+        return ""
+    count = f"{found.within} of {found.segments} segments err within that precision"
+    told = f": it stores {found.candidate}; {count}"
+    if found.mask_changed is not None:
+        return f"{told}; {found.mask_changed:.2%} of the mask changes"
+    return told if found.final_error is None else f"{told}; the outputs err by {found.final_error:.2g}"
+
+
+def rows_of(device: OnDevice, step: Step) -> tuple[PairInfo, ...]:
+    """The rows of one step."""
+    return tuple(row_of(device, step, pair) for pair in step.pairs)
+
+
+def row_of(device: OnDevice, step: Step, pair: PairResult) -> PairInfo:
+    """A value of the dump: the reference's, where it has a partner there, against the device's."""
+    c = pair.candidate
+    alignment = device.network.alignment
+    partner = {c: r for r, c in alignment.pairs.items()} | {c: r for r, c in alignment.output_values}
+    r = partner.get(c)
+    state, why = state_of(device, step, pair)
+    return PairInfo(
+        reference=c if r is None else r,
+        candidate=c,
+        reference_op=maker(alignment.candidate if r is None else alignment.reference, c if r is None else r),
+        candidate_op=maker(alignment.candidate, c),
+        shape=pair.shape,
+        evidence=("dumped", *(alignment.evidence.get(r, ()) if r is not None else ())),
+        state=state,
+        cumulative=pair.cumulative,
+        isolated=pair.isolated,
+        noise=pair.judgement.noise if pair.judgement else None,
+        why=why,
+    )
+
+
+def state_of(device: OnDevice, step: Step, pair: PairResult) -> tuple[State, Reason]:
+    """The verdict on one value of the dump, and why."""
+    found = pair.judgement
+    if found is None:
+        return "unknown", Reason("unmeasured", detail=step.problem or "not measured")
+    told = Reason(found.kind, found.times, found.detail)
+    if found.fault:
+        return "origin", told
+    if found.kind == "unsure":
+        return "unknown", told
+    if found.kind == "unfed":
+        return "inherited", told
+    if crosses(device.run.probe.thresholds, pair.cumulative):
+        return "inherited", Reason("inherited")
+    return "clean", told
+
+
+def origin_of(device: OnDevice, step: Step, rows: tuple[PairInfo, ...], sure: bool) -> Origin:
+    """One operator that the device computes otherwise."""
+    worst = max(
+        rows, key=lambda row: (row.state == "origin", row.isolated.metrics.rel_l2 if row.isolated else 0.0)
+    )
+    graph = device.run.probe.graph
+    ops: tuple[OpInfo, ...] = tuple(op_info(graph.op(index)) for index in step.segment.ops)
+    inputs = tuple((c, c) for _, c in step.segment.inputs)
+    cause = device.causes.get(step.segment)
+    return Origin(worst, ops, ops, inputs, sure, cause)
+
+
+def outputs_of(device: OnDevice) -> list[OutputInfo]:
+    """The model's outputs: the reference's against the device's."""
+    alignment = device.network.alignment
+    ours, theirs = alignment.reference, alignment.candidate
+    found = []
+    errors = {pair.candidate: pair for step in device.run.walk.steps for pair in step.pairs}
+    for i, j in alignment.outputs:
+        c = theirs.outputs[j]
+        ends = device.run.walk.ends.get(c)
+        forms = (form(ends[0].array), form(ends[1].array)) if ends else (None, None)
+        pair = errors.get(c)
+        found.append(
+            OutputInfo(
+                ours.graph.outputs[i],
+                theirs.graph.outputs[j],
+                pair.cumulative if pair else None,
+                pair.mask_changed if pair else None,
+                forms,
+                (i, j),
+            )
+        )
+    return found
+
+
+def kept_with(kept: KeptTensors | None, device: OnDevice) -> KeptTensors | None:
+    """What outlives the run: around the file's own origins as ever, and around the device's."""
+    if kept is None or device.kept is None:
+        return kept or device.kept
+    return replace(kept, segments={**device.kept.segments, **kept.segments})

@@ -1,0 +1,26 @@
+"""Can this be a dump, and no model? By what lies there alone; nothing is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ARCHIVES = frozenset({".npz"})
+"""Files that hold a dump; any other file of one lies in a folder."""
+
+
+def is_dump(side: object) -> bool:
+    """Whether a side can only be a dump: an archive, or a folder with tensors and no model.
+
+    >>> is_dump("dump.npz"), is_dump("model.onnx")
+    (True, False)
+    """
+    if not isinstance(side, str | Path):
+        return False
+    path = Path(side)
+    if not path.is_dir():
+        return path.suffix.lower() in ARCHIVES
+    models = (".onnx", ".pdmodel", ".pdiparams")
+    if any(each.suffix in models for each in path.iterdir()):
+        return False
+    tensors = (".npy", ".npz", ".bin", ".raw", ".txt")
+    return any(each.suffix in tensors or each.name == "manifest.json" for each in path.rglob("*"))

@@ -1,0 +1,212 @@
+"""Which operators does a device compute otherwise than the file says? Each is run on the device's own
+tensors, and what comes out is compared with what the device has made of them.
+
+It is the walk of :mod:`segdiff.walk.walker` with the file's own graph on both sides: the device stands where
+the reference stands, and a segment is what lies between two values that it has left behind.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from segdiff.align import Alignment, Segment, cut
+from segdiff.align.view import View
+from segdiff.core.dumped import Dump
+from segdiff.core.edit import Edit, merged
+from segdiff.core.errors import EngineError
+from segdiff.core.graph import Array, Op
+from segdiff.core.metrics import Comparison, compare_arrays
+from segdiff.core.precision import EPSILON, STEP, disturbed, unit_of
+from segdiff.engines import Tensor
+from segdiff.engines.dumped import DumpedReference
+from segdiff.walk.judge import Judgement
+from segdiff.walk.last_bit import SEED, Steps, as_stored
+from segdiff.walk.probe import Probe
+from segdiff.walk.reference_tensors import ReferenceTensors
+from segdiff.walk.run import Run
+from segdiff.walk.steps import PairResult
+from segdiff.walk.walker import mask_changed, walk_through
+
+WEIGHED = frozenset(
+    {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "InstanceNormalization"}
+    | {"LayerNormalization", "GroupNormalization", "Add", "Sub", "Mul", "Div", "PRelu"}
+)
+"""Operators whose parameters are numbers to compute with, not sizes or axes: a device rounds them, too."""
+
+NOT_A_BYTE = 1.001
+"""bfloat16's unit is a step of a byte; by this much it is not taken for one (judge.factor_of)."""
+
+
+@dataclass(frozen=True)
+class DeviceProbe(Probe):
+    """A probe whose "reference" is a device: ``stored`` are the types in which it kept its values, ``fused``
+    the groups of ops that it computed in one."""
+
+    stored: Mapping[str, str] = field(default_factory=dict)
+    fused: tuple[frozenset[int], ...] = ()
+
+    def unit(self, segment: Segment) -> float:
+        """One rounding of the type in which the device stores, as often as it stores on the way.
+
+        Independent roundings add in quadrature; within a fused group the sums are in float32.
+        """
+        ends = {c for _, c in (*segment.inputs, *segment.outputs)}
+        coarsest = max((unit_of(self.stored.get(c)) for c in ends), default=EPSILON)
+        own = super().unit(segment)
+        if coarsest <= own:
+            return own
+        if coarsest == STEP:
+            coarsest *= NOT_A_BYTE
+        return coarsest * math.sqrt(self.roundings_in(segment))
+
+    def roundings_in(self, segment: Segment) -> int:
+        """How often the device stores something between the ends of a segment, itself included."""
+        ops = set(segment.ops)
+        groups = [group for group in self.fused if len(group) > 1 and group & ops]
+        alone = ops.difference(*groups)
+        return max(1, len(alone) + len(groups))
+
+    def disturb(
+        self,
+        segment: Segment,
+        c: str,
+        undisturbed: Array,
+        feeds: Mapping[str, Tensor],
+        edits: tuple[Edit, ...] = (),
+        steps_of: Steps = as_stored,
+    ) -> Comparison | None:
+        """What the last bit of the type that the device stores in does, in inputs and parameters."""
+        unit = self.unit(segment)
+        if unit <= EPSILON or any(c in self.graph.quantised for _, c in segment.outputs):
+            return super().disturb(segment, c, undisturbed, feeds, edits, steps_of)
+        shaken = {
+            name: self.blocks.tensor(disturbed(tensor.array, SEED + place, unit))
+            for place, (name, tensor) in enumerate(feeds.items())
+        }
+        moved = [
+            edit for op in map(self.graph.op, segment.nodes) for edit in self._moved_parameters(op, unit)
+        ]
+        try:
+            got = self.run(segment, shaken, [c], merged((*moved, *edits)))[c].array
+        except EngineError as error:
+            if error.died:
+                raise
+            return None
+        return compare_arrays(undisturbed, got)
+
+    def _moved_parameters(self, op: Op, unit: float) -> Iterator[Edit]:
+        """The parameters of an op with their last bit in that unit moved; whole numbers are exact."""
+        if op.type not in WEIGHED:
+            return
+        inputs = {}
+        for slot, name in zip(op.slots, op.inputs, strict=True):
+            known = self.graph.parameters.get(name)
+            if known is None or known.dtype != "float32" or not slot.isdigit():
+                continue
+            array = known.load()
+            inputs[int(slot)] = np.where(array == np.rint(array), array, disturbed(array, SEED, unit))
+        if inputs:
+            yield Edit(op.outputs[0], inputs=inputs)
+
+
+def walked_on_device(
+    run: Run, dump: Dump, stored: Mapping[str, str], progress: Callable[[int, int], None]
+) -> Run:
+    """Run every segment between values of the dump on the device's own tensors.
+
+    ``run`` is that of the ONNX file against the reference, whose engine is asked; ``stored`` the types of the
+    dump's tensors. In the run that is returned the device is the reference: an isolated error is how far it
+    is from what the file makes of its own inputs. Never raises for what an engine does.
+    """
+    view = run.alignment.candidate
+    dump = in_view(dump, view)
+    inputs = dict(zip(view.graph.inputs, view.graph.inputs, strict=True))
+    pairs = {**inputs, **{c: c for c in view.values if c in dump.tensors and c in view.producer}}
+    segments = cut(view, view, pairs)
+    places = tuple((place, place) for place in range(len(view.outputs)))
+    alignment = Alignment(view, view, pairs, dict.fromkeys(pairs, ("dumped",)), segments, places)
+    blocks = run.probe.blocks
+    engine = DumpedReference(dump.path, blocks).opened(dump)
+    feeds = {**run.probe.feeds, **dict(engine.run({}, [name for name in inputs if name in dump.tensors]))}
+    probe = DeviceProbe(
+        run.probe.candidate,
+        view.graph,
+        view.graph,
+        blocks,
+        run.probe.thresholds,
+        stored=stored,
+        fused=tuple(op.nodes for op in dump.ops),
+    )
+    needed = {c for s in segments for _, c in (*s.inputs, *s.outputs) if c and c not in feeds}
+    total = len(segments)
+    walk = walk_through(
+        probe, engine.stream(feeds, needed), segments, feeds, lambda done: progress(done, total)
+    )
+    hidden = frozenset(name for op in view.graph.ops for name in op.outputs) - dump.tensors.keys()
+    tensors = ReferenceTensors(engine, feeds, 0)
+    return Run(replace(probe, feeds=run.probe.feeds), tensors, alignment, walk, hidden)
+
+
+def in_view(dump: Dump, view: View) -> Dump:
+    """The dump with its tensors under the names of the values that are computed, where they repeat one, and
+    in program order."""
+    order = {name: place for place, name in enumerate(view.values)}
+    found = {view.source(name): tensor for name, tensor in dump.tensors.items()}
+    found.update({name: tensor for name, tensor in dump.tensors.items() if view.source(name) == name})
+    names = sorted(found, key=lambda name: order.get(name, len(order)))
+    return replace(dump, tensors={name: found[name] for name in names})
+
+
+def without_broken_inputs(run: Run, broken: frozenset[str]) -> Run:
+    """The run in which nothing is blamed that the device has fed what is not finite: whoever made that is."""
+    if not broken:
+        return run
+    steps = tuple(
+        replace(step, pairs=tuple(map(_unfed, step.pairs)))
+        if any(c in broken for _, c in step.segment.inputs)
+        else step
+        for step in run.walk.steps
+    )
+    return replace(run, walk=replace(run.walk, steps=steps))
+
+
+def _unfed(pair: PairResult) -> PairResult:
+    if pair.judgement is None or not pair.judgement.fault:
+        return pair
+    return replace(pair, judgement=Judgement("unfed", detail="the device fed it NaN or infinite values"))
+
+
+def seen_from_the_reference(device: Run, network: Run) -> Run:
+    """The run with the cumulative errors: how far the device's values are from the reference's own.
+
+    Values without a partner there have none. Raises EngineError where the reference has to run and fails.
+    """
+    partner = {c: r for r, c in network.alignment.pairs.items()}
+    partner.update({c: r for r, c in network.outputs})
+    asked = {partner[c]: c for c in device.alignment.pairs if c in partner and c not in device.hidden}
+    finals = {c for _, c in device.outputs}
+    errors: dict[str, Comparison] = {}
+    ends: dict[str, tuple[Tensor, Tensor]] = {}
+    for r, tensor in network.reference(asked):
+        c = asked[r]
+        for _, theirs in device.reference([c]):
+            errors[c] = compare_arrays(tensor.array, theirs.array)
+            if c in finals:
+                ends[c] = tensor, theirs
+    steps = tuple(
+        replace(step, pairs=tuple(_placed(pair, errors, ends) for pair in step.pairs))
+        for step in device.walk.steps
+    )
+    return replace(device, walk=replace(device.walk, steps=steps, ends=ends))
+
+
+def _placed(
+    pair: PairResult, errors: Mapping[str, Comparison], ends: Mapping[str, tuple[Tensor, Tensor]]
+) -> PairResult:
+    c = pair.candidate
+    changed = mask_changed(*(tensor.array for tensor in ends[c])) if c in ends else None
+    return replace(pair, cumulative=errors.get(c), mask_changed=changed)

@@ -1,0 +1,91 @@
+"""What is in a dump, once each tensor is read? What can be used, in which arithmetic, what is not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from segdiff.core.dumped import Dump
+from segdiff.core.errors import ModelError
+from segdiff.core.graph import Array
+
+FEWEST = 8
+"""Different numbers, none of them whole, that tell the type of a tensor: by chance one float32 number in 8192
+is one of float16."""
+
+SAMPLE = 1 << 16
+"""Numbers of a tensor that are looked at first."""
+
+
+@dataclass(frozen=True)
+class CheckedDump:
+    """A dump whose tensors can all be read; ``stored`` is the type each was computed in, which may be coarser
+    than that of its file; ``broken`` are those with NaN or infinite values."""
+
+    dump: Dump
+    stored: dict[str, str]
+    broken: frozenset[str]
+
+    @property
+    def arithmetic(self) -> str:
+        """The type in which most of the device's numbers are stored."""
+        found = [dtype for dtype in self.stored.values() if dtype.startswith(("float", "bfloat"))]
+        return max(sorted(set(found)), key=found.count, default="float32")
+
+
+def checked(dump: Dump, progress: Callable[[int, int], None]) -> CheckedDump:
+    """Read every tensor once. Raises ModelError where none can be read; one that cannot is left out, with a
+    line of the dump's problems."""
+    problems: list[str] = []
+    stored: dict[str, str] = {}
+    broken: set[str] = set()
+    for place, (name, tensor) in enumerate(dump.tensors.items()):
+        progress(place, len(dump.tensors))
+        try:
+            array = tensor.load()
+        except ModelError as error:
+            problems.append(str(error))
+            continue
+        stored[name] = tensor.dtype if tensor.dtype != "float32" else told_by(array)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            broken.add(name)
+    if not stored:
+        raise ModelError(f"{dump.path}: none of its tensors can be read: {problems[0]}")
+    tensors = {name: tensor for name, tensor in dump.tensors.items() if name in stored}
+    ops = tuple(
+        replace(
+            op,
+            inputs={name: t for name, t in op.inputs.items() if name in stored},
+            outputs={name: t for name, t in op.outputs.items() if name in stored},
+        )
+        for op in dump.ops
+    )
+    found = replace(dump, tensors=tensors, ops=ops, problems=(*dump.problems, *problems))
+    return CheckedDump(found, stored, frozenset(broken))
+
+
+def told_by(array: Array) -> str:
+    """The type that float32 numbers were rounded to: float16 or bfloat16, where all of them are such numbers
+    and enough of them to tell."""
+    if array.dtype != np.float32:
+        return str(array.dtype)
+    flat = array.reshape(-1)
+    flat = flat[np.isfinite(flat)] if not np.isfinite(flat).all() else flat
+    head = flat[:: max(1, flat.size // SAMPLE)]
+    if np.unique(head[head != np.rint(head)]).size < FEWEST:
+        return "float32"
+    for dtype, keeps in (("bfloat16", _is_bfloat16), ("float16", _is_float16)):
+        if keeps(head) and keeps(flat):
+            return dtype
+    return "float32"
+
+
+def _is_float16(array: Array) -> bool:
+    with np.errstate(over="ignore"):
+        return np.array_equal(array.astype(np.float16).astype(np.float32), array)
+
+
+def _is_bfloat16(array: Array) -> bool:
+    return not np.any(np.ascontiguousarray(array).view(np.uint32) & 0xFFFF)

@@ -1,0 +1,216 @@
+"""A device's dump as a side: right where it is right, named and explained where it is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import segdiff
+from segdiff.commands.cli import main
+from segdiff.core.answer import Report
+from segdiff.core.errors import InputError, ModelError
+from segdiff.report.load import load
+from tests.devices import Device, Fault, saved, with_attribute
+from tests.models import image, names_of, save, segmenter
+from tests.models import with_attribute as written_with
+from tests.schema import checked
+
+
+def nth(op_type: str, place: int = 0) -> str:
+    """What the n-th node of a type writes."""
+    return list(names_of(segmenter(), op_type))[place]
+
+
+def located(
+    folder: Path,
+    *faults: Fault,
+    half: bool = True,
+    fuses: bool = False,
+    drop: tuple[str, ...] = (),
+    **more: Any,
+) -> Report:
+    """The segmenter against what a device with these faults left of it."""
+    model = save(segmenter(), folder / "model.onnx")
+    tensors = Device(segmenter(), half, fuses, faults).run({"x": image()})
+    dump = saved({name: a for name, a in tensors.items() if name not in drop}, folder / "dump")
+    return segdiff.locate(model, dump, image(), timeout=60, **more)
+
+
+@pytest.mark.parametrize(("half", "fuses"), [(True, False), (True, True), (False, False), (False, True)])
+def test_a_right_device_agrees(tmp_path: Path, half: bool, fuses: bool) -> None:
+    report = located(tmp_path, half=half, fuses=fuses)
+    assert (report.verdict, report.homes, report.exit_code) == ("agrees", (), 0), report.sentence
+    assert report.device is not None and report.device.missing == report.device.seen == 0
+    assert report.device.precision == ("float16" if half else "float32")
+    if half:
+        assert report.precision and report.precision.candidate == "float16"
+        assert report.precision.within == report.precision.segments <= len(report.pairs)
+        assert report.precision.mask_changed is not None and report.precision.mask_changed < 0.05
+
+
+def test_half_numbers_in_float32_files_are_known(tmp_path: Path) -> None:
+    model = save(segmenter(), tmp_path / "model.onnx")
+    tensors = Device(segmenter()).run({"x": image()})
+    wide = {n: a.astype(np.float32) if a.dtype == np.float16 else a for n, a in tensors.items()}
+    report = segdiff.locate(model, saved(wide, tmp_path / "dump"), image(), timeout=60)
+    assert report.verdict == "agrees" and report.device and report.device.precision == "float16"
+
+
+FAULTS = {
+    "device.saturated": Fault(nth("Conv", 1), output=lambda a: np.clip(a, -1, 1)),
+    "device.layout": Fault(nth("Conv", 1), output=lambda a: a.transpose(0, 2, 3, 1).reshape(a.shape)),
+    "device.weights": Fault(nth("Conv", 1), weights=lambda w: np.roll(w.reshape(-1), 1).reshape(w.shape)),
+    "device.operator": Fault(
+        nth("Resize"), node=with_attribute("coordinate_transformation_mode", "asymmetric")
+    ),
+    "device.overflow": Fault(nth("Conv", 1), output=lambda a: np.where(a > 1, np.inf, a).astype(a.dtype)),
+    "device.unknown": Fault(nth("Conv", 1), output=lambda a: a + image(a.shape, seed=3)),
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_the_operator_is_found_and_explained(tmp_path: Path, kind: str) -> None:
+    report = located(tmp_path, FAULTS[kind])
+    assert (report.verdict, report.homes, report.exit_code) == ("diverges", ("device",), 1)
+    (origin,) = report.origins
+    assert origin.pair.candidate == FAULTS[kind].at and origin.device and origin.confirmed
+    assert origin.cause and origin.cause.kind == kind, origin.cause
+    assert origin.cause.proven == (kind not in ("device.unknown", "device.overflow"))
+    assert not origin.cause.mends and "reference" not in origin.cause.text
+    assert "The file itself agrees" in report.sentence
+    told = report.to_dict()
+    checked(told)
+    assert told["first"]["home"] == "device" and told["device"]["isolated"] > 30
+    (tmp_path / "report.json").write_text(json.dumps(told))
+    assert load(tmp_path / "report.json").to_dict() == told
+    assert report.repro(tmp_path / "repro").exists()
+
+
+def test_one_wrong_weight_is_computed_from_what_the_device_did(tmp_path: Path) -> None:
+    def changed(weight: np.ndarray) -> np.ndarray:
+        weight = weight.copy()
+        weight[3, 2, 1, 0] += 1
+        return weight
+
+    report = located(tmp_path, Fault(nth("Conv", 1), weights=changed))
+    assert report.first and report.first.cause and report.first.cause.kind == "device.weights"
+    assert "[3, 2, 1, 0]" in report.first.cause.text and report.first.cause.proven
+
+
+def test_two_faults_are_two_origins_though_the_first_spoils_all_below(tmp_path: Path) -> None:
+    report = located(tmp_path, FAULTS["device.saturated"], FAULTS["device.operator"])
+    kinds = [origin.cause.kind for origin in report.origins if origin.cause]
+    assert kinds == ["device.saturated", "device.operator"]
+
+
+def test_where_values_are_missing_the_operators_between_are_one(tmp_path: Path) -> None:
+    conv = nth("Conv", 1)
+    report = located(tmp_path, Fault(conv, output=lambda a: a * np.float32(1.2)), drop=(conv,))
+    (origin,) = report.origins
+    assert conv in {name for node in origin.candidate_nodes for name in node.outputs}
+    assert len(origin.candidate_nodes) == 2
+
+
+def test_outputs_alone_isolate_nothing(tmp_path: Path) -> None:
+    final = segmenter().graph.output[0].name
+    model = save(segmenter(), tmp_path / "model.onnx")
+    right = Device(segmenter()).run({"x": image()})
+    report = segdiff.locate(model, saved({final: right[final]}, tmp_path / "a"), image(), timeout=60)
+    assert report.verdict == "inconclusive" and report.device and report.device.isolated == 0
+    wrong = saved({final: right[final][:, ::-1]}, tmp_path / "b")
+    report = segdiff.locate(model, wrong, image(), timeout=60)
+    assert report.verdict == "diverges" and "dump every operator" in report.sentence
+
+
+def test_a_fault_of_the_file_is_not_the_devices(tmp_path: Path) -> None:
+    ours = save(segmenter(), tmp_path / "ours.onnx")
+    theirs = written_with(segmenter(), "LeakyRelu", alpha=0.3)
+    dump = saved(Device(theirs).run({"x": image()}), tmp_path / "dump")
+    model = save(theirs, tmp_path / "theirs.onnx")
+    report = segdiff.locate(ours, dump, image(), candidate_model=model, timeout=60)
+    assert (report.verdict, report.homes) == ("diverges", ("network",))
+    assert report.first and report.first.cause and report.first.cause.kind == "leaky_relu.slope"
+    assert "The device computes what the file says" in report.sentence
+
+
+def test_another_input_is_told_and_the_operators_are_judged_on_it(tmp_path: Path) -> None:
+    model = save(segmenter(), tmp_path / "model.onnx")
+    dump = saved(Device(segmenter()).run({"x": image()[:, ::-1].copy()}), tmp_path / "dump")
+    report = segdiff.locate(model, dump, image(), timeout=60)
+    assert report.homes == ("input",) and report.verdict == "diverges"
+    assert report.as_fed and report.as_fed.comparison.findings[0].kind == "input.channel_order"
+
+
+def test_damaged_files_are_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+    model = save(segmenter(), tmp_path / "model.onnx")
+    dump = saved(Device(segmenter()).run({"x": image()}), tmp_path / "dump")
+    for place, file in enumerate(sorted(dump.iterdir())[:3]):
+        file.write_bytes(file.read_bytes()[: 90 + 40 * place])
+    report = segdiff.locate(model, dump, image(), timeout=60)
+    assert report.device and len(report.device.problems) == 3 and report.verdict in ("agrees", "inconclusive")
+
+
+def test_a_dump_without_its_model_is_asked_for_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dump = saved({"y": image()}, tmp_path / "dump")
+    model = save(segmenter(), tmp_path / "model.onnx")
+    with pytest.raises(InputError, match="--reference-model"):
+        segdiff.locate(dump, model, image())
+    with pytest.raises(ModelError, match="holds no tensor"):
+        segdiff.locate(model, dump, image())
+    np.save(tmp_path / "x.npy", image())
+    assert main(["locate", str(dump), str(dump), str(tmp_path / "x.npy"), "--no-progress"]) == 2
+    assert "--candidate-model" in capsys.readouterr().err
+
+
+def test_the_command_line_says_what_a_person_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = save(segmenter(), tmp_path / "model.onnx")
+    dump = saved(
+        Device(segmenter(), faults=(FAULTS["device.saturated"],)).run({"x": image()}), tmp_path / "dump"
+    )
+    np.save(tmp_path / "x.npy", image())
+    words = [str(each) for each in (model, dump, tmp_path / "x.npy")]
+    options = ["--candidate-model", str(model), "--no-progress", "--json", str(tmp_path / "r.json")]
+    assert main(["locate", *words, *options]) == 1
+    told = capsys.readouterr().out
+    assert "device.saturated" in told and "npy dump of" in told and "segdiff repair" not in told
+    assert "--candidate-model" in told.splitlines()[-1] and 8 <= len(told.splitlines()) <= 22
+    assert json.loads((tmp_path / "r.json").read_text())["homes"] == ["device"]
+
+
+def test_two_machines_compare_what_each_has_written(tmp_path: Path) -> None:
+    ours, theirs = segmenter(), written_with(segmenter(), "LeakyRelu", alpha=0.3)
+    files = save(ours, tmp_path / "ours.onnx"), save(theirs, tmp_path / "theirs.onnx")
+    for name, file in zip(("a", "b"), files, strict=True):
+        segdiff.dump(file, image(), out=tmp_path / name, timeout=60)
+    models = {"reference_model": files[0], "candidate_model": files[1]}
+    report = segdiff.locate(tmp_path / "a", tmp_path / "b", image(), timeout=60, **models)
+    assert (report.verdict, report.homes) == ("diverges", ("network",))
+    assert report.first and report.first.cause and report.first.cause.kind == "leaky_relu.slope"
+    models = {"reference_model": files[0], "candidate_model": files[0]}
+    report = segdiff.locate(tmp_path / "a", tmp_path / "a", image(), timeout=60, **models)
+    assert report.verdict == "agrees", report.sentence
+
+
+def test_a_dump_stands_for_the_reference(tmp_path: Path) -> None:
+    ours, theirs = segmenter(), written_with(segmenter(), "LeakyRelu", alpha=0.3)
+    files = save(ours, tmp_path / "ours.onnx"), save(theirs, tmp_path / "theirs.onnx")
+    segdiff.dump(files[0], image(), out=tmp_path / "a.npz", timeout=60)
+    report = segdiff.locate(tmp_path / "a.npz", files[1], image(), reference_model=files[0], timeout=60)
+    assert report.verdict == "diverges" and report.first and report.first.cause
+    assert report.first.cause.kind == "leaky_relu.slope" and report.first.cause.proven
+
+
+def test_both_sides_are_written_during_a_walk(tmp_path: Path) -> None:
+    model = save(segmenter(), tmp_path / "model.onnx")
+    segdiff.locate(model, model, image(), keep_tensors=tmp_path / "kept", deployed=False, timeout=60)
+    kept = [
+        json.loads((tmp_path / "kept" / side / "manifest.json").read_text())
+        for side in ("reference", "candidate")
+    ]
+    assert kept[0] == kept[1] and len(kept[0]) > 30
