@@ -285,8 +285,9 @@ class Report(Further, Shown):
     computed; ``command`` the words of the command line, where it was one; ``at`` the options that name the
     shape of the input, where it is not the image's own; ``baseline`` what is known of its origins;
     ``device`` the dump that a device left; ``evidence`` keeps the tensors that a repair and a repro need;
-    ``pictures`` what can be seen of the run, None where no input is a picture; ``outlines`` both graphs, to be drawn; ``asked`` what was asked, so that
-    it can be opened again, None for one read from a file.
+    ``pictures`` what can be seen of the run, None where no input is a picture; ``outlines``
+    both graphs, to be drawn; ``asked`` what was asked, so that it can be opened again, None for one read
+    from a file.
     """
 
     verdict: Verdict

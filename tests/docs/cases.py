@@ -17,6 +17,8 @@ import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 import segdiff
+from tests.devices import Device, Fault, saved
+from tests.devices import with_attribute as with_attribute_of
 from tests.example.street import draw
 from tests.faults import plant
 from tests.models import (
@@ -111,6 +113,35 @@ def lost(folder: Path) -> Made:
 def half(folder: Path) -> Made:
     """The healthy example in float16: nothing is wrong with it."""
     return example(folder, halved(onnx.load(EXAMPLE / "healthy.onnx")))
+
+
+@case
+def device(folder: Path) -> Made:
+    """The healthy example on a simulated device in half precision, which computes a Resize otherwise."""
+    mode = with_attribute_of("coordinate_transformation_mode", "asymmetric")
+    return on_device(folder, Fault("bilinear_interp_v2_0.tmp_0", node=mode))
+
+
+@case
+def saturated(folder: Path) -> Made:
+    """The same device, which cuts off what a convolution makes."""
+    return on_device(folder, Fault("conv2d_7.tmp_0", output=lambda made: np.clip(made, -1, 1)))
+
+
+@case
+def right_device(folder: Path) -> Made:
+    """The same device without a fault."""
+    return on_device(folder)
+
+
+def on_device(folder: Path, *faults: Fault) -> Made:
+    """The bundled example, and what a simulated device left when it ran the healthy file."""
+    example(folder, EXAMPLE / "healthy.onnx")
+    segdiff.dump(folder / "deploy", folder / "street.png", out=folder / "input.npz", only=["x"])
+    with np.load(folder / "input.npz") as fed:
+        tensors = Device(onnx.load(folder / "model.onnx"), faults=faults).run(dict(fed))
+    saved(tensors, folder / "dump")
+    return "deploy", "dump", "street.png --candidate-model model.onnx"
 
 
 @case
