@@ -32,7 +32,10 @@ HELPS = 0.5
 
 LIMIT = LARGEST["float16"]
 
-WEIGHTS = ("parameter.", "conv.kernel", "conv.weight", "recurrent.weights", "recurrent.bias")
+WEIGHTS = (
+    *("parameter.", "conv.kernel_flip", "conv.kernel_transpose", "conv.weight_layout"),
+    *("recurrent.weights", "recurrent.bias"),
+)
 """How the kinds of causes begin that are other numbers, and not another setting."""
 
 
