@@ -7,7 +7,7 @@ node are in float32, as on the hardware that the docs speak of; its weights are 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,8 @@ from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 Array = NDArray[Any]
 
-WEIGHTED = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "BatchNormalization", "Add", "Mul"})
-"""Operators whose parameters a device in half precision rounds."""
-
-HEADS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-FOLLOWERS = frozenset({"BatchNormalization", "Relu", "Clip", "HardSwish", "LeakyRelu", "Add"})
-"""What a device computes in one with the operator in front of it."""
+WEIGHTED = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "Add", "Mul"})
+"""Operators whose parameters a device in half precision rounds; batch norms are folded before."""
 
 
 @dataclass(frozen=True)
@@ -38,30 +34,27 @@ class Fault:
 
 @dataclass
 class Device:
-    """A model on a device. ``half`` is whether it stores float16; ``fuses`` whether it computes a convolution
-    and what follows it in one."""
+    """A model on a device. ``half`` is whether it stores float16; ``inner`` are the values inside of what it
+    computes in one, which it never stores."""
 
     model: ModelProto
     half: bool = True
-    fuses: bool = False
+    inner: frozenset[str] = frozenset()
     faults: tuple[Fault, ...] = ()
-    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """Every tensor that the device stores, inputs included, as it stores it. ``groups`` are then the
-        values that each of them was fused of."""
+        """Every tensor that the device stores, inputs included, as it stores it."""
         held = {tensor.name: numpy_helper.to_array(tensor) for tensor in self.model.graph.initializer}
         constants = set(held)
         values = {name: self._kept(array) for name, array in feeds.items()}
         seen = {name: self._stored(array) for name, array in values.items()}
-        inner = self._inner()
         for node in self.model.graph.node:
             given = {name: (held | values)[name] for name in dict.fromkeys(node.input) if name}
             for name, array in self._ran(node, given, constants).items():
                 if node.op_type == "Constant":
                     constants.add(name)
-                values[name] = array if name in inner else self._kept(array)
-                if name not in inner and node.op_type != "Constant":
+                values[name] = array if name in self.inner else self._kept(array)
+                if name not in self.inner and node.op_type != "Constant":
                     seen[name] = self._stored(array)
         return seen
 
@@ -95,30 +88,6 @@ class Device:
         if fault and fault.output:
             got[fault.at] = fault.output(got[fault.at])
         return got
-
-    def _inner(self) -> set[str]:
-        """The values inside of fused groups, which are never stored."""
-        if not self.fuses:
-            return set()
-        readers: dict[str, list[NodeProto]] = {}
-        for node in self.model.graph.node:
-            for name in node.input:
-                readers.setdefault(name, []).append(node)
-        finals = {output.name for output in self.model.graph.output}
-        inner: set[str] = set()
-        for node in self.model.graph.node:
-            if node.op_type not in HEADS:
-                continue
-            chain = [node.output[0]]
-            while len(readers.get(chain[-1], ())) == 1 and chain[-1] not in finals:
-                after = readers[chain[-1]][0]
-                if after.op_type not in FOLLOWERS or len(after.output) != 1:
-                    break
-                chain.append(after.output[0])
-            inner.update(chain[:-1])
-            if len(chain) > 1:
-                self.groups[chain[-1]] = tuple(chain)
-        return inner
 
     def _kept(self, array: Array) -> Array:
         if not self.half or array.dtype != np.float32:

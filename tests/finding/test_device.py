@@ -15,7 +15,8 @@ from segdiff.core.answer import Report
 from segdiff.core.errors import InputError, ModelError
 from segdiff.report.load import load
 from tests.devices import Device, Fault, saved, with_attribute
-from tests.models import image, names_of, save, segmenter
+from tests.dumps.ascend import compiled, inner_values
+from tests.models import graph_of, image, names_of, save, segmenter
 from tests.models import with_attribute as written_with
 from tests.schema import checked
 
@@ -35,7 +36,8 @@ def located(
 ) -> Report:
     """The segmenter against what a device with these faults left of it."""
     model = save(segmenter(), folder / "model.onnx")
-    tensors = Device(segmenter(), half, fuses, faults).run({"x": image()})
+    ops = compiled(graph_of(segmenter(), folder), fuses)
+    tensors = Device(segmenter(), half, frozenset(inner_values(ops)), faults).run({"x": image()})
     dump = saved({name: a for name, a in tensors.items() if name not in drop}, folder / "dump")
     return segdiff.locate(model, dump, image(), timeout=60, **more)
 
