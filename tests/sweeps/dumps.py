@@ -1,10 +1,10 @@
 """Dumps of a device: is a healthy one agreed with in every form, is the operator found that it gets wrong?
 
-``SEGDIFF_ZOO=DIR python -m tests.sweeps.dumps --out FILE [--faults N] [--minutes M] [--healthy] [PATTERN ...]``
+``SEGDIFF_ZOO=DIR python -m tests.sweeps.dumps --out FILE [--faults N] [--minutes M] [PATTERN ...]``
 
-A simulated device (``tests/devices.py``) runs each model node by node, stores float16 (or float32) after every
-fused group, and leaves its tensors in the forms of ``tests/dumps``. Faults "of the device": a node with another
-attribute (``tests.faults``), one saturated, one whose layout was not undone, one with shifted weights.
+A simulated device (``tests/devices.py``) runs each model node by node, stores float16 (or float32) after
+every fused group, and leaves its tensors in the forms of ``tests/dumps``. Faults "of the device": a node with
+another attribute (``tests.faults``), one saturated, one whose layout was not undone, one with shifted weights.
 """
 
 from __future__ import annotations
