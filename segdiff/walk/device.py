@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +49,12 @@ class DeviceProbe(Probe):
 
     stored: Mapping[str, str] = field(default_factory=dict)
     fused: tuple[frozenset[int], ...] = ()
+
+    def _declared(self, c: str, tensor: Tensor) -> np.dtype[Any]:
+        """The type that the file computes a value in: the device stores it otherwise, not the file."""
+        if self.graph.value(c).dtype is None and tensor.array.dtype == np.float16:
+            return np.dtype(self.arithmetic if self.arithmetic == "float16" else np.float32)
+        return super()._declared(c, tensor)
 
     def unit(self, segment: Segment) -> float:
         """One rounding of the type in which the device stores, as often as it stores on the way.

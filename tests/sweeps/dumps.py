@@ -4,7 +4,8 @@
 
 A simulated device (``tests/devices.py``) runs each model node by node, stores float16 (or float32) after
 every fused group, and leaves its tensors in the forms of ``tests/dumps``. Faults "of the device": a node with
-another attribute (``tests.faults``), one saturated, one whose layout was not undone, one with shifted weights.
+another attribute (``tests.faults``), one saturated, one whose layout was not undone, one with shifted
+weights.
 """
 
 from __future__ import annotations
