@@ -216,12 +216,3 @@ def test_both_sides_are_written_during_a_walk(tmp_path: Path) -> None:
         for side in ("reference", "candidate")
     ]
     assert kept[0] == kept[1] and len(kept[0]) > 30
-
-
-def test_values_whose_type_the_file_does_not_tell_are_fed_in_the_files(tmp_path: Path) -> None:
-    model = segmenter()
-    del model.graph.value_info[:]
-    ops = compiled(graph_of(model, tmp_path), fuse=False)
-    dump = saved(Device(model, True, frozenset(inner_values(ops))).run({"x": image()}), tmp_path / "dump")
-    report = segdiff.locate(save(model, tmp_path / "m.onnx"), dump, image(), timeout=60)
-    assert report.verdict == "agrees"
