@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segdiff.core.graph import Graph
+from tests.dumps.layouts import packed
+from tests.dumps.names import TIME, safe
+
+if TYPE_CHECKING:
+    from tests.dumps.ascend import DeviceOp
 
 Array = NDArray[Any]
-
-TIME = "1700000000123456"
-"""A time in microseconds, as Ascend's tools put it into names."""
-
-
-def safe(name: str) -> str:
-    """The name as tools leave it in a file's name."""
-    return re.sub(r"[/:.\\ ]", "_", name)
 
 
 def write_npy(folder: Path, graph: Graph, values: Mapping[str, Array], naming: str) -> dict[str, Path]:
@@ -37,6 +33,29 @@ def write_npy(folder: Path, graph: Graph, values: Mapping[str, Array], naming: s
     if naming == "manifest":
         manifest = {files[value].name: {"tensor": value} for value in files}
         (folder / "manifest.json").write_text(json.dumps(manifest))
+    return files
+
+
+def write_converted(
+    folder: Path,
+    ops: Sequence[DeviceOp],
+    values: Mapping[str, Array],
+    *,
+    layout: str = "NCHW",
+    padding: float = 0.0,
+    inputs: bool = True,
+) -> list[Path]:
+    """What ``msaccucmp convert -t npy`` makes of raw dumps: an array a file in the device's own layout, no
+    shape in its name. Weights are left out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, op in enumerate(ops):
+        for role, names in (("input", op.inputs if inputs else ()), ("output", op.outputs)):
+            for place, name in enumerate(names):
+                if name in values:
+                    stem = f"{op.type}.{safe(op.name)}.{number + 2}.5.{TIME}.{role}.{place}"
+                    files.append(folder / f"{stem}.npy")
+                    np.save(files[-1], packed(values[name], layout, padding)[0])
     return files
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segdiff.core.graph import Graph
-from tests.dumps.arrays import safe
+from tests.dumps.names import safe
 
 Array = NDArray[Any]
 

@@ -129,8 +129,12 @@ class DeviceOps:
         if len(followers) != 1 or ends:
             return False
         (follower,) = followers.values()
-        key = collapsed(follower.name)
-        return follower.type not in _MOVES and not any(key in name for name in self.dumped)
+        return follower.type not in _MOVES and follower.index not in self._with_files
+
+    @cached_property
+    def _with_files(self) -> frozenset[int]:
+        """The nodes of all operators that have files, as far as names tell."""
+        return frozenset(index for name in self.dumped for index in self._by_name(name))
 
     # --- what is read and written
 

@@ -12,8 +12,18 @@ import numpy as np
 from segdiff.core.dumped import DumpedTensor
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Array, Value
-from segdiff.readers.dumps.layouts import Turn, declared, fits, known, possible
-from segdiff.readers.dumps.stored import Stored, shape_text
+from segdiff.readers.dumps.layouts import (
+    PLAIN,
+    Turn,
+    completed,
+    declared,
+    fits,
+    is_blocked,
+    known,
+    looks_blocked,
+    possible,
+)
+from segdiff.readers.dumps.stored import ITS_OWN, Stored, shape_text
 from segdiff.readers.guard import guard
 
 
@@ -44,7 +54,7 @@ def fitted(stored: Stored, value: Value) -> Fitted:
     tensor = DumpedTensor(value.name, stored.file, stored.dtype, shape, load, how)
     either = (
         turn is None
-        and not stored.layout
+        and stored.layout in ("", ITS_OWN)
         and value.shape is not None
         and len(set(shape[1:])) > 1
         and any(True for _ in possible(stored.shape, value.shape))
@@ -55,37 +65,43 @@ def fitted(stored: Stored, value: Value) -> Fitted:
 
 def _turn(stored: Stored, value: Value) -> tuple[Turn | None, bool]:
     """What undoes the layout, and whether it is the shape alone that says so."""
-    if stored.layout:
-        if not known(stored.layout):
-            raise ModelError(f"{stored.label}: the layout {stored.layout} is not one that can be undone")
-        turn = declared(stored.layout, stored.shape, stored.original)
-        if turn is None or (stored.original is None and not _wanted(turn.shape, value)):
-            turn = declared(stored.layout, stored.shape, _static(value)) or turn
-        if turn is None and stored.layout not in _AS_IT_IS:
-            raise ModelError(
-                f"{stored.label}: {shape_text(stored.shape)} cannot be {stored.layout}"
-                + (f" of {shape_text(stored.original)}" if stored.original else "")
-            )
-        if turn is not None and not _wanted(turn.shape, value) and _wanted(stored.shape, value):
-            return None, False  # the ONNX file itself has the channels last there
-        return turn, False
-    if value.shape is None or _wanted(stored.shape, value):
+    if stored.layout and stored.layout != ITS_OWN:
+        return _told(stored, value), False
+    if value.shape is not None and _wanted(stored.shape, value):
         return None, False
-    turns = list(possible(stored.shape, value.shape))
+    turns = [] if value.shape is None else list(possible(stored.shape, value.shape))
     if len({turn.words for turn in turns}) > 1:
         names = " or ".join(turn.words for turn in turns)
         raise ModelError(f"{stored.label}: could be {names}; name its layout in manifest.json")
+    if not turns and stored.layout == ITS_OWN and looks_blocked(stored.shape):
+        raise ModelError(
+            f"{stored.label}: {shape_text(stored.shape)} may be in the device's blocks, and the ONNX file "
+            "does not say of which shape; convert it with msaccucmp convert -f NCHW"
+        )
     return (turns[0], True) if turns else (None, False)
 
 
-def _static(value: Value) -> tuple[int, ...] | None:
-    """The declared shape where no dimension of it is open."""
-    if value.shape is None or None in value.shape:
-        return None
-    return tuple(dim for dim in value.shape if dim is not None)
-
-
-_AS_IT_IS = frozenset({"NCHW", "ND", "NCDHW", "NCL", "NCW"})
+def _told(stored: Stored, value: Value) -> Turn | None:
+    """What undoes a layout that the dump names. Raises ModelError where nothing does."""
+    layout = stored.layout
+    if not known(layout):
+        raise ModelError(f"{stored.label}: the layout {layout} is not one that can be undone")
+    whole = completed(layout, stored.shape, value.shape)
+    if is_blocked(layout):
+        originals = [one for one in (stored.original, whole) if one]
+        turn = next(filter(None, (declared(layout, stored.shape, one) for one in originals)), None)
+        if turn is None:
+            raise ModelError(
+                f"{stored.label}: {shape_text(stored.shape)} in {layout} cannot be told from its padding"
+                + (f": it is not of {shape_text(originals[0])}" if originals else ": no shape is known of it")
+            )
+        return turn
+    turn = declared(layout, stored.shape, None)
+    if turn is None and layout not in PLAIN:
+        raise ModelError(f"{stored.label}: {shape_text(stored.shape)} cannot be {layout}")
+    if turn is not None and not _wanted(turn.shape, value) and _wanted(stored.shape, value):
+        return None  # the ONNX file itself has the channels last there
+    return turn
 
 
 def _wanted(shape: tuple[int, ...], value: Value) -> bool:

@@ -140,13 +140,13 @@ def _without_doubt(seen: list[_Seen], lines: list[str]) -> list[_Seen]:
         return seen
     kept = []
     for one in seen:
-        if one.fitted.either:
+        if not one.fitted.either:
+            kept.append(one)
+        elif one.meaning.role == "output":
             lines.append(
                 f"{one.sighting.stored.label}: {shape_text(one.sighting.stored.shape)} can be NCHW or NHWC, "
                 "and other tensors of the dump are NHWC; name its layout in manifest.json (not used)"
             )
-        else:
-            kept.append(one)
     return kept
 
 
@@ -190,7 +190,7 @@ def _others(seen: Iterable[_Seen]) -> list[str]:
     """The tensors that have another shape than the ONNX file declares."""
     return [
         f"{one.meaning.value}: the dump has {shape_text(one.fitted.tensor.shape)}, "
-        f"the ONNX file declares {one.fitted.other}"
+        f"the ONNX file has {one.fitted.other} there"
         for one in seen
         if one.fitted.other
     ]

@@ -29,9 +29,40 @@ class Turn:
 
 
 def declared(layout: str, shape: tuple[int, ...], original: tuple[int, ...] | None) -> Turn | None:
-    """The turn that undoes a layout that the dump itself names; None where the shape cannot have it."""
+    """The turn that undoes a layout; None where the shape cannot have it.
+
+    ``original`` is the shape without padding, which the layouts that pad cannot be undone without.
+    """
     rule = _RULES.get(layout)
     return rule(shape, original) if rule else None
+
+
+def is_blocked(layout: str) -> bool:
+    """Whether a layout pads: its shape alone does not say how much of it is the tensor."""
+    return layout in _BLOCKED
+
+
+def looks_blocked(shape: tuple[int, ...]) -> bool:
+    """Whether a shape may be one of a device's blocks."""
+    return len(shape) >= 4 and shape[-1] in CUBES
+
+
+def completed(layout: str, shape: tuple[int, ...], wanted: Shape | None) -> tuple[int, ...] | None:
+    """The declared shape, its open sizes taken from the stored one where that is no block's; None where it
+    cannot be known."""
+    if wanted is None:
+        return None
+    if layout == "NC1HWC0" and len(shape) == 5 and len(wanted) == 4:
+        stands: Shape = (shape[0], None, shape[2], shape[3])
+    elif layout == "NDC1HWC0" and len(shape) == 6 and len(wanted) == 5:
+        stands = (shape[0], None, shape[1], shape[3], shape[4])
+    elif layout == "FRACTAL_NZ" and len(shape) == len(wanted) + 2:
+        stands = (*shape[:-4], None, None)
+    else:
+        stands = (None,) * len(wanted)
+    whole = [want if want is not None else have for want, have in zip(wanted, stands, strict=True)]
+    known = tuple(dim for dim in whole if dim is not None)
+    return known if len(known) == len(whole) else None
 
 
 def known(layout: str) -> bool:
@@ -41,18 +72,18 @@ def known(layout: str) -> bool:
 
 def possible(shape: tuple[int, ...], wanted: Shape) -> Iterator[Turn]:
     """The turns that make a shape one that the ONNX file declares, where the dump says nothing."""
-    whole = tuple(dim for dim in wanted if dim is not None)
-    original = whole if len(whole) == len(wanted) else None
     for layout in ("NHWC", "NDHWC"):
         turn = declared(layout, shape, None)
         if turn is not None and fits(turn.shape, wanted):
             yield turn
-    if original is None or prod(original) == 0:
-        return
-    for layout in ("NC1HWC0", "NDC1HWC0", "FRACTAL_NZ"):
-        turn = declared(layout, shape, original)
+    for layout in sorted(_BLOCKED):
+        original = completed(layout, shape, wanted)
+        turn = declared(layout, shape, original) if original and prod(original) else None
         if turn is not None and turn.shape == original and _blocks(layout, shape):
             yield turn
+
+
+_BLOCKED = frozenset({"NC1HWC0", "NDC1HWC0", "FRACTAL_NZ"})
 
 
 def _blocks(layout: str, shape: tuple[int, ...]) -> bool:
@@ -125,42 +156,32 @@ def _channels(rest: tuple[int, ...], blocks: int, block: int, original: tuple[in
 
     The original may stand with its channels second or last.
     """
-    if original is None:
-        return blocks * block
     if not original:
         return None
     size = len(rest) + 1
     whole = original + (1,) * (size - len(original))  # a vector of channels is (N, C) or (N, C, 1, 1)
     for channels, others in ((whole[1], whole[:1] + whole[2:]), (whole[-1], whole[:-1])):
-        if others == rest and -(-channels // block) == blocks if block else False:
+        if block and others == rest and -(-channels // block) == blocks:
             return channels
     return None
 
 
 def _fractal_nz(shape: tuple[int, ...], original: tuple[int, ...] | None) -> Turn | None:
-    if len(shape) < 4:
+    if len(shape) < 4 or not original:
         return None
     *lead, n1, m1, m0, n0 = shape
     rows, columns = m1 * m0, n1 * n0
-    if original is not None:
-        if not original:
-            return None
-        last = (1, *original) if len(original) == 1 else original
-        if prod(last[:-2]) != prod(lead) or not (
-            rows - m0 < last[-2] <= rows and columns - n0 < last[-1] <= columns
-        ):
-            return None
-        kept = original
-        cut = (last[-2], last[-1])
-    else:
-        kept, cut = (*lead, rows, columns), (rows, columns)
+    last = (1, *original) if len(original) == 1 else original
+    fit = rows - m0 < last[-2] <= rows and columns - n0 < last[-1] <= columns
+    if prod(last[:-2]) != prod(lead) or not fit:
+        return None
     order = (*range(len(lead)), len(lead) + 1, len(lead) + 2, len(lead), len(lead) + 3)
 
     def undone(array: Array) -> Array:
         whole: Array = array.transpose(order).reshape(*lead, rows, columns)
-        return whole[..., : cut[0], : cut[1]].reshape(kept)
+        return whole[..., : last[-2], : last[-1]].reshape(original)
 
-    return Turn(kept, "FRACTAL_NZ to ND", undone)
+    return Turn(original, "FRACTAL_NZ to ND", undone)
 
 
 _RULES: dict[str, Callable[[tuple[int, ...], tuple[int, ...] | None], Turn | None]] = {

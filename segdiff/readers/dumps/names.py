@@ -133,6 +133,27 @@ class Names:
             yield from self.node(match["name"], int(match["index"]), "output")
 
 
+@dataclass(frozen=True)
+class DeviceTensor:
+    """The name of a tensor that msaccucmp converted: its operator, which of its tensors it is, and whether
+    the name has the shape, which it has where the layout was converted as well."""
+
+    device: DeviceName
+    role: Role
+    index: int
+    shaped: bool
+
+
+def device_tensor(text: str, long_names: Mapping[str, str]) -> DeviceTensor | None:
+    """The name of a converted tensor, taken apart; ``long_names`` are those that stand as digits."""
+    match = _ROLE.fullmatch(text)
+    device = device_name(long_names.get(match["name"], match["name"])) if match else None
+    if match is None or device is None:
+        return None
+    role: Role = "input" if match["role"] == "input" else "output"
+    return DeviceTensor(device, role, int(match["index"]), match["shape"] is not None)
+
+
 def device_name(text: str) -> DeviceName | None:
     """Type and name in the file name of a raw Ascend dump, with or without ``.output.0`` cut off before.
 

@@ -27,6 +27,9 @@ MAX_UNPACKED = 1 << 31
 MAX_DIMS = 32
 """Dimensions of an array; numpy 1 has no more."""
 
+ITS_OWN = "the device's own"
+"""A layout that is the device's, whichever that is."""
+
 PLAIN = frozenset("fiub")
 """Kinds of numbers that a tensor can have: float, signed, unsigned, bool."""
 

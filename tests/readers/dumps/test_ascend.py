@@ -9,7 +9,9 @@ import pytest
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Graph
 from segdiff.readers.dumps import read_dump
+from segdiff.readers.dumps.ascend_proto import _messages
 from segdiff.readers.onnx import read
+from tests.dumps.arrays import write_converted
 from tests.dumps.ascend import compiled, inner_values, write_om, write_om2, write_raw
 from tests.dumps.device import recorded, recorded_half
 from tests.models import Net, image, segmenter
@@ -132,3 +134,64 @@ def test_two_runs_are_told(tmp_path: Path, model) -> None:
     with pytest.raises(ModelError, match="holds 2 runs"):
         read_dump(tmp_path / "dump", graph)
     assert read_dump(tmp_path / "dump/1", graph).tensors
+
+
+@pytest.mark.parametrize("form", ["json", "om2", None])
+@pytest.mark.parametrize("layout", ["NCHW", "NC1HWC0", "FRACTAL_NZ", "NHWC"])
+def test_converted_dumps_keep_the_devices_layout(
+    tmp_path: Path, model, form: str | None, layout: str
+) -> None:
+    graph = graph_of(tmp_path, model)
+    ops = compiled(graph, fuse=form is not None)
+    values = recorded_half(model, FEEDS, inner_values(ops))
+    write_om(tmp_path / "om.json", graph, ops)
+    write_om2(tmp_path / "om.om2", ops)
+    write_converted(tmp_path / "dump", ops, values, layout=layout, padding=7.0)
+    dump = read_dump(tmp_path / "dump", graph, map_file=tmp_path / f"om.{form}" if form else None)
+    written = {name for op in ops for name in op.outputs}
+    assert all(np.array_equal(tensor.load(), values[name]) for name, tensor in dump.tensors.items())
+    refused = ("may be in the device's blocks", "can be NCHW or NHWC")  # of the few without a known shape
+    assert all(any(words in problem for words in refused) for problem in dump.problems)
+    assert len(written - dump.tensors.keys()) <= len(dump.problems) <= 4
+
+
+def test_padding_that_nothing_tells_of_is_not_guessed(tmp_path: Path) -> None:
+    """Converted, in the device's layout, of an ONNX file with open sizes: what was fed decides."""
+    net = Net(("n", "c", "h", "w"))
+    graph = graph_of(tmp_path, net.model(net.node("Relu", "x", outputs=["y"])))
+    values = {"x": image(), "y": np.maximum(image(), 0)}
+    write_converted(tmp_path / "dump", compiled(graph), values, layout="NC1HWC0")
+    with pytest.raises(ModelError, match="msaccucmp convert -f NCHW"):
+        read_dump(tmp_path / "dump", graph)
+    same(read_dump(tmp_path / "dump", graph, inputs={"x": image().shape}), values, ["x", "y"])
+
+
+def test_bfloat16_is_widened(tmp_path: Path) -> None:
+    net = Net()
+    graph = graph_of(tmp_path, net.model(net.node("Relu", "x", outputs=["y"])))
+    (op,) = compiled(graph)
+    values = {"x": image().astype(np.float16), "y": np.maximum(image(), 0).astype(np.float16)}
+    files = write_raw(tmp_path / "dump", graph, [op], values)
+    (file,) = files.values()
+    data = file.read_bytes()
+    head = int.from_bytes(data[:8], "little")
+    message = _messages()["DumpData"].FromString(data[8 : 8 + head])
+    bits = (image().view(np.uint32) >> 16).astype(np.uint16)
+    message.output[0].data_type = message.input[0].data_type = 27
+    again = message.SerializeToString()
+    file.write_bytes(len(again).to_bytes(8, "little") + again + bits.tobytes() * 2)
+    tensor = read_dump(tmp_path / "dump", graph).tensors["y"]
+    assert tensor.dtype == "bfloat16" and tensor.load().dtype == np.float32
+    assert np.array_equal(tensor.load(), (bits.astype(np.uint32) << 16).view(np.float32))
+
+
+def test_a_map_of_another_model_is_told(tmp_path: Path, model) -> None:
+    graph, values = graph_of(tmp_path, model), recorded(model, FEEDS)
+    ops = compiled(graph)
+    write_raw(tmp_path / "dump", graph, ops, values, origins=False)
+    other = Net()
+    onnx.save(other.model(other.node("Tanh", "x")), tmp_path / "other.onnx")
+    another = read(tmp_path / "other.onnx")
+    write_om(tmp_path / "om.json", another, compiled(another))
+    with pytest.raises(ModelError, match="no operator of"):
+        read_dump(tmp_path / "dump", graph, map_file=tmp_path / "om.json")
