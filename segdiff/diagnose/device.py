@@ -7,7 +7,7 @@ has made: the numbers cut off, another layout, other weights, another setting.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,15 +67,22 @@ class Sight:
 
 
 def explain_device(
-    run: Run, progress: Callable[[int], None] = lambda done: None, *, seconds: float = SECONDS
+    run: Run,
+    known: Mapping[Segment, Cause],
+    progress: Callable[[int], None] = lambda done: None,
+    *,
+    seconds: float = SECONDS,
 ) -> dict[Segment, Cause]:
     """The cause of every origin of a device's run, by its segment; ``device.unknown`` where none was found.
+    Those that are ``known`` are not looked for.
 
     Raises nothing that an engine does.
     """
     end = time.monotonic() + seconds
-    causes: dict[Segment, Cause] = {}
+    causes: dict[Segment, Cause] = dict(known)
     for number, step in enumerate(by_size(run.origins)):
+        if step.segment in known:
+            continue
         left = end - time.monotonic()
         if left <= 0:
             causes[step.segment] = Cause(
@@ -95,14 +102,7 @@ def explain_device(
 
 
 def _explained(run: Run, step: Step, seconds: float) -> Cause:
-    bench = run.probe.bench(step.segment, dict(run.reference(ends_of(step))))
-    wanted = [pair.candidate for pair in step.pairs if pair.judgement and pair.judgement.fault]
-    got = bench.run(wanted)
-    sights = [
-        Sight(bench, c, got[c].array, _as_float(bench.truth[c]))
-        for c in wanted
-        if c in bench.truth and c in got
-    ]
+    sights = sights_of(run, step)
     if not sights:
         return Cause(
             "device.unknown", "No tensor of its outputs could be had, so no cause was looked for.", False
@@ -112,6 +112,15 @@ def _explained(run: Run, step: Step, seconds: float) -> Cause:
         if all(cause is not None for cause in causes) and causes[0] is not None:
             return causes[0]
     return _as_of_a_device(explained_step(run, step, seconds), sights[0])
+
+
+def sights_of(run: Run, step: Step) -> list[Sight]:
+    """The outputs of an origin that err, with both tensors. Raises EngineError."""
+    bench = run.probe.bench(step.segment, dict(run.reference(ends_of(step))))
+    wanted = [pair.candidate for pair in step.pairs if pair.judgement and pair.judgement.fault]
+    got = bench.run(wanted)
+    known = [c for c in wanted if c in bench.truth and c in got]
+    return [Sight(bench, c, got[c].array, _as_float(bench.truth[c])) for c in known]
 
 
 def _as_float(tensor: Tensor) -> Array:

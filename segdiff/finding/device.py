@@ -5,7 +5,7 @@ The file itself was compared with the reference before: what a converter did is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from segdiff.align import Segment
@@ -15,15 +15,19 @@ from segdiff.core.device import DeviceInfo
 from segdiff.core.errors import EngineError
 from segdiff.core.files import ModelFiles
 from segdiff.core.kept import KeptTensors
+from segdiff.core.metrics import compare_arrays
 from segdiff.core.precision import Precision, arithmetic
 from segdiff.core.progress import Progress
 from segdiff.diagnose.device import explain_device
+from segdiff.diagnose.device_layouts import writings
+from segdiff.diagnose.reading.difference_map import statistics
+from segdiff.finding.device_misread import misread
 from segdiff.finding.kept import keep
-from segdiff.finding.outputs import form, op_info
+from segdiff.finding.outputs import SAME, form, op_info
 from segdiff.finding.verdict import confirmed, crosses, maker, readers_of
 from segdiff.walk import Run, Step
 from segdiff.walk.device import seen_from_the_reference, walked_on_device, without_broken_inputs
-from segdiff.walk.dump_check import CheckedDump
+from segdiff.walk.dump_check import CheckedDump, Handed
 from segdiff.walk.steps import PairResult
 
 
@@ -70,14 +74,15 @@ def on_device(
 ) -> OnDevice:
     """Everything that the dump can show. Never raises for what an engine does."""
     reasons: list[str] = []
-    run = walked_on_device(network, dump.dump, dump.stored, lambda *done: progress("device", *done))
+    run = walked_on_device(network, dump, lambda *done: progress("device", *done))
     run = without_broken_inputs(run, dump.broken)
     try:
         run = seen_from_the_reference(run, network)
     except EngineError as error:
         reasons.append(f"How far the device is from the reference is not known: {error}")
+    run, misread_tensors = misread(run)
     total = len(run.origins)
-    causes = explain_device(run, lambda done: progress("explain", done, total)) if total else {}
+    causes = explain_device(run, misread_tensors, lambda done: progress("explain", done, total))
     kept = keep(files, run) if total else None
     if kept is not None and kept.problem:
         reasons.append(f"Not all that a repro needs was kept: {kept.problem}")
@@ -128,6 +133,7 @@ def with_device(report: Report, device: OnDevice) -> Report:
         for step, group in zip(device.run.walk.steps, rows, strict=True)
         if step.is_origin
     )
+    origins += tuple(handovers(device, origins))
     verdict, sentence = decided(report, device, origins, pairs)
     thresholds = device.run.probe.thresholds
     size = max(1, len(device.run.alignment.candidate.ops))
@@ -275,6 +281,46 @@ def origin_of(device: OnDevice, step: Step, rows: tuple[PairInfo, ...], sure: bo
     inputs = tuple((c, c) for _, c in step.segment.inputs)
     cause = device.causes.get(step.segment)
     return Origin(worst, ops, ops, inputs, sure, cause)
+
+
+def handovers(device: OnDevice, origins: tuple[Origin, ...]) -> Iterator[Origin]:
+    """What changed between two operators of the device, each value once: whoever made it was right."""
+    blamed = {origin.pair.candidate for origin in origins}
+    graph, view = device.run.probe.graph, device.network.alignment.candidate
+    for each in device.dump.handed:
+        if each.value in blamed:
+            continue
+        blamed.add(each.value)
+        ops = tuple(op_info(graph.op(index)) for index in sorted(each.op.nodes))
+        pair = PairInfo(
+            reference=each.value,
+            candidate=each.value,
+            reference_op=maker(view, each.value),
+            candidate_op=ops[0].type,
+            shape=each.made.shape,
+            evidence=("dumped",),
+            state="origin",
+            cumulative=None,
+            isolated=each.comparison,
+            why=Reason("differs"),
+        )
+        yield Origin(pair, ops, ops, ((each.value, each.value),), True, handed_over(each))
+
+
+def handed_over(each: Handed) -> Cause:
+    """Why an operator was given another tensor than was made."""
+    made, given = each.made.load(), each.given.load()
+    before = each.comparison.metrics
+    for words, array in writings(made, given.shape):
+        after = compare_arrays(given, array)
+        if not after.mismatch and after.metrics.rel_l2 < SAME:
+            text = f"{each.op.name!r} was given the tensor in another layout than it was made in: {words}."
+            return Cause("device.layout", text, True, after.metrics, before)
+    text = (
+        f"{each.op.name!r} was given another tensor than the operator before it had made "
+        f"({statistics(given)}; made were {statistics(made)})."
+    )
+    return Cause("device.handover", text, True, None, before)
 
 
 def outputs_of(device: OnDevice) -> list[OutputInfo]:

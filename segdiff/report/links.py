@@ -84,7 +84,7 @@ PAGES: Mapping[str, tuple[str, ...]] = {
     ),
     "device": (
         *("device.saturated", "device.overflow", "device.layout", "device.weights", "device.operator"),
-        "device.unknown",
+        *("device.handover", "device.unknown"),
     ),
     "runtime": ("runtime.refused", "runtime.optimisation", "runtime.paddle_ir"),
     "input": (

@@ -17,6 +17,7 @@ _WORDS = {
     "within": "within your thresholds",
     "unsure": "a fault cannot be told from rounding",
     "unfed": "its inputs do not fit the type it computes in",
+    "misread": "right on what its input really holds: the dump has that in another layout",
     "crossed": "crosses your threshold",
     "differs": "differs on equal inputs",
     "choice": "picks other elements",

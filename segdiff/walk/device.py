@@ -8,7 +8,7 @@ the reference stands, and a segment is what lies between two values that it has 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from segdiff.align import Alignment, Segment, cut
 from segdiff.align.view import View
-from segdiff.core.dumped import Dump
+from segdiff.core.dumped import Dump, DumpedTensor
 from segdiff.core.edit import Edit, merged
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Op
@@ -24,9 +24,10 @@ from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.core.precision import EPSILON, STEP, disturbed, unit_of
 from segdiff.engines import Tensor
 from segdiff.engines.dumped import DumpedReference
+from segdiff.walk.dump_check import CheckedDump
 from segdiff.walk.judge import Judgement
 from segdiff.walk.last_bit import SEED, Steps, as_stored
-from segdiff.walk.probe import Probe
+from segdiff.walk.probe import Bench, Probe
 from segdiff.walk.reference_tensors import ReferenceTensors
 from segdiff.walk.run import Run
 from segdiff.walk.steps import PairResult
@@ -45,10 +46,35 @@ NOT_A_BYTE = 1.001
 @dataclass(frozen=True)
 class DeviceProbe(Probe):
     """A probe whose "reference" is a device: ``stored`` are the types in which it kept its values, ``fused``
-    the groups of ops that it computed in one."""
+    the groups of ops that it computed in one, ``given`` what an op was seen to read that is not what had been
+    made, by the op's index."""
 
     stored: Mapping[str, str] = field(default_factory=dict)
     fused: tuple[frozenset[int], ...] = ()
+    given: Mapping[int, Mapping[str, DumpedTensor]] = field(default_factory=dict)
+
+    def run(
+        self,
+        segment: Segment,
+        feeds: Mapping[str, Tensor],
+        wanted: Iterable[str],
+        edits: tuple[Edit, ...] = (),
+    ) -> dict[str, Tensor]:
+        """As any probe does, on what the device gave these nodes. Raises EngineError."""
+        return super().run(segment, self.as_given(segment, feeds), wanted, edits)
+
+    def bench(self, segment: Segment, tensors: Mapping[str, Tensor]) -> Bench:
+        """The segment on the device's tensors."""
+        found = super().bench(segment, tensors)
+        return replace(found, feeds=self.as_given(segment, found.feeds))
+
+    def as_given(self, segment: Segment, feeds: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The feeds, with what the device was seen to give these nodes where that is not what was made."""
+        own = {name: t for index in segment.nodes for name, t in self.given.get(index, {}).items()}
+        if not own.keys() & feeds.keys():
+            return feeds
+        read = {name: self.blocks.tensor(own[name].load()) for name in own.keys() & feeds.keys()}
+        return {name: self.fitting(name, read[name]) if name in read else t for name, t in feeds.items()}
 
     def _declared(self, c: str, tensor: Tensor) -> np.dtype[Any]:
         """The type that the file computes a value in: the device stores it otherwise, not the file."""
@@ -87,7 +113,7 @@ class DeviceProbe(Probe):
         steps_of: Steps = as_stored,
     ) -> Comparison | None:
         """What the last bit of the type that the device stores in does, in inputs and parameters."""
-        unit = self.unit(segment)
+        unit, feeds = self.unit(segment), self.as_given(segment, feeds)
         if unit <= EPSILON or any(c in self.graph.quantised for _, c in segment.outputs):
             return super().disturb(segment, c, undisturbed, feeds, edits, steps_of)
         shaken = {
@@ -98,7 +124,7 @@ class DeviceProbe(Probe):
             edit for op in map(self.graph.op, segment.nodes) for edit in self._moved_parameters(op, unit)
         ]
         try:
-            got = self.run(segment, shaken, [c], merged((*moved, *edits)))[c].array
+            got = super().run(segment, shaken, [c], merged((*moved, *edits)))[c].array
         except EngineError as error:
             if error.died:
                 raise
@@ -120,17 +146,15 @@ class DeviceProbe(Probe):
             yield Edit(op.outputs[0], inputs=inputs)
 
 
-def walked_on_device(
-    run: Run, dump: Dump, stored: Mapping[str, str], progress: Callable[[int, int], None]
-) -> Run:
+def walked_on_device(run: Run, checked: CheckedDump, progress: Callable[[int, int], None]) -> Run:
     """Run every segment between values of the dump on the device's own tensors.
 
-    ``run`` is that of the ONNX file against the reference, whose engine is asked; ``stored`` the types of the
-    dump's tensors. In the run that is returned the device is the reference: an isolated error is how far it
-    is from what the file makes of its own inputs. Never raises for what an engine does.
+    ``run`` is that of the ONNX file against the reference, whose engine is asked. In the run that is returned
+    the device is the reference: an isolated error is how far it is from what the file makes of its inputs. It
+    never raises for what an engine does.
     """
     view = run.alignment.candidate
-    dump = in_view(dump, view)
+    dump = in_view(checked.dump, view)
     inputs = dict(zip(view.graph.inputs, view.graph.inputs, strict=True))
     pairs = {**inputs, **{c: c for c in view.values if c in dump.tensors and c in view.producer}}
     segments = cut(view, view, pairs)
@@ -145,8 +169,9 @@ def walked_on_device(
         view.graph,
         blocks,
         run.probe.thresholds,
-        stored=stored,
+        stored=checked.stored,
         fused=tuple(op.nodes for op in dump.ops),
+        given=given_otherwise(checked),
     )
     needed = {c for s in segments for _, c in (*s.inputs, *s.outputs) if c and c not in feeds}
     total = len(segments)
@@ -156,6 +181,15 @@ def walked_on_device(
     hidden = frozenset(name for op in view.graph.ops for name in op.outputs) - dump.tensors.keys()
     tensors = ReferenceTensors(engine, feeds, 0)
     return Run(replace(probe, feeds=run.probe.feeds), tensors, alignment, walk, hidden)
+
+
+def given_otherwise(checked: CheckedDump) -> dict[int, dict[str, DumpedTensor]]:
+    """What ops were seen to read that is not what had been made, by the op's index and the value."""
+    found: dict[int, dict[str, DumpedTensor]] = {}
+    for each in checked.handed:
+        for index in each.op.nodes:
+            found.setdefault(index, {})[each.value] = each.given
+    return found
 
 
 def in_view(dump: Dump, view: View) -> Dump:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from segdiff.core.dumped import Dump
+from segdiff.core.dumped import Dump, DumpedOp, DumpedTensor
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Array
+from segdiff.core.metrics import Comparison, compare_arrays
+from segdiff.core.precision import unit_of
+from segdiff.walk.judge import size_of
 
 FEWEST = 8
 """Different numbers, none of them whole, that tell the type of a tensor: by chance one float32 number in 8192
@@ -20,13 +23,27 @@ SAMPLE = 1 << 16
 
 
 @dataclass(frozen=True)
+class Handed:
+    """A value that an operator of the device was given otherwise than the one before it had made it:
+    ``made`` against ``given`` is the ``comparison``."""
+
+    op: DumpedOp
+    value: str
+    made: DumpedTensor
+    given: DumpedTensor
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
 class CheckedDump:
     """A dump whose tensors can all be read; ``stored`` is the type each was computed in, which may be coarser
-    than that of its file; ``broken`` are those with NaN or infinite values."""
+    than that of its file; ``broken`` are those with NaN or infinite values, ``handed`` those that changed
+    between two operators."""
 
     dump: Dump
     stored: dict[str, str]
     broken: frozenset[str]
+    handed: tuple[Handed, ...] = ()
 
     @property
     def arithmetic(self) -> str:
@@ -63,7 +80,24 @@ def checked(dump: Dump, progress: Callable[[int, int], None]) -> CheckedDump:
         for op in dump.ops
     )
     found = replace(dump, tensors=tensors, ops=ops, problems=(*dump.problems, *problems))
-    return CheckedDump(found, stored, frozenset(broken))
+    return CheckedDump(found, stored, frozenset(broken), tuple(handed_on(found)))
+
+
+def handed_on(dump: Dump) -> Iterator[Handed]:
+    """The values that an operator was given otherwise than they were made, beyond their types' rounding."""
+    for op in dump.ops:
+        for name, given in op.inputs.items():
+            made = dump.tensors.get(name)
+            if made is None or made is given:
+                continue
+            try:
+                ours, theirs = made.load(), given.load()
+            except ModelError:
+                continue  # of the value made it was told; of one that was read, only here: it is not used
+            found = compare_arrays(ours, theirs)
+            unit = max(unit_of(made.dtype), unit_of(given.dtype))
+            if size_of(found) > 2 * unit:
+                yield Handed(op, name, made, given, found)
 
 
 def told_by(array: Array) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from segdiff.core.answer import Report
 from segdiff.core.errors import InputError, ModelError
 from segdiff.report.load import load
 from tests.devices import Device, Fault, saved, with_attribute
-from tests.dumps.ascend import compiled, inner_values
+from tests.dumps.ascend import compiled, inner_values, write_raw
 from tests.models import graph_of, image, names_of, save, segmenter
 from tests.models import with_attribute as written_with
 from tests.schema import checked
@@ -216,3 +217,47 @@ def test_both_sides_are_written_during_a_walk(tmp_path: Path) -> None:
         for side in ("reference", "candidate")
     ]
     assert kept[0] == kept[1] and len(kept[0]) > 30
+
+
+def test_a_tensor_that_is_only_written_in_another_layout_spoils_nothing_behind(tmp_path: Path) -> None:
+    model = save(segmenter(), tmp_path / "model.onnx")
+    tensors = Device(segmenter()).run({"x": image()})
+    conv = nth("Conv", 1)
+    tensors[conv] = tensors[conv].transpose(0, 2, 3, 1).reshape(tensors[conv].shape)
+    report = segdiff.locate(model, saved(tensors, tmp_path / "dump"), image(), timeout=60)
+    (origin,) = report.origins
+    assert origin.pair.candidate == conv and origin.cause and origin.cause.kind == "device.layout"
+    assert "only written so" in origin.cause.text and "misread" in {pair.why.kind for pair in report.pairs}
+
+
+def raw(folder: Path, tensors: dict[str, Any], **own: Any) -> Path:
+    """An Ascend dump in which every operator has its inputs, those of ``own`` its own."""
+    graph = graph_of(segmenter(), folder)
+    place = folder / "raw"
+    write_raw(place, graph, compiled(graph, fuse=False), tensors)
+    if own:
+        other = folder / "other"
+        write_raw(other, graph, compiled(graph, fuse=False), {**tensors, **own["given"]})
+        op = next(op for op in compiled(graph, fuse=False) if op.outputs[0] == own["to"])
+        for file in other.glob(f"*.{op.name.replace(':', '_')}.*"):
+            shutil.copy(file, place / file.name)
+    return place
+
+
+def test_what_changes_between_two_operators_is_neithers_fault(tmp_path: Path) -> None:
+    model = save(segmenter(), tmp_path / "model.onnx")
+    conv, norm = nth("Conv", 1), nth("BatchNormalization", 1)
+    right = Device(segmenter()).run({"x": image()})
+    report = segdiff.locate(model, raw(tmp_path, right), image(), timeout=60)
+    assert report.verdict == "agrees", report.sentence
+    given = right[conv].transpose(0, 2, 3, 1).reshape(right[conv].shape)
+    after = Device(segmenter(), faults=(Fault(conv, output=lambda a: given.astype(np.float32)),)).run(
+        {"x": image()}
+    )
+    after[conv] = right[conv]
+    (tmp_path / "second").mkdir()
+    dump = raw(tmp_path / "second", after, given={conv: given}, to=norm)
+    report = segdiff.locate(model, dump, image(), timeout=60)
+    (origin,) = report.origins
+    assert origin.pair.candidate == conv and origin.cause and origin.cause.kind == "device.layout"
+    assert "was given" in origin.cause.text and report.homes == ("device",)

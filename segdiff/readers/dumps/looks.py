@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+RAW = re.compile(r"\.\d{10,}$|\.\d{10,}\.|^\d{10,}$")
+"""How Ascend's raw files are called: with a time at the end or in the middle, or digits alone."""
 
 ARCHIVES = frozenset({".npz"})
 """Files that hold a dump; any other file of one lies in a folder."""
@@ -23,4 +27,5 @@ def is_dump(side: object) -> bool:
     if any(each.suffix in models for each in path.iterdir()):
         return False
     tensors = (".npy", ".npz", ".bin", ".raw", ".txt")
-    return any(each.suffix in tensors or each.name == "manifest.json" for each in path.rglob("*"))
+    named = (each.name for each in path.rglob("*"))
+    return any(name.endswith(tensors) or name == "manifest.json" or RAW.search(name) for name in named)
