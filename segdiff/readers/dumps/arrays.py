@@ -13,7 +13,7 @@ from segdiff.core.dumped import Dump
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Graph
 from segdiff.readers.dumps.ascend_names import long_names
-from segdiff.readers.dumps.gather import Sighting, gathered
+from segdiff.readers.dumps.gather import Sighting, constants_told, gathered
 from segdiff.readers.dumps.listing import Asked, Listing
 from segdiff.readers.dumps.manifest import Manifest, Named, as_said, read_manifest
 from segdiff.readers.dumps.names import DeviceTensor, Meaning, Names, device_tensor
@@ -42,14 +42,18 @@ def read(listing: Listing, graph: Graph, asked: Asked) -> Dump:
     one_run(listing, [(array.stored.file, tensor.device) for array, tensor in converted.items()])
     operators = read_operators(_operators(converted), graph, asked.map_file)
     sightings = list(operators.sightings)
+    constants = 0
     for array in arrays:
         meanings = frozenset() if array in converted else _meanings(names, array)
         if meanings:
             sightings.append(Sighting(array.stored, meanings))
+        elif any(map(names.constant, array.names)):
+            constants += 1
         elif array not in converted:
             problems.append(f"{array.stored.label}: names no tensor or node of {graph.path.name}")
     problems += operators.problems
-    return gathered(listing.root, NAME, sightings, graph, operators.nodes, problems, operators.remarks)
+    remarks = (*operators.remarks, *constants_told(constants))
+    return gathered(listing.root, NAME, sightings, graph, operators.nodes, problems, remarks)
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,16 @@ def nothing_usable(path: Path, graph: Graph, problems: Sequence[str]) -> str:
     )
 
 
+def constants_told(count: int) -> tuple[str, ...]:
+    """A remark on constants of the file that the dump holds as well.
+
+    >>> constants_told(0), constants_told(2)
+    ((), ('2 constants of the file are in the dump, too, and not compared',))
+    """
+    words = "1 constant of the file is" if count == 1 else f"{count} constants of the file are"
+    return (f"{words} in the dump, too, and not compared",) if count else ()
+
+
 def told(lines: Sequence[str]) -> tuple[str, ...]:
     """The problems, each once, on a line of its own, and how many there are beyond the first ones."""
     once = tuple(dict.fromkeys(printable(line, 400) for line in lines))

@@ -73,6 +73,16 @@ class Names:
             found.setdefault(collapsed(op.name), []).append(op)
         return {key: tuple(ops) for key, ops in found.items()}
 
+    @cached_property
+    def constants(self) -> frozenset[str]:
+        """Collapsed names of what the file holds itself: weights, and what its Constant nodes write."""
+        return frozenset(map(collapsed, self.graph.parameters))
+
+    def constant(self, name: str) -> bool:
+        """Whether the name is a constant of the file: a runtime that shows every tensor shows these, too."""
+        numbered = _NUMBERED.fullmatch(name)
+        return bool({collapsed(name), collapsed(numbered["rest"] if numbered else name)} & self.constants)
+
     def letters(self, name: str) -> bool:
         """Whether the name is a value's to the letter, with a sign in it that others collapse."""
         return name in self.known and collapsed(name) != name

@@ -20,7 +20,7 @@ from typing import Any
 from segdiff.core.dumped import Dump
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Array, Graph
-from segdiff.readers.dumps.gather import Sighting, gathered
+from segdiff.readers.dumps.gather import Sighting, constants_told, gathered
 from segdiff.readers.dumps.listing import Asked, Listing, printable
 from segdiff.readers.dumps.names import Names
 from segdiff.readers.dumps.stored import MAX_DIMS, Stored, npy_in, numbers_in, shape_text
@@ -89,14 +89,16 @@ def read(listing: Listing, graph: Graph, asked: Asked) -> Dump:
         problems.append(f"{aside} files beside the JSON are not read; give their folder by itself")
     names = Names(graph)
     names = replace(names, keeps=any(names.letters(name) for name, _ in found))
-    sightings = []
+    sightings, constants = [], 0
     for name, stored in found:
         meanings = names.meanings(name)
         if meanings:
             sightings.append(Sighting(stored, meanings))
+        elif names.constant(name):
+            constants += 1
         else:
             problems.append(f"{stored.label}: names no tensor or node of {graph.path.name}")
-    return gathered(listing.root, NAME, sightings, graph, {}, problems)
+    return gathered(listing.root, NAME, sightings, graph, {}, problems, constants_told(constants))
 
 
 def _light(file: Path) -> tuple[Any, list[_Stretch]]:

@@ -46,6 +46,17 @@ def test_an_archive_is_read(tmp_path: Path, packed: bool) -> None:
     assert {tensor.dtype for tensor in dump.tensors.values()} == {"float16", "int64"}
 
 
+def test_constants_of_the_file_are_no_strangers(tmp_path: Path) -> None:
+    """Whoever marks every tensor as an output of the runtime dumps the weights as well."""
+    model = segmenter()
+    graph, values = graph_of(tmp_path, model), recorded(model, FEEDS)
+    weights = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    write_npz(tmp_path / "dump.npz", {**values, **weights, "stranger": np.zeros(3)}, packed=False)
+    dump = read_dump(tmp_path / "dump.npz", graph)
+    assert dump.problems == ("dump.npz: stranger: names no tensor or node of model.onnx",)
+    assert dump.remarks == (f"{len(weights)} constants of the file are in the dump, too, and not compared",)
+
+
 def pair_of_names(folder: Path, first: str, second: str, channels: int = 3) -> Graph:
     """x -> Relu -> first -> Conv -> second."""
     net = Net()
