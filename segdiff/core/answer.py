@@ -14,6 +14,7 @@ from typing import Any, Literal
 from segdiff.core.baseline import Baseline
 from segdiff.core.device import DeviceInfo
 from segdiff.core.edit import Edit
+from segdiff.core.elsewhere import DeviceRemark
 from segdiff.core.environment import Environment
 from segdiff.core.fed import InputComparison
 from segdiff.core.files import HashedFile
@@ -276,18 +277,19 @@ class Report(Further, Shown):
     which have the tensor's own; shares run from 0 to 1; ``timing_s`` is in seconds, by phase,
     ``peak_memory_mb`` in MiB, of all processes; ``coverage`` is the share of a side's ops that were compared.
 
-    ``sentence`` says the verdict for a person; ``remarks`` what else one should know; ``input_findings`` what
-    was fed and how. ``pairs`` stand in walk order, ``origins`` too, those of an optimiser last. ``together``
-    is the effect of repairing all origins at once. ``as_fed`` is what the candidate's own input does, where
-    it was given. ``assumed`` says what was taken for granted of the picture's preparation, where nothing
-    states it. ``precision`` is what half precision or quantisation costs. ``image`` is the image's path,
-    where it was given as one, and ``image_file`` that file; ``environment`` the versions of all that has
-    computed; ``command`` the words of the command line, where it was one; ``at`` the options that name the
-    shape of the input, where it is not the image's own; ``baseline`` what is known of its origins;
-    ``device`` the dump that a device left; ``evidence`` keeps the tensors that a repair and a repro need;
-    ``pictures`` what can be seen of the run, None where no input is a picture; ``outlines``
-    both graphs, to be drawn; ``asked`` what was asked, so that it can be opened again, None for one read
-    from a file.
+    ``sentence`` says the verdict for a person; ``remarks`` what else one should know; ``input_findings``
+    what was fed and how. ``pairs`` stand in walk order, ``origins`` too, those of an optimiser last.
+    ``together`` is the effect of repairing all origins at once. ``as_fed`` is what the candidate's own
+    input does, where it was given. ``assumed`` says what was taken for granted of the picture's
+    preparation, where nothing states it. ``precision`` is what half precision or quantisation costs.
+    ``image`` is the image's path, where it was given as one, and ``image_file`` that file; ``environment``
+    the versions of all that has computed; ``command`` the words of the command line, where it was one;
+    ``at`` the options that name the shape of the input, where it is not the image's own; ``baseline`` what
+    is known of its origins; ``device`` the dump that a device left; ``device_remarks`` say what of the
+    candidate's file a device may read otherwise; ``evidence`` keeps the tensors that a repair and a repro
+    need; ``pictures`` what can be seen of the run, None where no input is a picture; ``outlines`` both
+    graphs, to be drawn; ``asked`` what was asked, so that it can be opened again, None for one read from a
+    file.
     """
 
     verdict: Verdict
@@ -316,6 +318,7 @@ class Report(Further, Shown):
     at: tuple[str, ...] = ()
     baseline: Baseline | None = None
     device: DeviceInfo | None = None
+    device_remarks: tuple[DeviceRemark, ...] = ()
     evidence: KeptTensors | None = field(default=None, repr=False, compare=False)
     pictures: Pictures | None = field(default=None, repr=False, compare=False)
     outlines: tuple[Outline, Outline] | None = field(default=None, repr=False, compare=False)

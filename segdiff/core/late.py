@@ -22,6 +22,7 @@ _DOORS = {
     "report.to_dict": "segdiff.report.json:report_to_dict",
     "repaired.to_dict": "segdiff.report.json:repaired_to_dict",
     "progress.notebook": "segdiff.report.notebook:progress_bar",
+    "words.device": "segdiff.report.elsewhere:device_text",
     "words.pair": "segdiff.report.words:pair",
     "words.origin": "segdiff.report.words:origin",
     "pairs.to_dataframe": "segdiff.report.frame:pairs_frame",

@@ -33,6 +33,7 @@ from segdiff.finding.kept import keep
 from segdiff.finding.outputs import Endings, endings, without
 from segdiff.finding.pictures import maps_of, pictured
 from segdiff.finding.precision import precision_of
+from segdiff.finding.read_otherwise import read_otherwise
 from segdiff.finding.refused import refusal
 from segdiff.finding.side_by_side import Image, Sides, proven, walked_with
 from segdiff.finding.verdict import conclude
@@ -138,6 +139,7 @@ def compared(
         origins=fingerprinted(report.origins, sides.graphs),
         remarks=(*report.remarks, *prepared.notes),
         assumed=prepared.assumed,
+        device_remarks=read_otherwise(sides.graphs[1]),
         evidence=kept,
         pictures=pictures,
         outlines=outlines,

@@ -57,6 +57,10 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "device": _device(report),
         "environment": asdict(report.environment) if report.environment else None,
         "remarks": list(report.remarks),
+        "device_remarks": [
+            {"kind": each.kind, "nodes": list(each.nodes), "text": each.text, "facts": plain(each.facts)}
+            for each in report.device_remarks
+        ],
         "timing_s": dict(report.timing_s),
         "peak_memory_mb": report.peak_memory_mb,
     }

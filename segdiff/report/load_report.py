@@ -23,6 +23,7 @@ from segdiff.core.answer import (
 from segdiff.core.baseline import Baseline
 from segdiff.core.device import DeviceInfo
 from segdiff.core.edit import Edit, Node
+from segdiff.core.elsewhere import DeviceRemark
 from segdiff.core.environment import Computed, Environment
 from segdiff.core.fed import InputComparison, InputFinding
 from segdiff.core.files import HashedFile
@@ -57,6 +58,10 @@ def report_of(data: Fields) -> Report:
         unmatched=(tuple(data["unmatched"]["reference"]), tuple(data["unmatched"]["candidate"])),
         input_findings=tuple(_how(fed)),
         remarks=tuple(data.get("remarks", ())),
+        device_remarks=tuple(
+            DeviceRemark(each["kind"], tuple(each["nodes"]), each["facts"])
+            for each in data.get("device_remarks", ())
+        ),
         together=_effect(data.get("together")),
         as_fed=_as_fed(fed),
         precision=Precision(**_known(precision, Precision)) if precision else None,

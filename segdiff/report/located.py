@@ -27,6 +27,7 @@ from segdiff.report.document import (
     more,
     without_empty,
 )
+from segdiff.report.elsewhere import device_lines, remarks_on
 from segdiff.report.facts import (
     VERDICT_MARKS,
     VERDICT_TONES,
@@ -79,6 +80,7 @@ def _blocks(report: Report, everything: bool) -> Iterator[Part]:
         yield Note(story, "warning" if report.first else "plain")
     yield from _pairs(report, everything)
     yield from outputs_of(report)
+    yield from device_parts(report)
     yield from lines(closing_lines(report))
     yield from action(report)
 
@@ -104,7 +106,7 @@ def _first(report: Report, first: Origin) -> Iterator[Part]:
         remark=4,
     )
     yield from lines([*value_lines(first.pair), *surroundings(report, first)])
-    yield from lines(cause_lines(first))
+    yield from lines([*cause_lines(first), *remarks_on(report, first)])
 
 
 def sides_of(origin: Origin) -> Sides:
@@ -193,6 +195,17 @@ def outputs_of(report: Report) -> Iterator[Part]:
         yield Note("the masks are equal, the values are not", "warning")
     if any(output.mask_changed is not None for output in outputs):
         yield Note("mask: the share of pixels whose class changes", "dim")
+
+
+DEVICE_HEADING = "What a device may read otherwise (remarks, no findings)"
+
+
+def device_parts(report: Report) -> Iterator[Part]:
+    """What of the candidate's file a device may read otherwise, under its heading."""
+    found = lines(device_lines(report))
+    if found:
+        yield Heading(DEVICE_HEADING)
+        yield from found
 
 
 def _mask(changed: float | None) -> Cell:

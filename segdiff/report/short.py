@@ -8,6 +8,7 @@ from segdiff.core.answer import Origin, OutputInfo, PairInfo, Report
 from segdiff.core.printable import clean
 from segdiff.report.device_facts import device_in_short, no_file_to_edit
 from segdiff.report.document import Action, Document, Headline, Hint, Lines, Part, Profile, lines
+from segdiff.report.elsewhere import remarks_on
 from segdiff.report.facts import (
     VERDICT_MARKS,
     VERDICT_TONES,
@@ -70,6 +71,7 @@ def _faulty(report: Report, first: Origin) -> Iterator[tuple[str, str]]:
         yield "why", f"{text.rstrip('.') if kind else text}{kind}{proof_in_short(first.cause)}"
     elif first.cause:
         yield "why", f"[{clean(first.cause.kind)}]{proof_in_short(first.cause)}"
+    yield from remarks_on(report, first)
     yield from _size(first)
     yield from _outputs(report)
     if first.effect:

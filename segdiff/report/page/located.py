@@ -27,7 +27,7 @@ from segdiff.report.facts import (
     surroundings,
     value_lines,
 )
-from segdiff.report.located import numbers, outputs_of, sides_of
+from segdiff.report.located import device_parts, numbers, outputs_of, sides_of
 from segdiff.report.page.computed import computed
 from segdiff.report.page.content import Content, Section, Tile, headline_of, without_headline
 from segdiff.report.page.curve import curve_of
@@ -136,6 +136,9 @@ def sections(report: Report, stem: str = "") -> Iterator[Section]:
         yield Section(f"{stem}outputs", outputs_heading(report), "parts", outputs, "Outputs")
     yield from _input(report, stem)
     yield from _precision(report, stem)
+    device = tuple(part for part in device_parts(report) if not isinstance(part, doc.Heading))
+    if device:
+        yield Section(f"{stem}device", "What a device may read otherwise", "parts", device, "Device")
     if report.remarks:
         notes = tuple(doc.Note(clean(remark)) for remark in report.remarks)
         yield Section(f"{stem}notes", "Notes", "parts", notes)
