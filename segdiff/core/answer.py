@@ -29,7 +29,7 @@ from segdiff.core.outline import Outline
 from segdiff.core.pictured import Pictures
 from segdiff.core.precision import EPSILON, Precision
 from segdiff.core.question import Question
-from segdiff.core.thresholds import CROSSING, crossing
+from segdiff.core.thresholds import crossing
 
 Verdict = Literal["agrees", "diverges", "inconclusive"]
 State = Literal["clean", "origin", "inherited", "unknown"]
@@ -339,14 +339,6 @@ class Report(Further, Shown):
             "device": any(origin.device for origin in self.origins),
         }
         return tuple(home for home, here in found.items() if here)
-
-    @property
-    def masks_alone_equal(self) -> bool:
-        """Whether an operator errs, an output departs visibly, and yet no pixel of a mask changes its class:
-        the masks are equal, the values are not."""
-        masks = [o for o in self.outputs if o.mask_changed is not None and o.cumulative]
-        visible = any(CROSSING.crossed(o.cumulative) for o in masks if o.cumulative)
-        return "network" in self.homes and visible and not any(output.mask_changed for output in masks)
 
     @property
     def exit_code(self) -> int:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from segdiff.align import Alignment, Segment
 from segdiff.core.answer import Cause, Repaired, Report
 from segdiff.core.environment import Environment
+from segdiff.core.equal_masks import masks_alone_equal
 from segdiff.core.errors import EngineError, InputError
 from segdiff.core.graph import Graph
 from segdiff.core.memory import PeakMemory
@@ -303,7 +304,7 @@ def sentence_of(entries: tuple[Entry, ...]) -> str:
         smallest = min(bad, key=lambda entry: prod(entry.shape))
         where = f"{len(bad)} of {len(entries)} shapes of the input, the smallest of them {named(smallest)}"
         said = f"The models diverge at {where if len(bad) > 1 else named(smallest)}."
-        if all(entry.report and entry.report.masks_alone_equal for entry in bad):
+        if all(entry.report and masks_alone_equal(entry.report) for entry in bad):
             said += " The masks are equal, the values are not."
     elif not run:
         said = "The models were compared at no shape of the input."

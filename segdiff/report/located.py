@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from segdiff.core.answer import ModelInfo, OpInfo, Origin, Report
+from segdiff.core.equal_masks import masks_alone_equal
 from segdiff.core.metrics import Comparison
 from segdiff.core.printable import clean
 from segdiff.report.document import (
@@ -191,7 +192,7 @@ def outputs_of(report: Report) -> Iterator[Part]:
     table = Table(tuple(Column(title, width) for title, width in titles), tuple(rows))
     yield without_empty(table) if any(output.cumulative for output in outputs) else table
     yield from more(len(rows), len(outputs))
-    if report.masks_alone_equal:
+    if masks_alone_equal(report):
         yield Note("the masks are equal, the values are not", "warning")
     if any(output.mask_changed is not None for output in outputs):
         yield Note("mask: the share of pixels whose class changes", "dim")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from segdiff.core.answer import Origin, OutputInfo, PairInfo, Report
+from segdiff.core.equal_masks import masks_alone_equal
 from segdiff.core.printable import clean
 from segdiff.report.device_facts import device_in_short, no_file_to_edit
 from segdiff.report.document import Action, Document, Headline, Hint, Lines, Part, Profile, lines
@@ -115,7 +116,7 @@ def _outputs(report: Report) -> Iterator[tuple[str, str]]:
         return
     label = "how much" if not report.first or report.first.pair.isolated is None else ""
     words = f"in the end {_end(worst)}"
-    if report.masks_alone_equal:
+    if masks_alone_equal(report):
         words = f"in the end the masks are equal, the values are not (max_abs {_max_abs(worst)})"
     if len(report.outputs) > 1:
         words += f" ({_value(worst.reference)}, the worst of {len(report.outputs)} outputs)"
