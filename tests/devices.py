@@ -35,12 +35,13 @@ class Fault:
 @dataclass
 class Device:
     """A model on a device. ``half`` is whether it stores float16; ``inner`` are the values inside of what it
-    computes in one, which it never stores."""
+    computes in one, which it never stores; ``multiplies_in_half`` is what TF32 does."""
 
     model: ModelProto
     half: bool = True
     inner: frozenset[str] = frozenset()
     faults: tuple[Fault, ...] = ()
+    multiplies_in_half: bool = False
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Every tensor that the device stores, inputs included, as it stores it."""
@@ -66,6 +67,8 @@ class Device:
             fault.node(copy)
         if self.half and node.op_type in WEIGHTED:
             given = {name: self._kept(a) if name in constants else a for name, a in given.items()}
+        if self.multiplies_in_half and node.op_type in ("Conv", "MatMul", "Gemm"):
+            given = {name: a.astype(np.float16).astype(np.float32) for name, a in given.items()}
         if fault and fault.weights:
             name = next(name for name in given if name in constants)
             given[name] = fault.weights(given[name])

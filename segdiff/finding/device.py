@@ -26,7 +26,12 @@ from segdiff.finding.kept import keep
 from segdiff.finding.outputs import SAME, form, op_info
 from segdiff.finding.verdict import confirmed, crosses, maker, readers_of
 from segdiff.walk import Run, Step
-from segdiff.walk.device import seen_from_the_reference, walked_on_device, without_broken_inputs
+from segdiff.walk.device import (
+    multiplied_in_half,
+    seen_from_the_reference,
+    walked_on_device,
+    without_broken_inputs,
+)
 from segdiff.walk.dump_check import CheckedDump, Handed
 from segdiff.walk.steps import PairResult
 
@@ -75,6 +80,13 @@ def on_device(
     """Everything that the dump can show. Never raises for what an engine does."""
     reasons: list[str] = []
     run = walked_on_device(network, dump, lambda *done: progress("device", *done))
+    inside: frozenset[str] = frozenset()
+    try:
+        inside = multiplied_in_half(run)
+    except EngineError as error:
+        reasons.append(f"Whether the device multiplies in half precision is not known: {error}")
+    if inside:
+        run = walked_on_device(network, dump, lambda *done: progress("device", *done), inside)
     run = without_broken_inputs(run, dump.broken)
     try:
         run = seen_from_the_reference(run, network)
@@ -86,10 +98,17 @@ def on_device(
     kept = keep(files, run) if total else None
     if kept is not None and kept.problem:
         reasons.append(f"Not all that a repro needs was kept: {kept.problem}")
-    return OnDevice(run, network, dump, info_of(run, dump), causes, kept, tuple(reasons))
+    info = info_of(run, dump, (IN_HALF,) if inside else ())
+    return OnDevice(run, network, dump, info, causes, kept, tuple(reasons))
 
 
-def info_of(run: Run, dump: CheckedDump) -> DeviceInfo:
+IN_HALF = (
+    "It stores float32, but multiplies numbers of half precision (TF32, or float16 in its matrix unit): its "
+    "convolutions and products are judged in that."
+)
+
+
+def info_of(run: Run, dump: CheckedDump, more: tuple[str, ...]) -> DeviceInfo:
     """The dump, and how many of the file's ops it shows."""
     size = len(run.alignment.candidate.ops)
     isolated: set[int] = set()
@@ -101,7 +120,7 @@ def info_of(run: Run, dump: CheckedDump) -> DeviceInfo:
         (isolated if alone else seen).update(ops)
     seen -= isolated
     found = dump.dump
-    remarks = (*found.remarks, *undone(dump))
+    remarks = (*found.remarks, *undone(dump), *more)
     if not set(run.alignment.candidate.graph.inputs) <= found.tensors.keys():
         remarks += ("The dump holds no input: the device is taken to be fed what the reference is fed.",)
     return DeviceInfo(

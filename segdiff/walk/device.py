@@ -29,8 +29,8 @@ from segdiff.walk.judge import Judgement
 from segdiff.walk.last_bit import SEED, Steps, as_stored
 from segdiff.walk.probe import Bench, Probe
 from segdiff.walk.reference_tensors import ReferenceTensors
-from segdiff.walk.run import Run
-from segdiff.walk.steps import PairResult
+from segdiff.walk.run import Run, ends_of
+from segdiff.walk.steps import PairResult, Step
 from segdiff.walk.walker import mask_changed, walk_through
 
 WEIGHED = frozenset(
@@ -47,11 +47,13 @@ NOT_A_BYTE = 1.001
 class DeviceProbe(Probe):
     """A probe whose "reference" is a device: ``stored`` are the types in which it kept its values, ``fused``
     the groups of ops that it computed in one, ``given`` what an op was seen to read that is not what had been
-    made, by the op's index."""
+    made, by the op's index, ``inside`` the values whose products are made of half-precision numbers, whatever
+    they are stored in."""
 
     stored: Mapping[str, str] = field(default_factory=dict)
     fused: tuple[frozenset[int], ...] = ()
     given: Mapping[int, Mapping[str, DumpedTensor]] = field(default_factory=dict)
+    inside: frozenset[str] = frozenset()
 
     def run(
         self,
@@ -89,6 +91,8 @@ class DeviceProbe(Probe):
         """
         ends = {c for _, c in (*segment.inputs, *segment.outputs)}
         coarsest = max((unit_of(self.stored.get(c)) for c in ends), default=EPSILON)
+        if self.inside & {c for _, c in segment.outputs}:
+            coarsest = max(coarsest, unit_of("float16"))
         own = super().unit(segment)
         if coarsest <= own:
             return own
@@ -146,7 +150,9 @@ class DeviceProbe(Probe):
             yield Edit(op.outputs[0], inputs=inputs)
 
 
-def walked_on_device(run: Run, checked: CheckedDump, progress: Callable[[int, int], None]) -> Run:
+def walked_on_device(
+    run: Run, checked: CheckedDump, progress: Callable[[int, int], None], inside: frozenset[str] = frozenset()
+) -> Run:
     """Run every segment between values of the dump on the device's own tensors.
 
     ``run`` is that of the ONNX file against the reference, whose engine is asked. In the run that is returned
@@ -172,6 +178,7 @@ def walked_on_device(run: Run, checked: CheckedDump, progress: Callable[[int, in
         stored=checked.stored,
         fused=tuple(op.nodes for op in dump.ops),
         given=given_otherwise(checked),
+        inside=inside,
     )
     needed = {c for s in segments for _, c in (*s.inputs, *s.outputs) if c and c not in feeds}
     total = len(segments)
@@ -181,6 +188,32 @@ def walked_on_device(run: Run, checked: CheckedDump, progress: Callable[[int, in
     hidden = frozenset(name for op in view.graph.ops for name in op.outputs) - dump.tensors.keys()
     tensors = ReferenceTensors(engine, feeds, 0)
     return Run(replace(probe, feeds=run.probe.feeds), tensors, alignment, walk, hidden)
+
+
+MULTIPLY = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+"""What a device's matrix unit computes: TF32 and float16 products have 11 bits, whatever is stored around."""
+
+MOST = 0.8
+"""Share of the erring products that must be right as products of half-precision numbers."""
+
+
+def multiplied_in_half(run: Run) -> frozenset[str]:
+    """The values of a float32 dump whose products are of half-precision numbers (TF32, or float16 inside), as
+    their errors tell; none where most of them are not explained by that."""
+    erring = [step for step in run.origins if _multiplies(run, step)]
+    if not erring or not isinstance(run.probe, DeviceProbe):
+        return frozenset()
+    every = frozenset(c for step in run.walk.steps if _multiplies(run, step) for _, c in step.segment.outputs)
+    probe = replace(run.probe, inside=every)
+    right = 0
+    for step in erring:
+        tensors = dict(run.reference(ends_of(step)))
+        right += probe.bench(step.segment, tensors).attempt().agrees
+    return every if right >= MOST * len(erring) else frozenset()
+
+
+def _multiplies(run: Run, step: Step) -> bool:
+    return any(run.probe.graph.op(index).type in MULTIPLY for index in step.segment.ops)
 
 
 def given_otherwise(checked: CheckedDump) -> dict[int, dict[str, DumpedTensor]]:

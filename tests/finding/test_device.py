@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,17 @@ def test_half_numbers_in_float32_files_are_known(tmp_path: Path) -> None:
     wide = {n: a.astype(np.float32) if a.dtype == np.float16 else a for n, a in tensors.items()}
     report = segdiff.locate(model, saved(wide, tmp_path / "dump"), image(), timeout=60)
     assert report.verdict == "agrees" and report.device and report.device.precision == "float16"
+
+
+def test_a_device_that_multiplies_in_half_and_stores_float32_agrees(tmp_path: Path) -> None:
+    model = save(segmenter(), tmp_path / "model.onnx")
+    right = Device(segmenter(), half=False, multiplies_in_half=True)
+    report = segdiff.locate(model, saved(right.run({"x": image()}), tmp_path / "a"), image(), timeout=60)
+    assert report.verdict == "agrees" and report.device and report.device.precision == "float32"
+    assert any("multiplies numbers of half precision" in remark for remark in report.device.remarks)
+    wrong = replace(right, faults=(FAULTS["device.weights"],))
+    report = segdiff.locate(model, saved(wrong.run({"x": image()}), tmp_path / "b"), image(), timeout=60)
+    assert [origin.cause.kind for origin in report.origins if origin.cause] == ["device.weights"]
 
 
 FAULTS = {
