@@ -9,9 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from segdiff.align import Alignment, Segment
+from segdiff.align.kinds import QUANTIZE
 from segdiff.core.answer import Cause
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
+from segdiff.core.graph import Array, Graph
 from segdiff.core.sequences import sequences
 from segdiff.diagnose import families  # noqa: F401  (the families register themselves)
 from segdiff.diagnose.chance import again_of, told_of
@@ -22,6 +24,7 @@ from segdiff.diagnose.reading.ties import equal_elements
 from segdiff.diagnose.search import Tested, search
 from segdiff.engines import Tensor
 from segdiff.walk import Run, Step, ends_of
+from segdiff.walk.beside import unrounded
 from segdiff.walk.probe import Bench, Trial
 
 SECONDS = 60.0
@@ -182,7 +185,23 @@ def _case(alignment: Alignment, bench: Bench) -> tuple[Case, Mapping[str, Tensor
         truth={name: tensor.array for name, tensor in bench.truth.items()},
         got={name: got[name].array for name in ends if name in got},
         forms=forms,
+        unrounded=_unrounded(bench, theirs),
     ), got
+
+
+def _unrounded(bench: Bench, graph: Graph) -> dict[str, Array]:
+    """What goes into bytes inside a segment, where no bytes are made before; nothing where that does not
+    run."""
+    nodes = bench.segment.nodes
+    read = {graph.op(index).inputs[0] for index in nodes if graph.op(index).type in QUANTIZE}
+    names = read & {name for index in nodes for name in graph.op(index).outputs}
+    if not names:
+        return {}
+    try:
+        found = bench.run(sorted(names), unrounded(graph, nodes))
+    except EngineError:
+        return {}
+    return {name: tensor.array for name, tensor in found.items()}
 
 
 def _cause(found: Tested, before: Trial) -> Cause:

@@ -16,6 +16,7 @@ import numpy as np
 
 from segdiff.align import Segment, cut
 from segdiff.align.kinds import kind_of
+from segdiff.align.quantised import ROUNDING
 from segdiff.align.view import View
 from segdiff.core.answer import Cause
 from segdiff.core.errors import EngineError
@@ -186,13 +187,18 @@ def tail_of(inside: _Inside) -> Tail | None:
     ours, theirs = inside.run.alignment.reference, inside.run.alignment.candidate
     for v in reversed([name for name in inside.got if name != c and before(theirs, name, c)]):
         ops = between(theirs, v, c) if before_tail(inside, inside.truth[r], inside.got[v]) else ()
-        if ops:
+        if ops and not only_rounds(inside, ops):
             return Tail(inside, v, ops, extra=True)
     for u in reversed([name for name in inside.truth if name != r and before(ours, name, r)]):
         ops = between(ours, u, r) if before_tail(inside, inside.truth[u], inside.got[c]) else ()
-        if ops:
+        if ops and not only_rounds(inside, ops):
             return Tail(inside, u, ops, extra=False)
     return None
+
+
+def only_rounds(inside: _Inside, ops: tuple[Op, ...]) -> bool:
+    """Whether operators keep a value as bytes and turn it back: what errs there is how they do it."""
+    return not inside.other_form and all(op.type in ROUNDING for op in ops)
 
 
 def before_tail(inside: _Inside, ours: Array, theirs: Array) -> bool:

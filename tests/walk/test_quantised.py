@@ -475,3 +475,30 @@ def test_a_wrong_scale_in_front_of_one_of_several_readers_is_found(tmp_path: Pat
     report = locate(once, each)
     assert report.verdict == "diverges", report.sentence
     assert cause(report) == ("quantization.activation_range", True)
+
+
+def swishes(written_out: bool) -> ModelProto:
+    """Two hard swishes and a gate; each swish one operator, or a product with a hard sigmoid."""
+    net = Net(seed=2)
+
+    def swish(x: str) -> str:
+        if not written_out:
+            return net.node("HardSwish", x)
+        return net.node("Mul", x, net.node("HardSigmoid", x, alpha=1 / 6, beta=0.5))
+
+    deep = net.node("Relu", net.conv(swish(net.conv(swish(net.conv("x", (3, 8))), (8, 8))), (8, 8)))
+    mean = net.node("GlobalAveragePool", deep)
+    gate = net.node("HardSigmoid", net.conv(mean, (8, 8), kernel=1), alpha=1 / 6, beta=0.5)
+    return net.model(net.conv(net.node("Mul", deep, gate), (8, 4)))
+
+
+@pytest.mark.parametrize("written_out", [True, False])
+def test_a_picture_beyond_the_calibration_is_told_as_that(written_out: bool, tmp_path: Path) -> None:
+    """Ranges that cut off are named where they are, also inside a segment, and not as other operators."""
+    made = quantised(swishes(written_out=True), tmp_path, per_channel=True)
+    files = [models.save(swishes(written_out), tmp_path / "ours.onnx"), tmp_path / "theirs.onnx"]
+    models.save(made, files[1])
+    report = segdiff.locate(*files, image() * np.float32(2), timeout=60, deployed=False)
+    assert report.verdict == "diverges" and len(report.origins) > 3
+    found = {(o.cause.kind, o.cause.proven) for o in report.origins if o.cause}
+    assert found == {("quantization.activation_range", True)}

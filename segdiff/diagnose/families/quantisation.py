@@ -59,12 +59,14 @@ def _asked(case: Case, op: Op) -> Quantisation | None:
 
 
 def _numbers(case: Case, op: Op) -> Iterator[Array]:
-    """What the reference has where the node reads, or where its integers are turned back."""
+    """What the reference has where the node reads, or where its integers are turned back; inside a segment
+    what it would have."""
     readers = case.candidate.consumers.get(op.outputs[0], ())
     before = [op.inputs[0]] if op.type in QUANTIZE else []
     names = [*before, op.outputs[0], *(o.outputs[0] for o in readers if o.type in DEQUANTIZE)]
     for name in names:
-        array = case.feeds.get(name) if name in case.feeds else case.truth.get(name)
+        known = (case.feeds, case.truth, case.unrounded)
+        array = next((arrays[name] for arrays in known if name in arrays), None)
         if array is not None and array.dtype.kind == "f" and array.size and np.isfinite(array).all():
             yield array
 

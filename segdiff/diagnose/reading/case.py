@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from segdiff.core.graph import Array, Graph, Op
@@ -22,7 +22,8 @@ class Case:
     ``outputs`` are the pairs (reference, candidate) at its ends. ``feeds`` and ``truth`` hold the
     *reference's* tensors, in the candidate's form, by the candidate's names of inputs and outputs; ``got``
     what the candidate's segment makes of them. ``forms`` gives dtype and shape of every candidate value
-    in the segment, inner ones included.
+    in the segment, inner ones included. ``unrounded`` holds what goes into bytes inside of it, had no bytes
+    been made on the way: what the reference has there.
     """
 
     reference: Graph
@@ -36,6 +37,7 @@ class Case:
     truth: Mapping[str, Array]
     got: Mapping[str, Array]
     forms: Mapping[str, Form]
+    unrounded: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def opset(self) -> int:
