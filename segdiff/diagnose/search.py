@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
 
 from segdiff.core.edit import Edit
 from segdiff.diagnose.hypothesis import Hypothesis
@@ -118,12 +120,13 @@ def _smallest(tested: Iterable[Tested]) -> Tested | None:
 
 
 def _together(tested: list[Tested], all_at_once: bool, before: Trial) -> Iterator[Hypothesis]:
-    """Changes joined: all that the reference asks for; then those that help with every other."""
+    """Changes joined: all that the reference asks for, and all of one kind; then those that help with every
+    other."""
     if all_at_once and len(tested) > 1:
-        joined = tested[0].hypothesis
-        for each in tested[1:]:
-            joined = joined.joined(each.hypothesis)
-        yield joined
+        yield reduce(Hypothesis.joined, [each.hypothesis for each in tested])
+        kinds = Counter(each.hypothesis.kind for each in tested)
+        for kind in (kind for kind, count in kinds.items() if 1 < count < len(tested)):
+            yield reduce(Hypothesis.joined, [t.hypothesis for t in tested if t.hypothesis.kind == kind])
     helping = [each for each in tested if each.trial.error <= HELPS * before.error]
     helping = sorted(helping, key=lambda each: each.trial.error)[:BEST]
     seen: set[frozenset[int]] = set()

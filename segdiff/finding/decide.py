@@ -31,7 +31,8 @@ def decide(
     """Verdict, sentence and further remarks."""
     if findings.walk.problem:
         return "inconclusive", findings.walk.problem, found_so_far(origins)
-    standing = [origin for origin in origins if stands(findings, origin)]
+    all_named = all(map(named, origins))
+    standing = [origin for origin in origins if stands(findings, origin, all_named)]
     few = (
         f"only {min(share):.0%} of the operators could be compared"
         if origins and min(share) < LEAST_COVERAGE
@@ -123,21 +124,27 @@ def dear(found: Precision) -> str:
     )
 
 
-def stands(findings: Findings, origin: Origin) -> bool:
+def named(origin: Origin) -> bool:
+    """Whether a setting or constant is proven wrong: that names its node, however much stands in the segment
+    with it. The reference's own nodes in the segment's place would prove any two models."""
+    cause = origin.cause
+    return cause is not None and cause.proven and not any(edit.nodes for edit in cause.edits)
+
+
+def stands(findings: Findings, origin: Origin, all_named: bool) -> bool:
     """Whether an origin is a finding by itself: confirmed, and not most of both models in one.
 
-    One that starts from values that were compared and agree is none such. A setting or constant that is
-    proven wrong names its node, however much stands in the segment with it; the reference's own nodes in
-    the segment's place would prove any two models.
+    One that starts from values that were compared and agree is none such. Where ``all_named`` origins have
+    their cause, what reads one errs for a reason of its own, and tells nothing against it.
     """
     sizes = len(findings.alignment.reference.ops), len(findings.alignment.candidate.ops)
     whole = swallows((len(origin.reference_ops), len(origin.candidate_nodes)), sizes)
-    cause = origin.cause
-    named = cause is not None and cause.proven and not any(edit.nodes for edit in cause.edits)
     pairs = (pair for step in findings.walk.steps for pair in step.pairs)
     right = {(p.reference, p.candidate) for p in pairs if p.judgement is not None and not p.judgement.fault}
     begun = bool(right & set(origin.inputs))
-    return origin.speaks or (origin.confirmed and (named or begun or not whole))
+    if origin.speaks or all_named:
+        return True
+    return origin.confirmed and (named(origin) or begun or not whole)
 
 
 def with_optimisers(optimised: AsDeployed, verdict: Verdict, sentence: str) -> tuple[Verdict, str]:

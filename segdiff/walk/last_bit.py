@@ -164,11 +164,25 @@ def edits(
     Weights that those put in the place of quantised ones are disturbed by a step, too.
     """
     computing = [graph.op(index) for index in ops]
-    theirs = {edit.output for edit in given}
+    rescaled = {
+        op.outputs[0]: _dithered(graph, op, edit)
+        for op in computing
+        for edit in given
+        if op.type in QUANTIZE and edit.output == op.outputs[0] and _only_rescales(edit)
+    }
+    given = tuple(edit for edit in given if edit.output not in rescaled)
+    theirs = {edit.output for edit in given} | set(rescaled)
     found = [edit for op in computing for edit in _of(graph, op, steps_of)]
     makers = {name: op for op in computing for name in op.outputs}
     own = [_disturbed_too(graph, makers[e.output], e) if e.output in makers else e for e in given]
-    return merged((*(edit for edit in found if not edit.nodes or edit.output not in theirs), *own))
+    kept = [edit for edit in found if not edit.nodes or edit.output not in theirs]
+    return merged((*kept, *rescaled.values(), *own))
+
+
+def _only_rescales(edit: Edit) -> bool:
+    """Whether an edit gives a QuantizeLinear another constant scale and zero point, and does no more."""
+    changes = edit.op_type or edit.nodes or edit.before or edit.attributes
+    return not changes and all(isinstance(edit.inputs.get(place, ""), np.ndarray) for place in (1, 2))
 
 
 def _disturbed_too(graph: Graph, op: Op, edit: Edit) -> Edit:
@@ -254,12 +268,16 @@ def _moved_parameter(graph: Graph, op: Op, name: str, steps_of: Steps) -> Array 
     return np.asarray(np.where(array == np.rint(array), array, disturbed(array, SEED)), array.dtype)
 
 
-def _dithered(graph: Graph, op: Op) -> Edit:
-    """A QuantizeLinear whose input is moved by up to a step."""
+def _dithered(graph: Graph, op: Op, given: Edit | None = None) -> Edit:
+    """A QuantizeLinear whose input is moved by up to a step: of its scale, or of one that it is ``given``."""
     out, how = op.outputs[0], graph.quantised.get(op.outputs[0])
     step: Operand = op.inputs[1] if how is None else np.asarray(how.scale.max(), np.float32)
     domain, _, op_type = op.type.rpartition(".")
     places: list[Operand] = [f"{out}.moved", *op.inputs[1:]]
+    if given is not None:
+        scale, zero = given.inputs[1], given.inputs[2]
+        step = np.asarray(np.max(scale), np.float32)  # type: ignore[arg-type]
+        places = [f"{out}.moved", scale, zero]
     last = Node(op_type, tuple(places), op.outputs, dict(op.attributes), domain)
     return Edit(out, nodes=(*_moving(op.inputs[0], step, out), last))
 

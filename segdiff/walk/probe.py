@@ -16,7 +16,17 @@ from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Graph
 from segdiff.core.metrics import Comparison, Metrics, compare_arrays
-from segdiff.core.precision import EPSILON, STEP, arithmetic, disturbed, held, rounded, types_of, unit_of
+from segdiff.core.precision import (
+    DEQUANTIZE,
+    EPSILON,
+    STEP,
+    arithmetic,
+    disturbed,
+    held,
+    rounded,
+    types_of,
+    unit_of,
+)
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Tensor
 from segdiff.engines.revived import Candidate
@@ -99,11 +109,18 @@ class Probe:
     def unfit(self, c: str, tensor: Tensor) -> bool:
         """Whether the type that the candidate has in its place does not hold a reference tensor, or its bytes
         end before the tensor's numbers do: whoever makes them is to blame."""
-        how = self.graph.quantised.get(c) if tensor.array.dtype.kind == "f" else None
-        if how is not None and how.cut_off(tensor.array) > STEP_FACTOR * STEP:
+        if c in self.graph.quantised and self.ends_before(c, tensor):
             return True
         declared = self._declared(c, tensor)
         return not held(tensor.array, self.forms[c][0] if c in self.forms else declared)
+
+    def ends_before(self, c: str, tensor: Tensor) -> bool:
+        """Whether the bytes that the candidate has in its place, or has turned back there, end before a
+        reference tensor's numbers do."""
+        maker = self.graph.producer.get(c)
+        name = maker.inputs[0] if maker is not None and maker.type in DEQUANTIZE else c
+        how = self.graph.quantised.get(name) if tensor.array.dtype.kind == "f" else None
+        return how is not None and how.cut_off(tensor.array) > STEP_FACTOR * STEP
 
     def kinds(self, segment: Segment) -> set[str]:
         """Kinds of the segment's ops, of both sides."""

@@ -499,6 +499,6 @@ def test_a_picture_beyond_the_calibration_is_told_as_that(written_out: bool, tmp
     files = [models.save(swishes(written_out), tmp_path / "ours.onnx"), tmp_path / "theirs.onnx"]
     models.save(made, files[1])
     report = segdiff.locate(*files, image() * np.float32(2), timeout=60, deployed=False)
-    assert report.verdict == "diverges" and len(report.origins) > 3
+    assert report.verdict == "diverges", report.sentence
     found = {(o.cause.kind, o.cause.proven) for o in report.origins if o.cause}
     assert found == {("quantization.activation_range", True)}

@@ -45,7 +45,7 @@ def mend(
         _unpair(pairs, evidence, r, c)
         pairs[r] = c
         evidence[r] = (*evidence.get(r, ()), "values")
-    for r, c in _refuted(region, proven, run):
+    for r, c in _refuted(region, proven, run, truth):
         if pairs.get(r) == c:
             del pairs[r]
             evidence.pop(r, None)
@@ -134,14 +134,21 @@ def _unpair(pairs: dict[str, str], evidence: dict[str, tuple[str, ...]], r: str,
         evidence.pop(other, None)
 
 
-def _refuted(region: Region, proven: Mapping[str, str], run: Run) -> Iterator[tuple[str, str]]:
-    """Pairs with a wound on both sides although a later value of the region comes out right."""
+def _refuted(
+    region: Region, proven: Mapping[str, str], run: Run, truth: Mapping[str, Tensor]
+) -> Iterator[tuple[str, str]]:
+    """Pairs with a wound on both sides although a later value of the region comes out right.
+
+    Bytes that end before the reference's numbers do are a wound of their own, and tell nothing of the pair.
+    """
     entered = {pair for step in region.steps for pair in step.segment.inputs}
     flow = run.probe.graph.flow
     right = set(proven.values())
     for step in region.steps:
         for r, c in step.segment.outputs:
-            if (r, c) in entered and proven.get(r) != c and right & nx.descendants(flow, c):
+            if (r, c) not in entered or proven.get(r) == c or not right & nx.descendants(flow, c):
+                continue
+            if r not in truth or not run.probe.ends_before(c, truth[r]):
                 yield r, c
 
 
@@ -158,6 +165,8 @@ def _bridge(
     for behind in region.steps:
         for r, c in behind.segment.inputs:
             if (r, c) in region.inputs or r in proven or pairs.get(r) != c:
+                continue
+            if r in truth and run.probe.ends_before(c, truth[r]):
                 continue
             for other in region.reference_values:
                 free = other not in proven and other != r and other in truth
