@@ -10,12 +10,13 @@ and the values behind them stay without a shape.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import onnx
 from onnx import shape_inference
 
 from segdiff.core.graph import Shape, Value
+from segdiff.core.precision import INTEGER_OPS
 from segdiff.readers.onnx_tensors import dtype_name
 
 _SMALL = 1024
@@ -40,7 +41,47 @@ def values(model: onnx.ModelProto) -> dict[str, Value]:
     graph = model.graph
     stated = _described([*graph.input, *graph.value_info, *graph.output])
     inferred = _described(_inferred(model))  # starts from what is stated and fills its gaps
-    return {**stated, **{name: value for name, value in inferred.items() if value.shape is not None}}
+    found = {**stated, **{name: value for name, value in inferred.items() if value.shape is not None}}
+    return found | {name: Value(name, None, dtype) for name, dtype in _types_behind(model, found).items()}
+
+
+def _types_behind(model: onnx.ModelProto, known: Mapping[str, Value]) -> dict[str, str]:
+    """The element types behind operators that inference is kept from or does not know, as far as they follow
+    from an input's."""
+    opsets = {each.domain: each.version for each in model.opset_import}
+    dtypes = {name: value.dtype for name, value in known.items() if value.dtype}
+    dtypes |= {
+        tensor.name: dtype for tensor in model.graph.initializer if (dtype := dtype_name(tensor.data_type))
+    }
+    found: dict[str, str] = {}
+    for node in model.graph.node:
+        for place, name in enumerate(node.output):
+            like = (
+                _input_like(node, place, opsets)
+                if name and name not in known and name not in dtypes
+                else None
+            )
+            dtype = None if like is None else dtypes.get(like)
+            if dtype:
+                dtypes[name] = found[name] = dtype
+    return found
+
+
+def _input_like(node: onnx.NodeProto, place: int, opsets: Mapping[str, int]) -> str | None:
+    """The input whose element type an output has, by the operator's schema; None where none is."""
+    if node.domain not in ("", "ai.onnx"):
+        plain = not any(word in node.op_type for word in INTEGER_OPS)
+        return node.input[0] if plain and node.input and place == 0 else None
+    try:
+        schema = onnx.defs.get_schema(node.op_type, opsets.get(node.domain, 1), "")
+    except onnx.defs.SchemaError:
+        return None
+    outputs, inputs = schema.outputs, schema.inputs
+    if not outputs or not inputs:
+        return None
+    wanted = outputs[min(place, len(outputs) - 1)].type_str
+    both = ((inputs[min(n, len(inputs) - 1)], name) for n, name in enumerate(node.input) if name)
+    return next((name for formal, name in both if formal.type_str == wanted), None)
 
 
 def _inferred(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:

@@ -7,7 +7,7 @@ the segments. Each side rounds for itself: what both do is what may lie between 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,11 +26,12 @@ from segdiff.walk import last_bit
 
 @dataclass(frozen=True)
 class Beside:
-    """Another ``engine`` of the reference, whose ``graph`` is quantised."""
+    """Another ``engine`` of the reference, whose ``graph`` is quantised; ``inputs`` are the model's own."""
 
     engine: Candidate
     graph: Graph
     blocks: Blocks
+    inputs: Mapping[str, Tensor] = field(default_factory=dict)
 
     def moved(self, segment: Segment, c: str, feeds: Mapping[str, Tensor]) -> Array | None:
         """By how much the reference's own rounding moves what it has in the place of the candidate's ``c``.
@@ -45,12 +46,19 @@ class Beside:
         if not last_bit.quantises(self.graph, nodes):
             return None
         read = {each for index in nodes for each in self.graph.op(index).inputs}
+        own = nodes
+        if read & set(self.inputs) - set(
+            stops
+        ):  # what it starts from comes another way: it runs from the image
+            own = tuple(index for index in nodes if index in segment.reference_ops)
         given = {r: self._fed(r, feeds[other]) for r, other in stops.items() if r in read and other in feeds}
         moved = {r: self._moved(r, tensor, place) for place, (r, tensor) in enumerate(given.items())}
+        fixed = {r: tensor for r, tensor in self.inputs.items() if r in read and r not in stops}
+        given, moved = {**fixed, **given}, {**fixed, **moved}
         try:
             still = self.engine.run(given, [name], nodes)[name]
-            shaken = self.engine.run(moved, [name], nodes, last_bit.edits(self.graph, nodes))[name]
-            plain = self.engine.run(given, [name], nodes, unrounded(self.graph, nodes))[name]
+            shaken = self.engine.run(moved, [name], nodes, last_bit.edits(self.graph, own))[name]
+            plain = self.engine.run(given, [name], nodes, unrounded(self.graph, own))[name]
         except EngineError:
             return None
         if not still.array.shape == shaken.array.shape == plain.array.shape or still.array.dtype.kind != "f":

@@ -58,7 +58,12 @@ def walked(
     """
     graphs = alignment.reference.graph, alignment.candidate.graph
     probe = Probe(
-        engines.candidate, *graphs, engines.blocks, thresholds, feeds[1], beside=beside(engines, graphs[0])
+        engines.candidate,
+        *graphs,
+        engines.blocks,
+        thresholds,
+        feeds[1],
+        beside=beside(engines, graphs[0], feeds[0]),
     )
     needed = {r for s in alignment.segments for r, _ in (*s.inputs, *s.outputs) if r and r not in feeds[0]}
     stream = engines.reference.stream(feeds[0], needed)
@@ -75,12 +80,12 @@ def walked(
     return Run(replace(probe, forms=walk.forms), reference, alignment, walk, hidden)
 
 
-def beside(engines: Engines, graph: Graph) -> Beside | None:
+def beside(engines: Engines, graph: Graph, inputs: Mapping[str, Tensor]) -> Beside | None:
     """Another engine of a quantised reference, where it can run segments: what does it round by itself?"""
     if not graph.quantised or not engine_for(graph.format).cuts:
         return None
     engine = engines.beside(graph)
-    return None if engine is None else Beside(engine, graph, engines.blocks)
+    return None if engine is None else Beside(engine, graph, engines.blocks, inputs)
 
 
 def ends_of(step: Step) -> set[str]:

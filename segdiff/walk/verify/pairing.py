@@ -10,6 +10,7 @@ import networkx as nx
 import numpy as np
 
 from segdiff.align import Segment
+from segdiff.align.view import View
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Graph
 from segdiff.core.metrics import Metrics, compare_arrays, same_form
@@ -109,11 +110,26 @@ def _same_values(
                 rated.append((backward.get(c) != r, metrics.rel_l2, place, r, c))
     proven: dict[str, str] = {}
     taken: set[str] = set()
-    for _, _, _, r, c in sorted(rated):
-        if r not in proven and c not in taken:
-            proven[r] = c
-            taken.add(c)
+    fixed = {r: pairs[r] for r in known if r in pairs}
+    for new, _, _, r, c in sorted(rated):
+        if r in proven or c in taken or (new and crosses(views, (r, c), {**fixed, **proven})):
+            continue
+        proven[r] = c
+        taken.add(c)
     return proven
+
+
+def crosses(views: tuple[View, View], pair: tuple[str, str], pairs: Mapping[str, str]) -> bool:
+    """Whether a pair comes before one of ``pairs`` on one side and behind it on the other: two forms of one
+    value, floats and what their bytes stand for, hold nearly the same numbers."""
+    flows = [view.flow for view in views]
+    if any(name not in flow for flow, name in zip(flows, pair, strict=True)):
+        return False
+    before = [nx.ancestors(flow, name) for flow, name in zip(flows, pair, strict=True)]
+    behind = [nx.descendants(flow, name) for flow, name in zip(flows, pair, strict=True)]
+    return any(
+        (r in before[0] and c in behind[1]) or (r in behind[0] and c in before[1]) for r, c in pairs.items()
+    )
 
 
 def same_value(metrics: Metrics, unit: float) -> bool:
