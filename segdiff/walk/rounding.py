@@ -60,27 +60,37 @@ def roundings(
             allowed = max(allowed, COORDINATES * max(output[2:], default=1))
         elif kind in REDUCTIONS:
             ratio = max((math.prod(shape) for shape in shapes), default=1) / max(1, math.prod(output))
-            count = max(ratio, reduced(op, shapes))
+            count = max(ratio, reduced(graph, op, shapes))
             allowed = max(allowed, SPREAD * math.sqrt(count), DRIFT * count)
     return allowed
 
 
-def reduced(op: Op, shapes: list[tuple[int, ...]]) -> int:
+def reduced(graph: Graph, op: Op, shapes: list[tuple[int, ...]]) -> int:
     """How many values a reduction adds up, by the axes it names; 1 where it names none.
 
     In a segment of several operators the sizes of what comes in and goes out do not tell: a convolution in
     front of a global pool that makes 96 channels of 12 leaves each mean a sum of as many pixels.
 
-    >>> reduced(Op(0, "GlobalAveragePool", "", ("x",), ("0",), ("y",), {}), [(1, 12, 160, 160)])
+    >>> from pathlib import Path
+    >>> pool = Op(0, "GlobalAveragePool", "", ("x",), ("0",), ("y",), {})
+    >>> graph = Graph("onnx", Path("m"), (pool,), {}, {}, ("x",), ("y",))
+    >>> reduced(graph, pool, [(1, 12, 160, 160)])
     25600
     """
-    axes = op.attributes.get("axes")
     if op.type == "GlobalAveragePool":
         return max((math.prod(shape[2:]) for shape in shapes), default=1)
+    axes = op.attributes.get("axes", named_axes(graph, op))
     if not isinstance(axes, list | tuple) or not axes:
         return 1
     reach = max(axis + 1 if axis >= 0 else -axis for axis in axes)
     return max((math.prod(shape[a] for a in axes) for shape in shapes if len(shape) >= reach), default=1)
+
+
+def named_axes(graph: Graph, op: Op) -> list[int]:
+    """The axes that a Reduce reads as its second input, where they are constant: from opset 13 or 18 on."""
+    place = op.slots.index("1") if op.type.startswith("Reduce") and "1" in op.slots else None
+    known = None if place is None else graph.parameters.get(op.inputs[place])
+    return [] if known is None else [int(axis) for axis in known.load().reshape(-1)]
 
 
 def summed(graph: Graph, op: Op, shapes: list[tuple[int, ...]]) -> int:

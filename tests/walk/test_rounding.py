@@ -90,3 +90,9 @@ def test_a_mean_behind_a_convolution_that_makes_more_channels_adds_up_every_pixe
     alone = allowed(graph, [(1, 96, 160, 160)], (1, 96, 1, 1))
     assert allowed(graph, [(1, 12, 160, 160)], (1, 96, 1, 1)) == alone >= 0.1 * 160 * 160
     assert allowed(graph, [(1, 12, 160, 160)], (1, 96, 160, 160)) == alone
+
+
+def test_axes_that_are_an_input_count_as_those_of_an_attribute() -> None:
+    named = {"axes": np.array([2, 3])}
+    graph = hand_made([("ReduceMean", ["x", "axes"], ["y"])], outputs=["y"], parameters=named)
+    assert allowed(graph, [(1, 12, 160, 160)], (1, 96, 1, 1)) >= 0.1 * 160 * 160

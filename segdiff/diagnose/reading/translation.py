@@ -107,6 +107,19 @@ def _rsqrt(op: PaddleOp) -> Nodes:
     return op.node("Sqrt", op.x, to=op.inner("root")), op.node("Reciprocal", op.inner("root"))
 
 
+def _log_sigmoid(op: PaddleOp) -> Nodes:
+    """As Paddle computes it: a Log(Sigmoid(x)) has no digits left below -15."""
+    return (
+        op.node("Neg", op.x, to=op.inner("turned")),
+        op.node("Softplus", op.inner("turned"), to=op.inner("soft")),
+        op.node("Neg", op.inner("soft")),
+    )
+
+
+def _tanh_shrink(op: PaddleOp) -> Nodes:
+    return op.node("Tanh", op.x, to=op.inner("tanh")), op.node("Sub", op.x, op.inner("tanh"))
+
+
 def _dropout(op: PaddleOp) -> Nodes:
     if op.says("dropout_implementation", "mode", default="downgrade_in_infer") == "upscale_in_train":
         return (op.node("Identity", op.x),)
@@ -221,6 +234,8 @@ MEANINGS: dict[str, Meaning] = {
         ("hard_sigmoid", "sigmoid", "tanh", "softplus", "softsign", "erf", "clip", "thresholded_relu"),
         _activation,
     ),
+    "log_sigmoid": _log_sigmoid,
+    "tanh_shrink": _tanh_shrink,
     "softmax": _softmax("Softmax"),
     "log_softmax": _softmax("LogSoftmax"),
     "scale": _scale,
