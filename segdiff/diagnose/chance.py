@@ -18,8 +18,9 @@ from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.engines import Tensor
 from segdiff.walk import Run, Step, ends_of
-from segdiff.walk.probe import Bench, Trial
+from segdiff.walk.probe import Bench
 from segdiff.walk.reference_tensors import ReferenceTensors
+from segdiff.walk.trial import Trial
 
 FEW = 16
 """Elements of a segment's outputs up to which a change that mends them may do so by chance."""

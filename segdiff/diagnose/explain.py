@@ -25,7 +25,8 @@ from segdiff.diagnose.search import Tested, search
 from segdiff.engines import Tensor
 from segdiff.walk import Run, Step, ends_of
 from segdiff.walk.beside import unrounded
-from segdiff.walk.probe import Bench, Trial
+from segdiff.walk.probe import Bench
+from segdiff.walk.trial import Trial
 
 SECONDS = 60.0
 """For the diagnosis of all origins; one alone gets at most a third."""

@@ -16,7 +16,7 @@ from functools import reduce
 
 from segdiff.core.edit import Edit
 from segdiff.diagnose.hypothesis import Hypothesis
-from segdiff.walk.probe import Trial
+from segdiff.walk.trial import Trial
 
 MOST_TRIALS = 160
 """Runs of one segment, so that a family with many suspects cannot run for ever."""

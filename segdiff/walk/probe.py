@@ -15,7 +15,7 @@ from segdiff.align.kinds import BOUNDED, is_exact, kind_of
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Graph
-from segdiff.core.metrics import Comparison, Metrics, compare_arrays
+from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.core.precision import (
     DEQUANTIZE,
     EPSILON,
@@ -38,6 +38,7 @@ from segdiff.walk.judge import NOISE_FACTOR, STEP_FACTOR, Judgement, judge
 from segdiff.walk.last_bit import SEED, Steps, as_stored, for_each_channel
 from segdiff.walk.rounding import roundings
 from segdiff.walk.steps import Form
+from segdiff.walk.trial import Trial
 
 DRAWS = 6
 """Disturbances that may show that an element jumps."""
@@ -333,36 +334,6 @@ class Probe:
 def turned(ours: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
     """Whether the axes of one are those of the other in another order: whoever turned them is to blame."""
     return ours != theirs and sorted(ours) == sorted(theirs)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What a segment does with some edits. ``agrees``: no output crosses the walk's own threshold.
-
-    ``problem`` says why it could not run, else None; ``comparisons`` are by the candidate's value.
-    """
-
-    agrees: bool
-    comparisons: Mapping[str, Comparison]
-    problem: str | None = None
-
-    @property
-    def error(self) -> float:
-        """The largest relative L2 error of an output; infinite where it did not run or has another shape."""
-        if self.problem or any(c.mismatch for c in self.comparisons.values()):
-            return float("inf")
-        return max((_relative(c) for c in self.comparisons.values()), default=0.0)
-
-    @property
-    def worst(self) -> Metrics | None:
-        """The metrics of the output that errs most."""
-        found = sorted(self.comparisons.values(), key=lambda c: (c.mismatch is not None, _relative(c)))
-        return found[-1].metrics if found else None
-
-
-def _relative(comparison: Comparison) -> float:
-    value = comparison.changed if comparison.discrete else comparison.metrics.rel_l2
-    return float("inf") if np.isnan(value) else float(value)
 
 
 @dataclass(frozen=True)

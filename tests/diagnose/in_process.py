@@ -19,7 +19,7 @@ from segdiff.core.metrics import compare_arrays
 from segdiff.diagnose.hypothesis import Hypothesis, hypotheses
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.search import search
-from segdiff.walk.probe import Trial
+from segdiff.walk.trial import Trial
 from tests.faults import plant
 from tests.models import copied, graph_of, tensors_of
 

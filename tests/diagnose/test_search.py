@@ -12,7 +12,7 @@ from segdiff.core.metrics import compare_arrays
 from segdiff.diagnose.hypothesis import Hypothesis
 from segdiff.diagnose.search import MOST_TRIALS, search
 from segdiff.diagnose.search import Tested as Found
-from segdiff.walk.probe import Trial
+from segdiff.walk.trial import Trial
 
 
 def change(name: str, *, expected: bool = False, size: int = 1, node: str = "y") -> Hypothesis:
