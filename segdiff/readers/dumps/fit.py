@@ -56,7 +56,7 @@ def fitted(stored: Stored, value: Value) -> Fitted:
         turn is None
         and stored.layout in ("", ITS_OWN)
         and value.shape is not None
-        and len(set(shape[1:])) > 1
+        and prod(stored.shape[1:-1]) > 1 < stored.shape[-1]  # else the numbers are the same either way
         and any(True for _ in possible(stored.shape, value.shape))
     )
     other = "" if fits(shape, value.shape) or value.shape is None else shape_text(value.shape)
