@@ -33,11 +33,23 @@ class SidesAsked:
     candidate_dump: Path | None = None
     map_file: Path | None = None
 
-    def read_candidate(self, graph: Graph, progress: Progress) -> CheckedDump | None:
-        """The candidate's dump, every tensor of it looked at. Raises ModelError where none can be used."""
+    def read_candidate(
+        self, graph: Graph, prepared: Prepared, image: object, progress: Progress
+    ) -> CheckedDump | None:
+        """The candidate's dump, every tensor of it looked at. Raises ModelError where none can be used.
+
+        Of the results of many pictures it is those of ``image``, by its name; the sizes that the file leaves
+        open are those of what is prepared.
+        """
         if self.candidate_dump is None:
             return None
-        dump = read_dump(self.candidate_dump, graph, map_file=self.map_file)
+        dump = read_dump(
+            self.candidate_dump,
+            graph,
+            map_file=self.map_file,
+            sample=Path(image).name if isinstance(image, str | Path) else None,
+            inputs=fed_shapes(prepared, graph),
+        )
         return checked(dump, lambda done, total: progress("dump_read", done, total))
 
 
@@ -83,6 +95,14 @@ def _place(side: str | Path | onnx.ModelProto) -> Path:
     if not isinstance(side, str | Path):
         raise InputError("a dump is a folder or a file; with a model of its own this side must be one")
     return Path(side)
+
+
+def fed_shapes(prepared: Prepared, graph: Graph) -> dict[str, tuple[int, ...]]:
+    """The shapes that a graph's inputs are fed: by their names, or that of the picture where there is one."""
+    shapes = {name: tensor.shape for name, tensor in prepared.tensors.items() if name in graph.inputs}
+    if not shapes and len(graph.inputs) == 1:
+        shapes[graph.inputs[0]] = prepared.tensors[picture_input(prepared)].shape
+    return shapes
 
 
 def own_input(dump: CheckedDump | None, prepared: Prepared, graph: Graph) -> Array | None:

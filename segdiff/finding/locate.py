@@ -129,7 +129,7 @@ def locate(
         peak = stack.enter_context(PeakMemory())
         sides = stack.enter_context(both_sides(files, limits, pythons, asked.reference_dump))
         prepared = prepared_for(sides, image, allow_nan=allow_nan)
-        dump = asked.read_candidate(sides.graphs[1], told)
+        dump = asked.read_candidate(sides.graphs[1], prepared, image, told)
         clock.lap("read")
         if candidate_input is None:
             candidate_input = own_input(dump, prepared, sides.graphs[1])
