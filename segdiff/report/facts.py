@@ -236,8 +236,9 @@ def _part(fraction: float) -> str:
 
 
 def repair_command(report: Report) -> str:
-    """The command that repairs the candidate."""
-    return f"segdiff repair {_files(report)} -o fixed.onnx{_shape(report)}"
+    """The command that repairs the candidate; of a device's dump the file that the device ran."""
+    files = _typed(report.reference.path, report.candidate.path, report.image)
+    return f"segdiff repair {files} -o fixed.onnx{_shape(report)}"
 
 
 def locate_command(report: Report) -> str:
@@ -251,11 +252,14 @@ def _shape(report: Report) -> str:
 
 
 def _files(report: Report) -> str:
-    candidate = report.candidate.path if report.device is None else report.device.path
-    words = [from_here(path) for path in (report.reference.path, candidate, report.image)]
-    if report.device is not None:
-        words += ["--candidate-model", from_here(report.candidate.path)]
-    return " ".join(map(shlex.quote, words))
+    if report.device is None:
+        return _typed(report.reference.path, report.candidate.path, report.image)
+    dump = _typed(report.reference.path, report.device.path, report.image)
+    return f"{dump} --candidate-model {_typed(report.candidate.path)}"
+
+
+def _typed(*paths: str | Path | None) -> str:
+    return " ".join(shlex.quote(from_here(path)) for path in paths)
 
 
 def from_here(path: str | Path | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -196,6 +197,23 @@ def test_the_command_line_says_what_a_person_needs(
     assert "device.saturated" in told and "npy dump of" in told and "segdiff repair" not in told
     assert "--candidate-model" in told.splitlines()[-1] and 8 <= len(told.splitlines()) <= 22
     assert json.loads((tmp_path / "r.json").read_text())["homes"] == ["device"]
+
+
+def test_the_file_is_repaired_and_not_the_dump(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The device is right, and what it ran is wrong: the last line mends that, and can be pasted."""
+    monkeypatch.chdir(tmp_path)
+    wrong = written_with(segmenter(), "LeakyRelu", alpha=0.3)
+    save(segmenter(), tmp_path / "ours.onnx")
+    save(wrong, tmp_path / "theirs.onnx")
+    saved(Device(wrong).run({"x": image()}), tmp_path / "dump")
+    np.save(tmp_path / "x.npy", image())
+    words = ["ours.onnx", "dump", "x.npy", "--candidate-model", "theirs.onnx", "--no-progress"]
+    assert main(["locate", *words]) == 1
+    command = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert command[:5] == ["segdiff", "repair", "ours.onnx", "theirs.onnx", "x.npy"]
+    assert main([*command[1:], "--no-progress"]) == 0
 
 
 def test_two_machines_compare_what_each_has_written(tmp_path: Path) -> None:
