@@ -209,7 +209,7 @@ def _as_of_a_device(found: Cause, sight: Sight) -> Cause:
     if found.kind in ("unknown", "topk.ties"):
         text = (
             f"No change that segdiff knows gives what the device has. The difference is "
-            f"{where(sight.theirs, sight.mine)}. The device has {statistics(sight.theirs)}; "
+            f"{in_device_words(where(sight.theirs, sight.mine))}. The device has {statistics(sight.theirs)}; "
             f"the file's nodes make {statistics(sight.mine)} of its inputs."
         )
         return Cause("device.unknown", text, False, None, compare_arrays(sight.theirs, sight.mine).metrics)
