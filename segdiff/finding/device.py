@@ -30,7 +30,7 @@ from segdiff.walk.device import (
     multiplied_in_half,
     seen_from_the_reference,
     walked_on_device,
-    without_broken_inputs,
+    without_unfed,
 )
 from segdiff.walk.dump_check import CheckedDump, Handed
 from segdiff.walk.steps import PairResult
@@ -87,7 +87,7 @@ def on_device(
         reasons.append(f"Whether the device multiplies in half precision is not known: {error}")
     if inside:
         run = walked_on_device(network, dump, lambda *done: progress("device", *done), inside)
-    run = without_broken_inputs(run, dump.broken)
+    run = without_unfed(run, dump.broken)
     try:
         run = seen_from_the_reference(run, network)
     except EngineError as error:
@@ -166,9 +166,20 @@ def with_device(report: Report, device: OnDevice) -> Report:
         first_crossing=next((pair for pair in pairs if crosses(thresholds, pair.cumulative)), None),
         pairs=pairs,
         precision=device.precision,
-        remarks=(*report.remarks, *device.reasons),
+        remarks=(*report.remarks, *other_size(device), *device.reasons),
         device=device.info,
     )
+
+
+def other_size(device: OnDevice) -> Iterator[str]:
+    """A word on a device that was fed another size than the image has here."""
+    for name, ours in device.network.probe.feeds.items():
+        theirs = device.dump.dump.tensors.get(name)
+        if theirs is not None and tuple(theirs.shape) != ours.array.shape:
+            yield (
+                f"The device was fed {name!r} as {list(theirs.shape)}, and the image gives "
+                f"{list(ours.array.shape)}: give the picture in the size that the device was built for."
+            )
 
 
 def decided(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SidesAsked:
-    """The model files of both sides, and the dumps that stand for what they compute."""
+    """The files of both sides' models, the models as they were given, and the dumps that stand for what they
+    compute."""
 
     files: tuple[ModelFiles, ModelFiles]
+    models: tuple[Any, Any]
     reference_dump: Path | None = None
     candidate_dump: Path | None = None
     map_file: Path | None = None
@@ -85,6 +87,10 @@ def sides_asked(
     theirs = candidate_files(candidate if candidate_model is None else candidate_model)
     return SidesAsked(
         (ours, theirs),
+        (
+            reference if reference_model is None else reference_model,
+            candidate if candidate_model is None else candidate_model,
+        ),
         None if reference_model is None else _place(reference),
         None if candidate_model is None else _place(candidate),
         None if map_file is None else Path(map_file),

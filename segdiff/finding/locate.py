@@ -153,5 +153,5 @@ def locate(
         image=str(image) if isinstance(image, str | Path) else None,
         image_file=picture,
         environment=environment,
-        asked=Question(reference, candidate, image, options),
+        asked=Question(*asked.models, image, options),
     )

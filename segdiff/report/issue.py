@@ -93,7 +93,8 @@ def issue_text(report: Report, origin: Origin, shown: Shown) -> str:
         "## Versions",
         _table(("", ""), _versions(report)),
     )
-    return without_places("\n\n".join(blocks)) + "\n"
+    text = without_places("\n\n".join(blocks)) + "\n"
+    return text.replace("the model", "the device") if origin.device else text
 
 
 def _ends(shown: Shown) -> Iterator[str]:
@@ -136,6 +137,12 @@ def _types(origin: Origin, side: int) -> str:
 def _story(origin: Origin) -> Iterator[str]:
     """What is wrong, and why that is known."""
     ours, theirs = escaped(_types(origin, 0)), escaped(_types(origin, 1))
+    if origin.device:
+        yield (
+            f"The device computes **{theirs}** otherwise than the ONNX file says. Fed with the device's own "
+            "tensors, these nodes alone give another result, so nothing before them is to blame."
+        )
+        return
     yield (
         f"The ONNX file has **{theirs}** where the model has **{ours}**. Fed with the model's own tensors, "
         "these nodes alone give another result, so nothing before them is to blame."

@@ -185,7 +185,8 @@ def walked_on_device(
     walk = walk_through(
         probe, engine.stream(feeds, needed), segments, feeds, lambda done: progress(done, total)
     )
-    hidden = frozenset(name for op in view.graph.ops for name in op.outputs) - dump.tensors.keys()
+    every = {*view.graph.inputs, *(name for op in view.graph.ops for name in op.outputs)}
+    hidden = frozenset(every - dump.tensors.keys())
     tensors = ReferenceTensors(engine, feeds, 0)
     return Run(replace(probe, feeds=run.probe.feeds), tensors, alignment, walk, hidden)
 
@@ -235,23 +236,34 @@ def in_view(dump: Dump, view: View) -> Dump:
     return replace(dump, tensors={name: found[name] for name in names})
 
 
-def without_broken_inputs(run: Run, broken: frozenset[str]) -> Run:
-    """The run in which nothing is blamed that the device has fed what is not finite: whoever made that is."""
-    if not broken:
-        return run
-    steps = tuple(
-        replace(step, pairs=tuple(map(_unfed, step.pairs)))
-        if any(c in broken for _, c in step.segment.inputs)
-        else step
-        for step in run.walk.steps
-    )
+def without_unfed(run: Run, broken: frozenset[str]) -> Run:
+    """The run in which nothing is blamed for what it was fed: ``broken`` values, which are not finite (who made
+    them is to blame), and our own input where the device was given one of another size."""
+    steps = tuple(_without_unfed(run, step, broken) for step in run.walk.steps)
     return replace(run, walk=replace(run.walk, steps=steps))
 
 
-def _unfed(pair: PairResult) -> PairResult:
-    if pair.judgement is None or not pair.judgement.fault:
-        return pair
-    return replace(pair, judgement=Judgement("unfed", detail="the device fed it NaN or infinite values"))
+def _without_unfed(run: Run, step: Step, broken: frozenset[str]) -> Step:
+    inputs = {c for _, c in step.segment.inputs}
+    if inputs & broken:
+        return _unfed(step, "the device fed it NaN or infinite values")
+    assumed = inputs & set(run.alignment.candidate.graph.inputs) & run.hidden
+    for pair in step.pairs if assumed else ():
+        if pair.isolated is not None and pair.isolated.other_shape:
+            return _unfed(
+                step, f"the device was fed another size than the image has ({pair.isolated.mismatch})"
+            )
+    return step
+
+
+def _unfed(step: Step, detail: str) -> Step:
+    pairs = tuple(
+        replace(pair, judgement=Judgement("unfed", detail=detail))
+        if pair.judgement is not None and pair.judgement.fault
+        else pair
+        for pair in step.pairs
+    )
+    return replace(step, pairs=pairs)
 
 
 def seen_from_the_reference(device: Run, network: Run) -> Run:

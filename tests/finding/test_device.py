@@ -16,6 +16,7 @@ import segdiff
 from segdiff.commands.cli import main
 from segdiff.core.answer import Report
 from segdiff.core.errors import InputError, ModelError
+from segdiff.report.issue import issue
 from segdiff.report.load import load
 from tests.devices import Device, Fault, saved, with_attribute
 from tests.dumps.ascend import compiled, inner_values, write_raw
@@ -291,3 +292,29 @@ def test_what_changes_between_two_operators_is_neithers_fault(tmp_path: Path) ->
     (origin,) = report.origins
     assert origin.pair.candidate == conv and origin.cause and origin.cause.kind == "device.layout"
     assert "was given" in origin.cause.text and report.homes == ("device",)
+
+
+def test_a_device_that_was_built_for_another_size_is_told_and_not_accused(tmp_path: Path) -> None:
+    open_size = segmenter(shape=(1, 3, "h", "w"))
+    model = save(open_size, tmp_path / "model.onnx")
+    tensors = Device(open_size).run({"x": image()})
+    report = segdiff.locate(model, saved(tensors, tmp_path / "a"), image((1, 3, 16, 20)), timeout=60)
+    assert report.homes == ("input",) and any("was built for" in remark for remark in report.remarks)
+    del tensors["x"]
+    report = segdiff.locate(model, saved(tensors, tmp_path / "b"), image((1, 3, 16, 20)), timeout=60)
+    assert report.verdict == "inconclusive" and "another size" in report.sentence and not report.origins
+
+
+def test_what_reads_numbers_that_are_not_finite_is_not_accused(tmp_path: Path) -> None:
+    report = located(tmp_path, FAULTS["device.overflow"])
+    below = [pair for pair in report.pairs if pair.why.kind == "unfed"]
+    assert len(report.origins) == 1 and all("NaN or infinite" in (pair.why.detail or "") for pair in below)
+
+
+def test_an_issue_speaks_of_the_device_and_the_report_can_be_opened(tmp_path: Path) -> None:
+    report = located(tmp_path, FAULTS["device.saturated"])
+    text = (issue(report, tmp_path / "issue") / "ISSUE.md").read_text()
+    assert "The device computes **Conv** otherwise than the ONNX file says" in text
+    assert "the model" not in text
+    with report.open() as case:
+        assert case.graphs[1].path == tmp_path / "model.onnx"
