@@ -237,8 +237,8 @@ def in_view(dump: Dump, view: View) -> Dump:
 
 
 def without_unfed(run: Run, broken: frozenset[str]) -> Run:
-    """The run in which nothing is blamed for what it was fed: ``broken`` values, which are not finite (who made
-    them is to blame), and our own input where the device was given one of another size."""
+    """The run in which nothing is blamed for what it was fed: ``broken`` values, which are not finite (their
+    maker is to blame), and our own input where the device was given one of another size."""
     steps = tuple(_without_unfed(run, step, broken) for step in run.walk.steps)
     return replace(run, walk=replace(run.walk, steps=steps))
 
