@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from segdiff.finding.locate import locate
     from segdiff.finding.repair import repair
     from segdiff.finding.sweep import sweep
+    from segdiff.half.answer import HalfReport
+    from segdiff.half.precision import precision
     from segdiff.report.baseline import assert_agrees
     from segdiff.report.load import load
     from segdiff.score.evaluate import evaluate
@@ -33,6 +35,7 @@ __version__ = VERSION
 __all__ = [
     "AlignmentError",
     "EngineError",
+    "HalfReport",
     "InputError",
     "ModelError",
     "OpenCase",
@@ -48,12 +51,14 @@ __all__ = [
     "evaluate",
     "load",
     "locate",
+    "precision",
     "repair",
     "score",
     "sweep",
 ]
 
 _HOMES = {
+    "HalfReport": "segdiff.half.answer",
     "OpenCase": "segdiff.finding.case",
     "Repaired": "segdiff.core.answer",
     "Report": "segdiff.core.answer",
@@ -66,6 +71,7 @@ _HOMES = {
     "load": "segdiff.report.load",
     "locate": "segdiff.finding.locate",
     "open": "segdiff.finding.case:open_case",
+    "precision": "segdiff.half.precision",
     "repair": "segdiff.finding.repair",
     "score": "segdiff.score.score",
     "sweep": "segdiff.finding.sweep",

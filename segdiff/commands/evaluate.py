@@ -90,18 +90,23 @@ def _reads(arguments: Arguments) -> Reads:
     names = (Path(arguments.names),) if arguments.names else ()
     files = (dataset, *names, *script_of(arguments.candidate_input))
     models = (Path(arguments.reference), Path(arguments.candidate))
-    return Reads(models, files, folders, more=lambda: (*files_in(folders), *_listed(arguments)))
+    return Reads(
+        models,
+        files,
+        folders,
+        more=lambda: (
+            *files_in(folders),
+            *listed(arguments.dataset, arguments.labels, arguments.root, arguments.separator),
+        ),
+    )
 
 
-def _listed(arguments: Arguments) -> Iterator[Path]:
+def listed(dataset: str, labels: str | None, root: str | None, separator: str = " ") -> Iterator[Path]:
     """The images and labels that a list names; none where it cannot be read, which the run will say."""
     from segdiff.score.dataset import read_dataset
 
     with suppress(SegdiffError):
-        entries = read_dataset(
-            arguments.dataset, labels=arguments.labels, root=arguments.root, separator=arguments.separator
-        )
-        for entry in entries:
+        for entry in read_dataset(dataset, labels=labels, root=root, separator=separator):
             yield entry.image
             if entry.label is not None:
                 yield entry.label

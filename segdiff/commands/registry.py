@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from segdiff.commands import demo, dump, evaluate, locate, repair, score, show
+from segdiff.commands import demo, dump, evaluate, locate, precision, repair, score, show
 from segdiff.commands.base import Command
 
 COMMANDS: Mapping[str, Command] = {
@@ -13,6 +13,7 @@ COMMANDS: Mapping[str, Command] = {
     "score": score.COMMAND,
     "evaluate": evaluate.COMMAND,
     "dump": dump.COMMAND,
+    "precision": precision.COMMAND,
     "show": show.COMMAND,
     "demo": demo.COMMAND,
 }

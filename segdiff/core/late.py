@@ -20,6 +20,7 @@ _DOORS = {
     "report.check": "segdiff.report.baseline:check",
     "report.annotate": "segdiff.report.annotate:annotate",
     "report.to_dict": "segdiff.report.json:report_to_dict",
+    "half.to_dict": "segdiff.report.half_json:half_to_dict",
     "repaired.to_dict": "segdiff.report.json:repaired_to_dict",
     "progress.notebook": "segdiff.report.notebook:progress_bar",
     "words.device": "segdiff.report.elsewhere:device_text",

@@ -92,6 +92,7 @@ class OnnxRuntime:
         options.graph_optimization_level = LEVELS[how.level]
         options.intra_op_num_threads = self.threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.enable_cpu_mem_arena = options.enable_mem_pattern = how.arena
         if how.save:
             options.optimized_model_filepath = how.save
         session = ort.InferenceSession(

@@ -48,13 +48,15 @@ class Deployed:
     ``level`` of onnxruntime's optimisation (``none``, ``basic``, ``extended``, ``layout``, ``all``; Paddle
     knows ``none`` and ``all``: IR optimisation off and on); ``without`` optimisers, or Paddle's passes, by
     name; ``save`` a file for onnxruntime's optimised graph; ``onednn`` leaves Paddle its default kernels,
-    which are oneDNN's since Paddle 3: other kernels, not a rewriting of the program.
+    which are oneDNN's since Paddle 3: other kernels, not a rewriting of the program. Without ``arena``
+    onnxruntime gives back what it does not need at the moment, as a session of many runs should.
     """
 
     level: str = "all"
     without: tuple[str, ...] = ()
     save: str | None = None
     onednn: bool = False
+    arena: bool = True
 
 
 @dataclass(frozen=True)

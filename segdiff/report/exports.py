@@ -33,14 +33,16 @@ class Export:
 
 
 LOCATED = frozenset({"Report"})
+EVERY = frozenset({"Report", "ScoreReport", "Repaired", "Swept", "HalfReport"})
 
 EXPORTS = (
-    Export("html", ".html", "segdiff.report.save:html_page", "one HTML page that needs nothing else"),
+    Export("html", ".html", "segdiff.report.save:html_page", "one HTML page that needs nothing else", EVERY),
     Export(
         "markdown",
         ".md",
         "segdiff.report.save:markdown_page",
         "for a pull request; to $GITHUB_STEP_SUMMARY it is appended",
+        EVERY,
     ),
     Export("junit", ".xml", "segdiff.report.junit:render", "JUnit's XML, for the test pages of CI systems"),
     Export("sarif", ".sarif", "segdiff.report.sarif:render", "SARIF 2.1.0, for code scanning"),

@@ -17,7 +17,9 @@ from segdiff.core.errors import InputError
 from segdiff.core.metrics import INCOMPARABLE, Comparison
 from segdiff.core.precision import EPSILON
 from segdiff.core.swept import Entry, NotRun, Swept
+from segdiff.half.answer import HalfReport
 from segdiff.report.fits import misfit
+from segdiff.report.half_json import half_report
 from segdiff.report.load_report import cause_of, comparison, report_of
 from segdiff.report.load_score import score_report
 from segdiff.score.report import ScoreReport
@@ -27,7 +29,7 @@ Fields = Mapping[str, Any]
 UNKNOWN = Comparison(INCOMPARABLE, math.nan, math.nan, 0, mismatch="not known")
 
 
-def load(path: str | Path) -> Report | ScoreReport | Repaired | Swept:
+def load(path: str | Path) -> Report | ScoreReport | Repaired | Swept | HalfReport:
     """A report that ``--json``, ``--out`` or ``save`` has written, by any version of segdiff.
 
     What an older version did not write is left out. A repair that wrote no file comes back as the report of
@@ -56,7 +58,7 @@ def _short(error: Exception) -> str:
     return "nested too deep" if isinstance(error, RecursionError) else str(error).splitlines()[0][:200]
 
 
-def answer_of(data: Any, path: str | Path) -> Report | ScoreReport | Repaired | Swept:
+def answer_of(data: Any, path: str | Path) -> Report | ScoreReport | Repaired | Swept | HalfReport:
     """The answer that a report as JSON stands for; see :func:`load`."""
     if not isinstance(data, dict) or "schema" not in data or "verdict" not in data:
         raise InputError(f"{path}: is no report of segdiff")
@@ -75,7 +77,9 @@ def answer_of(data: Any, path: str | Path) -> Report | ScoreReport | Repaired | 
         return _repair(data, path)
     if "entries" in data:
         return _swept(data)
-    return score_report(data) if "sides" in data else report_of(data)
+    if "sides" in data:
+        return score_report(data)
+    return half_report(data) if "remedies" in data else report_of(data)
 
 
 def _swept(data: Fields) -> Swept:

@@ -22,6 +22,9 @@ WORDS = {
     "conclude": "writing it down",
     "stop": "stopping both engines",
     "score": "comparing masks",
+    "start half": "starting the engine",
+    "half": "running it in float32 and in half precision",
+    "shares": "rounding operators one by one",
     "evaluate": "running both on the images",
 }
 

@@ -116,6 +116,26 @@ def half(folder: Path) -> Made:
 
 
 @case
+def wide(folder: Path) -> Made:
+    """The healthy example with its second convolution's weights times 3000, and the statistics of the batch
+    norm behind it made for that: in float32 nothing changes."""
+    model = onnx.load(EXAMPLE / "healthy.onnx")
+    norm = find_node(model, "BatchNormalization", 1)
+    conv = next(node for node in model.graph.node if norm.input[0] in node.output)
+    factors = {conv.input[1]: 3e3, norm.input[3]: 3e3, norm.input[4]: 9e6}
+    for tensor in model.graph.initializer:
+        if tensor.name in factors:
+            array = numpy_helper.to_array(tensor) * np.float32(factors[tensor.name])
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.output[0] in factors:
+            tensor = node.attribute[0].t
+            array = numpy_helper.to_array(tensor) * np.float32(factors[node.output[0]])
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    return example(folder, model)
+
+
+@case
 def device(folder: Path) -> Made:
     """The healthy example on a simulated device in half precision, which computes a Resize otherwise."""
     mode = with_attribute_of("coordinate_transformation_mode", "asymmetric")
