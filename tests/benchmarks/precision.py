@@ -1,7 +1,7 @@
-"""What does ``segdiff precision`` cost? ``python -m tests.benchmarks.precision [--models DIR ...] [--runs N]``
+"""What does ``segdiff precision`` cost? ``python -m tests.benchmarks.precision [--models DIR] [--runs N]``
 
-Beside it, a plain run of the same file with onnxruntime's defaults: time and memory of the whole process tree,
-and how many times the plain run's each is. The two take turns; the first plain run fills the file cache.
+Beside it, a plain run of the same file with onnxruntime's defaults: time and memory of the whole process
+tree, and how many times the plain run's each is. The two take turns; the first plain run fills the cache.
 """
 
 from __future__ import annotations
