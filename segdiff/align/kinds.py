@@ -100,6 +100,7 @@ _SYNONYMS = {
     "reduce_max": "reduce_max max amax ReduceMax",
     "reduce_min": "reduce_min min amin ReduceMin",
     "reduce_prod": "reduce_prod prod ReduceProd",
+    "logsumexp": "logsumexp ReduceLogSumExp",
     "norm": "p_norm norm frobenius_norm ReduceL2 ReduceL1 LpNormalization",
     "arg_max": "arg_max argmax ArgMax",
     "arg_min": "arg_min argmin ArgMin",

@@ -34,6 +34,7 @@ from segdiff.readers.dtypes import numpy_dtype
 from segdiff.readers.onnx_quantised import edited
 from segdiff.walk import last_bit
 from segdiff.walk.beside import Beside
+from segdiff.walk.drift import drifted
 from segdiff.walk.judge import NOISE_FACTOR, STEP_FACTOR, Judgement, judge
 from segdiff.walk.last_bit import SEED, Steps, as_stored, for_each_channel
 from segdiff.walk.rounding import roundings
@@ -230,6 +231,8 @@ class Probe:
         }
         moved = edits if alike else last_bit.edits(graph, segment.nodes, edits, steps_of)
         try:
+            if unit <= EPSILON and not edits:
+                moved += drifted(graph, segment, feeds, lambda names: self.run(segment, feeds, names))
             got = self.run(segment, shaken, [c], moved)[c].array
         except EngineError as error:
             if error.died:

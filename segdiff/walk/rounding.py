@@ -14,7 +14,9 @@ from collections.abc import Iterable
 from segdiff.align.kinds import kind_of
 from segdiff.core.graph import Graph, Op
 
-REDUCTIONS = frozenset({"avg_pool", "reduce_mean", "reduce_sum", "reduce_prod", "norm", "cumsum"})
+REDUCTIONS = frozenset(
+    {"avg_pool", "reduce_mean", "reduce_sum", "reduce_prod", "norm", "cumsum", "logsumexp"}
+)
 WEIGHTED = frozenset({"conv", "conv_transpose", "deform_conv", "matmul"})
 ALONG_AN_AXIS = frozenset({"layer_norm", "instance_norm", "group_norm", "einsum"})
 EXPONENTIALS = frozenset({"softmax", "log_softmax"})
