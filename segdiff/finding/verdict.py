@@ -150,7 +150,7 @@ def state_of(findings: Findings, step: Step, pair: PairResult) -> tuple[State, R
         return "unknown", told
     if found.kind == "unfed":
         return "inherited", told
-    if crosses(findings.thresholds, pair.cumulative):
+    if crosses(findings.thresholds, pair.cumulative) and found.kind != "tie":
         return "inherited", Reason("inherited")
     return "clean", told
 

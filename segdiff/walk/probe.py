@@ -39,6 +39,7 @@ from segdiff.walk.judge import NOISE_FACTOR, STEP_FACTOR, Judgement, judge
 from segdiff.walk.last_bit import SEED, Steps, as_stored, for_each_channel
 from segdiff.walk.rounding import roundings
 from segdiff.walk.steps import Form
+from segdiff.walk.ties import PICKING, picks_equal
 from segdiff.walk.trial import Trial
 
 DRAWS = 6
@@ -309,11 +310,31 @@ class Probe:
         feeds: Mapping[str, Tensor],
         edits: tuple[Edit, ...],
     ) -> float:
+        if self._picks_equal(segment, c, arrays, feeds, edits):
+            return 0.0
         truth, got = (array.reshape(-1) for array in arrays)
         left = other = truth != got
         for again in self._draws(segment, c, feeds, edits):
             left = left & (again.reshape(-1) != truth)
         return float(left.sum() / max(1, other.sum()))
+
+    def _picks_equal(
+        self,
+        segment: Segment,
+        c: str,
+        arrays: tuple[Array, Array],
+        feeds: Mapping[str, Tensor],
+        edits: tuple[Edit, ...],
+    ) -> bool:
+        """Whether both sides pick elements that are the same numbers, as far as that can be seen."""
+        op = self.graph.producer.get(c)
+        if op is None or op.type not in PICKING or arrays[0].shape != arrays[1].shape:
+            return False
+        name = op.inputs[0]
+        with suppress(EngineError):
+            data = feeds[name] if name in feeds else self.run(segment, feeds, [name], edits)[name]
+            return picks_equal(op, data.array, *arrays)
+        return False
 
     def _draws(
         self, segment: Segment, c: str, feeds: Mapping[str, Tensor], edits: tuple[Edit, ...]
