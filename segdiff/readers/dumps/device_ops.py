@@ -10,8 +10,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import networkx as nx
-
 from segdiff.core.graph import Op
 from segdiff.readers.dumps.names import Meaning, Names, Role, collapsed
 from segdiff.readers.dumps.om import OmOp
@@ -143,15 +141,27 @@ class DeviceOps:
         ends = {node.index for name in origins for node in self._node(name)}
         if placed.om is not None or not ends - placed.nodes:
             return placed
-        graph = self.names.graph
-        found = set(placed.nodes)
+        found = set(placed.nodes) | ends
         for end in ends:
-            behind = nx.ancestors(graph.flow, end) | {end}
             for start in placed.nodes:
-                if start in behind:
-                    between = behind & (nx.descendants(graph.flow, start) | {start})
-                    found |= {node for node in between if isinstance(node, int)}
-        return Placed(placed.name, frozenset(found | ends))
+                found |= self._between(start, end)
+        return Placed(placed.name, frozenset(found))
+
+    def _between(self, start: int, end: int) -> set[int]:
+        """The nodes on the ways from one to another; none where the one is not above the other."""
+        graph = self.names.graph
+        behind = {end}  # of those that the program has between them, which is all that can lie between
+        todo = [end]
+        while todo:
+            above = [graph.producer.get(name) for name in graph.op(todo.pop()).inputs]
+            new = {op.index for op in above if op is not None and op.index >= start} - behind
+            behind |= new
+            todo += new
+        ahead = {start} & behind
+        for index in sorted(behind):
+            if any(op.index in ahead for op in map(graph.producer.get, graph.op(index).inputs) if op):
+                ahead.add(index)
+        return ahead
 
     def written(self, placed: Placed, index: int, origin: tuple[str, int]) -> frozenset[Meaning]:
         """The values that a result can be: the one that its header or the map names, else the one that leaves

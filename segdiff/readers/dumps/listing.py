@@ -51,7 +51,7 @@ def listed(path: Path) -> Listing:
         found: list[Path] = []
         problems: list[str] = []
         inside = path.resolve()
-        for folder, _, names in os.walk(path):
+        for folder, _, names in os.walk(path, onerror=lambda error: problems.append(_closed(error))):
             for name in names:
                 file = Path(folder, name)
                 if file.is_symlink() and not file.resolve().is_relative_to(inside):
@@ -63,6 +63,10 @@ def listed(path: Path) -> Listing:
             if len(found) + len(problems) > MAX_FILES:
                 raise ModelError(f"{path}: more than {MAX_FILES} files; give the folder of one run")
         return Listing(path, tuple(sorted(found)), tuple(problems))
+
+
+def _closed(error: OSError) -> str:
+    return f"{printable(str(error.filename))}: a folder that cannot be read ({error.strerror})"
 
 
 def printable(text: str, limit: int = 200) -> str:

@@ -169,9 +169,12 @@ def device_name(text: str) -> DeviceName | None:
 
     Either five fields ``type.name.task.stream.time``, or nine or ten that end in the device's number.
     """
-    match = _RAW.fullmatch(text)
+    match = _RAW.fullmatch(text) if len(text) <= MAX_NAME else None
     return DeviceName(match["type"], match["name"]) if match else None
 
+
+MAX_NAME = 8192
+"""Letters of an operator's name; where many nodes are fused, some hundred for each."""
 
 _NUMBERED = re.compile(r"\d{4,}_(?P<rest>.+)", re.DOTALL)
 _ROLE = re.compile(

@@ -1,5 +1,7 @@
 """A folder of .npy by ONNX names: who writes it, which file is which tensor, what is reported."""
 
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -158,3 +160,26 @@ def test_a_folder_of_nothing_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "dump").mkdir()
     with pytest.raises(ModelError, match="holds no tensor of model"):
         read_dump(tmp_path / "dump", graph)
+
+
+def test_an_archive_whose_bits_have_turned_is_found_out_by_its_checksum(tmp_path: Path) -> None:
+    graph = pair_of_names(tmp_path, "a", "b")
+    write_npz(tmp_path / "d.npz", {"a": image(), "b": image(seed=1)})
+    data = bytearray((tmp_path / "d.npz").read_bytes())
+    data[600] ^= 1
+    (tmp_path / "d.npz").write_bytes(bytes(data))
+    dump = read_dump(tmp_path / "d.npz", graph)
+    assert np.array_equal(dump.tensors["b"].load(), image(seed=1))
+    with pytest.raises(ModelError, match="checksum"):
+        dump.tensors["a"].load()
+
+
+def test_an_archive_that_unpacks_to_more_than_its_array_is_refused(tmp_path: Path) -> None:
+    graph = pair_of_names(tmp_path, "a", "b")
+    write_npz(tmp_path / "d.npz", {"a": image()})
+    with zipfile.ZipFile(tmp_path / "d.npz", "a", zipfile.ZIP_DEFLATED) as archive:
+        held = io.BytesIO()
+        np.save(held, image())
+        archive.writestr("b.npy", held.getvalue() + bytes(50 << 20))
+    dump = read_dump(tmp_path / "d.npz", graph)
+    assert set(dump.tensors) == {"a"} and "holds more than its array" in dump.problems[0]
