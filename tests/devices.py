@@ -24,12 +24,14 @@ WEIGHTED = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "Add", "Mul"})
 
 @dataclass(frozen=True)
 class Fault:
-    """What the device does wrong at the node that writes ``at``: to the node, its weights, or its output."""
+    """What the device does wrong at the node that writes ``at``: to the node, one of its weights (``which``),
+    or its output."""
 
     at: str
     node: Callable[[NodeProto], None] | None = None
     weights: Callable[[Array], Array] | None = None
     output: Callable[[Array], Array] | None = None
+    which: int = 0
 
 
 @dataclass
@@ -54,8 +56,9 @@ class Device:
             for name, array in self._ran(node, given, constants).items():
                 if node.op_type == "Constant":
                     constants.add(name)
-                values[name] = array if name in self.inner else self._kept(array)
-                if name not in self.inner and node.op_type != "Constant":
+                stored = name not in self.inner and node.op_type != "Constant"
+                values[name] = self._kept(array) if stored else array
+                if stored:
                     seen[name] = self._stored(array)
         return seen
 
@@ -70,7 +73,7 @@ class Device:
         if self.multiplies_in_half and node.op_type in ("Conv", "MatMul", "Gemm"):
             given = {name: a.astype(np.float16).astype(np.float32) for name, a in given.items()}
         if fault and fault.weights:
-            name = next(name for name in given if name in constants)
+            name = [name for name in given if name in constants][fault.which]
             given[name] = fault.weights(given[name])
         names = [name for name in copy.output if name]
         graph = helper.make_graph(

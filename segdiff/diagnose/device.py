@@ -184,10 +184,8 @@ def laid_out(sight: Sight) -> Cause | None:
 
 def reweighted(sight: Sight) -> Cause | None:
     """What the file's nodes make with other weights."""
-    for words, edits in other_weights(sight.bench, sight.value, sight.theirs):
-        cause = _tried(
-            sight, "device.weights", f"The device has computed with other weights: {words}.", edits
-        )
+    for kind, words, edits in other_weights(sight.bench, sight.value, sight.theirs):
+        cause = _tried(sight, kind, f"The device has computed with other weights: {words}.", edits)
         if cause is not None:
             return cause
     return None

@@ -15,6 +15,7 @@ import numpy as np
 from segdiff.align.kinds import kind_of
 from segdiff.core.edit import Edit
 from segdiff.core.graph import Array, Graph, Op
+from segdiff.core.precision import LARGEST
 from segdiff.walk.probe import Bench
 
 LARGEST_KERNEL = 1200
@@ -27,19 +28,25 @@ DIFFERS = 0.02
 """Share of a weight's largest number from which on a solved weight is told as another one: well above what a
 rounding of the output to half precision does to it."""
 
+OTHER = "device.weights"
+
 OTHERS = 24
 """Parameters of the same shape that are tried in a weight's place."""
 
-Tried = Iterator[tuple[str, tuple[Edit, ...]]]
+Tried = Iterator[tuple[str, str, tuple[Edit, ...]]]
+"""The kind of the cause, words, and the edits."""
+
+LIMIT = LARGEST["float16"]
 
 
 def other_weights(bench: Bench, value: str, theirs: Array) -> Tried:
-    """Edits that give an operator other weights, with words, the likeliest first."""
+    """Edits that give an operator other weights, with their kind and words, the likeliest first."""
     graph = bench.probe.graph
     ops = [graph.op(index) for index in bench.segment.ops]
-    for op in ops:
-        for place, name in weights_of(graph, op):
-            yield from _mistaken(graph, op, place, name)
+    for mistake in (_cast, _mistaken):
+        for op in ops:
+            for place, name in weights_of(graph, op):
+                yield from mistake(graph, op, place, name)
     if len(ops) == 1 and value in ops[0].outputs:
         yield from _solved(bench, ops[0], theirs)
 
@@ -52,26 +59,33 @@ def weights_of(graph: Graph, op: Op) -> Iterator[tuple[int, str]]:
             yield int(slot), name
 
 
+def _cast(graph: Graph, op: Op, place: int, name: str) -> Tried:
+    """A parameter that half precision does not hold, cast to it: to infinity, or to its largest number."""
+    weight = graph.parameters[name].load()
+    beyond = np.abs(weight) > LIMIT
+    count = f"{int(beyond.sum())} of the {weight.size} numbers of {name!r}"
+    words = f"{count} are beyond {LIMIT:g}, where float16 ends"
+    for end in (np.inf, LIMIT) if beyond.any() else ():
+        cast = np.where(beyond, np.copysign(end, weight), weight).astype(weight.dtype)
+        yield "device.overflow", words, (Edit(op.outputs[0], inputs={place: cast}),)
+
+
 def _mistaken(graph: Graph, op: Op, place: int, name: str) -> Tried:
     """The mistakes that a device's memory, or a build, makes with a parameter."""
     weight = graph.parameters[name].load()
     for words, array in _variants(weight):
         if array.shape == weight.shape and not np.array_equal(array, weight):
-            yield f"{name!r} {words}", (Edit(op.outputs[0], inputs={place: np.ascontiguousarray(array)}),)
+            yield (
+                OTHER,
+                f"{name!r} {words}",
+                (Edit(op.outputs[0], inputs={place: np.ascontiguousarray(array)}),),
+            )
     left = OTHERS
     for other, known in graph.parameters.items():
         if left and other != name and known.shape == weight.shape and known.dtype == weight.dtype:
             left -= 1
-            yield (
-                f"{other!r} in the place of {name!r}",
-                (Edit(op.outputs[0], inputs={place: other_array(known)}),),
-            )
-
-
-def other_array(known: object) -> Array:
-    """The content of another parameter."""
-    array: Array = known.load()  # type: ignore[attr-defined]
-    return array
+            edit = Edit(op.outputs[0], inputs={place: known.load()})
+            yield OTHER, f"{other!r} in the place of {name!r}", (edit,)
 
 
 def _variants(weight: Array) -> Iterator[tuple[str, Array]]:
@@ -113,7 +127,7 @@ def _solved(bench: Bench, op: Op, theirs: Array) -> Tried:
     inputs: dict[int, Array] = {1: solved.astype(weight.dtype)}
     if len(op.inputs) > 2 and op.inputs[2] in graph.parameters:
         inputs[2] = bias.astype(weight.dtype).reshape(graph.parameters[op.inputs[2]].shape)
-    yield _told(names[1], weight, solved), (Edit(op.outputs[0], inputs=inputs),)
+    yield OTHER, _told(names[1], weight, solved), (Edit(op.outputs[0], inputs=inputs),)
 
 
 def _told(name: str, weight: Array, solved: Array) -> str:

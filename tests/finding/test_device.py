@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
 
 import segdiff
 from segdiff.commands.cli import main
@@ -20,7 +21,7 @@ from segdiff.report.issue import issue
 from segdiff.report.load import load
 from tests.devices import Device, Fault, saved, with_attribute
 from tests.dumps.ascend import compiled, inner_values, write_raw
-from tests.models import graph_of, image, names_of, save, segmenter
+from tests.models import Net, graph_of, image, names_of, save, segmenter
 from tests.models import with_attribute as written_with
 from tests.schema import checked
 
@@ -318,3 +319,26 @@ def test_an_issue_speaks_of_the_device_and_the_report_can_be_opened(tmp_path: Pa
     assert "the model" not in text
     with report.open() as case:
         assert case.graphs[1].path == tmp_path / "model.onnx"
+
+
+def test_a_variance_that_half_precision_does_not_hold_is_an_overflow(tmp_path: Path) -> None:
+    net = Net(seed=2)
+    made = net.node("Relu", net.batch_norm(net.conv("x", (3, 8)), 8, variance=1e7), outputs=["made"])
+    model = net.model(net.conv(made, (8, 4)))
+    for constant in model.graph.initializer:
+        if constant.name in [
+            node.input[1] for node in model.graph.node if node.op_type == "BatchNormalization"
+        ]:
+            constant.CopyFrom(numpy_helper.from_array(np.full(8, 3e3, np.float32), constant.name))
+    norm = next(node.output[0] for node in model.graph.node if node.op_type == "BatchNormalization")
+
+    def cast(weight: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            return weight.astype(np.float16).astype(np.float32)
+
+    tensors = Device(model, faults=(Fault(norm, weights=cast, which=3),)).run({"x": image()})
+    dump = saved(tensors, tmp_path / "dump")
+    report = segdiff.locate(save(model, tmp_path / "m.onnx"), dump, image(), timeout=60)
+    assert report.first and report.first.cause and report.first.pair.candidate == norm
+    assert (report.first.cause.kind, report.first.cause.proven) == ("device.overflow", True)
+    assert "beyond 65504" in report.first.cause.text
