@@ -76,21 +76,23 @@ class Device:
             name = [name for name in given if name in constants][fault.which]
             given[name] = fault.weights(given[name])
         names = [name for name in copy.output if name]
+        flowing = {name: array for name, array in given.items() if name not in constants}
         graph = helper.make_graph(
             [copy],
             "node",
             [
                 helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
-                for name, array in given.items()
+                for name, array in flowing.items()
             ],
             [helper.make_empty_tensor_value_info(name) for name in names],
+            [numpy_helper.from_array(given[name], name) for name in given.keys() - flowing.keys()],
         )
         model = helper.make_model(graph, opset_imports=self.model.opset_import, ir_version=8)
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 4
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        got = dict(zip(names, session.run(names, given), strict=True))
+        got = dict(zip(names, session.run(names, flowing), strict=True))
         if fault and fault.output:
             got[fault.at] = fault.output(got[fault.at])
         return got

@@ -156,8 +156,11 @@ def shifted(weight: Array) -> Array:
     return np.roll(weight.reshape(-1), 1).reshape(weight.shape)
 
 
-def planted(side: Side, number: int) -> Iterator[tuple[str, str, str, Fault | None, ModelProto | None]]:
-    """Kind, cause wanted, place, and the fault, or the faulty model that the device runs."""
+def planted(
+    side: Side, number: int, used: set[str]
+) -> Iterator[tuple[str, str, str, Fault | None, ModelProto | None]]:
+    """Kind, cause wanted, place, and the fault, or the faulty model that the device runs; kinds that were
+    ``used`` come last."""
     rng = np.random.default_rng(number)
     made = [op for op in side.graph.ops if op.outputs[0] not in side.inner]
     heads = [op for op in side.graph.ops if op.type in ("Conv", "MatMul", "Gemm")]
@@ -182,13 +185,14 @@ def planted(side: Side, number: int) -> Iterator[tuple[str, str, str, Fault | No
     else:
         injector = Injector(side.model)
         names = [name for name in KINDS if not name.startswith(("parameter", "concat", "split"))]
-        for name in rng.permutation(names):
+        for name in sorted(rng.permutation(names), key=lambda each: each in used):
             try:
                 model, fault = injector.plant(number, str(name))
             except NoEligibleNode:
                 continue
             same = len(model.graph.node) == len(side.model.graph.node)
             if same and fault.outputs[0]:
+                used.add(str(name))
                 yield f"operator:{name}", "device.operator", fault.outputs[0], None, model
 
 
@@ -262,10 +266,10 @@ def healthy(side: Side, log: Log, until: float) -> None:
 
 def faulty(side: Side, count: int, log: Log, until: float) -> None:
     """Faults of the device, in half precision; every other dump is an Ascend one."""
-    right = side.tensors(True)
+    right, used = side.tensors(True), set[str]()
     for number in range(count):
         form = ("npz", "raw-2-NC1HWC0")[number // 4 % 2]
-        for kind, cause, place, fault, model in planted(side, number):
+        for kind, cause, place, fault, model in planted(side, number, used):
             key = f"{side.pair.name}:{number}:{kind}"
             if key in log or time.monotonic() > until:
                 break
