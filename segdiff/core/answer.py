@@ -235,7 +235,8 @@ class RepairedOutput:
 class Repaired(Shown):
     """A repaired file at ``path``, what was changed in it, and the origins for which there was no proof.
 
-    ``remarks`` say what else happened to the file; ``unit`` is one rounding of the coarsest type in use.
+    ``remarks`` say what else happened to the file; ``unit`` is one rounding of the coarsest type in use;
+    ``pictures`` are those of the run, with the mask that the repaired file makes.
     """
 
     path: Path
@@ -244,6 +245,7 @@ class Repaired(Shown):
     outputs: tuple[RepairedOutput, ...]
     remarks: tuple[str, ...] = ()
     unit: float = EPSILON
+    pictures: Pictures | None = field(default=None, repr=False, compare=False)
 
     @property
     def agrees(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from segdiff.core.answer import Cause, Repaired, RepairedOutput, Report
@@ -14,6 +14,7 @@ from segdiff.core.graph import Array
 from segdiff.core.kept import KeptTensors
 from segdiff.core.metrics import compare_arrays
 from segdiff.core.outputs import refuse_input, refuse_other_suffix, refuse_unwritable_file
+from segdiff.core.pictured import Pictures, class_map, nearest
 from segdiff.core.precision import EPSILON, unit_named
 from segdiff.engines import Blocks, Engine
 from segdiff.engines.registry import engine_for, threads_of
@@ -73,7 +74,7 @@ def repair(
             )
         changes = [proven[key] for key in kept]
         draft, remarks = workbench.write(changes)
-        outputs = workbench.outputs(draft, changes)
+        outputs, arrays = workbench.outputs(draft, changes)
         again = located_again(evidence, draft, timeout, threads) if report.precision else None
         move_external_data(source, draft, target)
         draft.replace(target)
@@ -88,7 +89,26 @@ def repair(
         remarks += (f"Located once more, the repaired file is not right yet: {again.sentence}",)
     sides = (report.precision.reference, report.precision.candidate) if report.precision else ()
     unit = max(map(unit_named, sides), default=EPSILON)
-    return Repaired(target, tuple(changes), left, outputs, remarks + taken_back + _beside(report), unit)
+    remarks += taken_back + _beside(report)
+    pictures = seen_after(report.pictures, evidence.feeds, arrays)
+    return Repaired(target, tuple(changes), left, outputs, remarks, unit, pictures)
+
+
+def seen_after(
+    pictures: Pictures | None, feeds: Mapping[str, Array], outputs: Iterable[Array]
+) -> Pictures | None:
+    """The pictures of the run that a repair rests on, with the mask that the repaired file makes."""
+    fed = next((array.shape for array in feeds.values() if array.ndim == 4), None)
+    if pictures is None or fed is None or "candidate" not in pictures.masks:
+        return pictures
+    size = (fed[2], fed[3]) if fed[1] in (1, 3) else (fed[1], fed[2])
+    masks = (class_map(array, size) for array in outputs)
+    mask = next((each for each in masks if each is not None), None)
+    if mask is None:
+        return pictures
+    height, width = pictures.image.shape[:2]
+    seen = {**pictures.masks, "repaired": nearest(mask, (height, width))}
+    return replace(pictures, masks=seen, by_repair=True)
 
 
 @dataclass(frozen=True)
@@ -107,11 +127,15 @@ class _Workbench:
         draft = Path(tempfile.mkdtemp(dir=self.folder)) / "model.onnx"
         return draft, write(self.evidence.files[1].program, draft, causes, self.evidence.finals)
 
-    def outputs(self, draft: Path, changes: Sequence[Cause]) -> tuple[RepairedOutput, ...]:
-        """A draft's outputs from the image, beside those of before. Raises EngineError."""
+    def outputs(
+        self, draft: Path, changes: Sequence[Cause]
+    ) -> tuple[tuple[RepairedOutput, ...], list[Array]]:
+        """A draft's outputs from the image, beside those of before, and as they are. Raises EngineError."""
         if any(cause.ends is not None for cause in changes):
-            return tuple(_placed(self.report, self.evidence.finals, self.listed(draft)))
-        return _outputs(self.report, self.evidence.outputs, self.run(draft, self.evidence.outputs))
+            listed = self.listed(draft)
+            return tuple(_placed(self.report, self.evidence.finals, listed)), listed
+        got = self.run(draft, self.evidence.outputs)
+        return _outputs(self.report, self.evidence.outputs, got), list(got.values())
 
     def listed(self, model: Path) -> list[Array]:
         """The outputs of a model from the image, in its own order. Raises EngineError."""

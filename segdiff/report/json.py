@@ -23,6 +23,7 @@ from segdiff.core.outlets import Ends, Outlets
 from segdiff.core.plain import plain
 from segdiff.core.precision import EPSILON
 from segdiff.core.swept import NotRun, Swept
+from segdiff.report.kept_pictures import pictures_to_dict
 from segdiff.report.links import docs_of
 from segdiff.report.repaired import sentence_of
 from segdiff.report.words import reason
@@ -61,6 +62,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
             {"kind": each.kind, "nodes": list(each.nodes), "text": each.text, "facts": plain(each.facts)}
             for each in report.device_remarks
         ],
+        "pictures": pictures_to_dict(report.pictures),
         "timing_s": dict(report.timing_s),
         "peak_memory_mb": report.peak_memory_mb,
     }
@@ -79,6 +81,7 @@ def repaired_to_dict(repaired: Repaired) -> dict[str, Any]:
         "left": list(repaired.left),
         "outputs": [_before_and_after(o.before, o.after, o.mask_changed) for o in repaired.outputs],
         "remarks": list(repaired.remarks),
+        "pictures": pictures_to_dict(repaired.pictures),
     }
 
 
@@ -135,6 +138,7 @@ def not_repaired_to_dict(report: Report) -> dict[str, Any]:
         "left": [],
         "outputs": [_before_and_after(each, each.cumulative, each.mask_changed) for each in report.outputs],
         "remarks": [],
+        "pictures": None,
     }
 
 

@@ -20,6 +20,7 @@ from segdiff.core.swept import Entry, NotRun, Swept
 from segdiff.half.answer import HalfReport
 from segdiff.report.fits import misfit
 from segdiff.report.half_json import half_report
+from segdiff.report.kept_pictures import PictureError, pictures_of
 from segdiff.report.load_report import cause_of, comparison, report_of
 from segdiff.report.load_score import score_report
 from segdiff.score.report import ScoreReport
@@ -73,6 +74,13 @@ def answer_of(data: Any, path: str | Path) -> Report | ScoreReport | Repaired | 
     if data["verdict"] == "error":
         failed = data["error"]
         raise InputError(f"{path}: that run failed ({failed['type'][:50]}): {failed['message']}")
+    try:
+        return _answer(data, path)
+    except PictureError as error:
+        raise InputError(f"{path}: is damaged: {error}") from error
+
+
+def _answer(data: Fields, path: str | Path) -> Report | ScoreReport | Repaired | Swept:
     if "changes" in data:
         return _repair(data, path)
     if "entries" in data:
@@ -116,6 +124,7 @@ def _repair(data: Fields, path: str | Path) -> Report | Repaired:
             tuple(map(_repaired_output, data["outputs"])),
             tuple(data["remarks"]),
             data.get("unit", EPSILON),
+            pictures_of(data.get("pictures")),
         )
     if "located" not in data:
         raise InputError(f"{path}: tells of no repair, and not what was located")

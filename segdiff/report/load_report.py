@@ -31,6 +31,7 @@ from segdiff.core.inside import InsideOf
 from segdiff.core.metrics import INCOMPARABLE, Comparison, Metrics
 from segdiff.core.outlets import Outlet, Outlets
 from segdiff.core.precision import Precision
+from segdiff.report.kept_pictures import pictures_of
 
 Fields = Mapping[str, Any]
 
@@ -58,6 +59,7 @@ def report_of(data: Fields) -> Report:
         unmatched=(tuple(data["unmatched"]["reference"]), tuple(data["unmatched"]["candidate"])),
         input_findings=tuple(_how(fed)),
         remarks=tuple(data.get("remarks", ())),
+        pictures=pictures_of(data.get("pictures")),
         device_remarks=tuple(
             DeviceRemark(each["kind"], tuple(each["nodes"]), each["facts"])
             for each in data.get("device_remarks", ())

@@ -249,7 +249,9 @@ def _drawings(
 
 
 def thinned(data: dict[str, Any]) -> dict[str, Any]:
-    """The report's JSON; of very many pairs those that matter most, each with its place in the walk."""
+    """The report's JSON without the pictures, which the page has; of very many pairs those that matter most,
+    each with its place in the walk."""
+    data = {**data, "pictures": None}
     pairs = data["pairs"]
     if len(pairs) <= PAIRS_KEPT:
         return data

@@ -70,6 +70,13 @@ def _sections(report: ScoreReport) -> Iterator[Section]:
         yield Section("json", "The report as JSON", "json", None, "JSON")
 
 
+def _repaired_sections(repaired: Repaired) -> Iterator[Section]:
+    if repaired.pictures is not None:
+        stage = stage_of(repaired.pictures)
+        yield Section("pictures", "The picture, the masks before and after", "pictures", (stage,), "Picture")
+    yield Section("json", "The repair as JSON", "json", None, "JSON")
+
+
 def repaired_content(repaired: Repaired) -> Content:
     """The page of a repair."""
     document = repaired_document(repaired, "all")
@@ -85,6 +92,6 @@ def repaired_content(repaired: Repaired) -> Content:
         clean(repaired.path),
         tuple(tiles),
         without_headline(document),
-        (Section("json", "The repair as JSON", "json", None, "JSON"),),
-        {"report": repaired.to_dict()},
+        tuple(_repaired_sections(repaired)),
+        {"report": {**repaired.to_dict(), "pictures": None}},
     )

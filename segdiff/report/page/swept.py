@@ -33,7 +33,7 @@ def content(swept: Swept) -> Content:
 
 def _slim(entry: dict[str, object]) -> dict[str, object]:
     report = entry["report"]
-    left_out = ("pairs", "unmatched")
+    left_out = ("pairs", "unmatched", "pictures")
     slim = {k: v for k, v in report.items() if k not in left_out} if isinstance(report, dict) else None
     return {**entry, "report": slim}
 
