@@ -6,10 +6,11 @@ import argparse
 
 from segdiff.commands.base import COULD_NOT_TELL, Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import print_text
+from segdiff.commands.fish import fish_script
 from segdiff.commands.registry import COMMANDS
 
-SHELLS = ("bash", "zsh")
-"""Those that shtab writes good scripts for."""
+SHELLS = ("bash", "zsh", "fish")
+"""shtab writes the scripts of the first two, ``segdiff.commands.fish`` that of the third."""
 
 
 def completion_arguments(parser: Parser) -> None:
@@ -20,6 +21,9 @@ def completion_arguments(parser: Parser) -> None:
 
 def run_completion(arguments: Arguments, parser: Parser) -> int:
     """``segdiff completion``: print the script; where it goes stands in its help."""
+    if arguments.shell == "fish":
+        script = fish_script({**COMMANDS, "completion": COMMAND})
+        return 0 if print_text(script) else COULD_NOT_TELL
     import shtab
 
     script = shtab.complete(_whole(), shell=arguments.shell)
@@ -49,6 +53,7 @@ COMMAND = Command(
     (
         "segdiff completion bash > ~/.local/share/bash-completion/completions/segdiff",
         "segdiff completion zsh > ~/.zfunc/_segdiff",
+        "segdiff completion fish > ~/.config/fish/completions/segdiff.fish",
     ),
     ("the script was printed", ""),
 )

@@ -197,9 +197,7 @@ def write_repros(report: Report, arguments: Arguments) -> None:
     if arguments.repro:
         report.repro(arguments.repro)
     if arguments.issue:
-        from segdiff.report.issue import issue
-
-        issue(report, arguments.issue)
+        report.issue(arguments.issue)
 
 
 def _check_files(arguments: Arguments, parser: Parser) -> None:

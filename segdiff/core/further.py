@@ -5,6 +5,7 @@ matplotlib and pandas are wanted here alone, and are imported when they are used
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segdiff.core.late import door
@@ -23,6 +24,15 @@ class Further:
         Raises InputError where the report was read from a file, and otherwise what ``segdiff.open`` raises.
         """
         return door("report.open")(self, progress=progress)
+
+    def issue(self, folder: str | Path, *, origin: int = 0) -> Path:
+        """Write an origin, by its place, for a converter's tracker: the repro, and an ``ISSUE.md`` that tells
+        what its maintainers need. Returns the folder.
+
+        Raises InputError where there is no such origin, or the folder is not new or empty.
+        """
+        place: Path = door("report.issue")(self, folder, origin=origin)
+        return place
 
     def to_dataframe(self) -> Any:
         """A row a pair, in walk order (pandas.DataFrame): names, operators, shape, state, both errors.
