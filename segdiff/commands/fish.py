@@ -1,4 +1,4 @@
-"""What does fish need to complete segdiff's words? A line an option, made from the parsers: shtab has no fish."""
+"""What does fish need to complete the words? A line an option, made from the parsers: shtab has no fish."""
 
 from __future__ import annotations
 
