@@ -38,15 +38,15 @@ class Engines:
     reference: Reference
     candidate: Candidate
     another: Callable[[], Candidate] | None = None
+    other: Candidate | None = None
 
     def beside(self, graph: Graph) -> Candidate | None:
-        """Another engine of the reference, which runs its segments while the first one streams; None where
-        there is no starting one."""
-        if self.another is None:
-            return None
-        found = self.another()
-        found.quantised = found.engine.quantised = quantised_values(graph)
-        return found
+        """Another engine of the reference, which runs its segments while the first one streams; the same for
+        every image. None where there is no starting one."""
+        if self.other is None and self.another is not None:
+            self.other = self.another()
+            self.other.quantised = self.other.engine.quantised = quantised_values(graph)
+        return self.other
 
     @property
     def restarted(self) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def answer_of(data: Any, path: str | Path) -> Report | ScoreReport | Repaired | 
         raise InputError(f"{path}: is damaged: {error}") from error
 
 
-def _answer(data: Fields, path: str | Path) -> Report | ScoreReport | Repaired | Swept:
+def _answer(data: Fields, path: str | Path) -> Report | ScoreReport | Repaired | Swept | HalfReport:
     if "changes" in data:
         return _repair(data, path)
     if "entries" in data:
