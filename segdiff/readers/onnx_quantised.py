@@ -67,6 +67,7 @@ def seen_through(graph: Graph) -> Graph:
     """The graph with its quantised tensors known, and DequantizeLinear of constants become parameters."""
     fed = frozenset(graph.inputs)  # bytes, whatever a reader takes them for
     found = {name: how for op in graph.ops for name, how in _said(graph, op) if name not in fed}
+    found = _handed_on(graph, found, fed)
     folded = {op.outputs[0]: op for op in graph.ops if _is_constant(graph, op, found)}
     blocked = [each for op in graph.ops if (each := in_blocks(graph, op)) is not None]
     if not found and not blocked:
@@ -80,6 +81,25 @@ def seen_through(graph: Graph) -> Graph:
     ops = tuple(op for op in graph.ops if op.outputs[0] not in folded) if folded else graph.ops
     values = {name: value for name, value in graph.values.items() if name not in folded}
     return replace(graph, ops=ops, parameters=parameters, values=values, quantised=found)
+
+
+def _handed_on(
+    graph: Graph, said: Mapping[str, Quantisation], fed: frozenset[str]
+) -> dict[str, Quantisation]:
+    """Of what nobody says it: what goes into operators that hand bytes on, and what comes out of them."""
+    found = dict(said)
+    queue = [name for name, how in said.items() if how.scale.size == 1 and name not in graph.parameters]
+    while queue:
+        name = queue.pop()
+        maker = graph.producer.get(name)
+        readers = (op for op in graph.consumers.get(name, ()) if op.type in PASSING and op.inputs[0] == name)
+        others = [each for op in readers for each in op.outputs]
+        others += [maker.inputs[0]] if maker is not None and maker.inputs and maker.type in PASSING else []
+        for other in others:
+            if other not in found and other not in fed and other not in graph.parameters:
+                found[other] = found[name]
+                queue.append(other)
+    return found
 
 
 def _numbers(stored: Parameter, how: Quantisation) -> Array:
