@@ -32,6 +32,15 @@ NO_NUMBERS = frozenset({"Identity", "Cast", "Squeeze", "Unsqueeze", "Reshape", "
 """What may stand between an argmax and the output."""
 
 
+FRUGAL = Deployed("extended", without=("ConstantFolding",), arena=False)
+"""How a large model is run: blocked layouts would be converted at both ends of every group, folded constants
+held beside those that they were made of, and an arena keeps what it has once needed."""
+
+WIDE = 1 << 20
+"""Numbers that are fed from which a model counts as large: 512x1024 in three channels does, 320x320 does
+not. There the defaults take two thirds of the time."""
+
+
 @dataclass(frozen=True, eq=False)
 class Look:
     """What a group gives in a plain run: its largest and smallest value, how many there are, a sample."""
@@ -54,6 +63,7 @@ class Runner:
     start: Callable[[], Engine]
     engine: Engine
     blocks: Blocks
+    way: Deployed | None = None
 
     def run(self, tensors: Mapping[str, Array], outputs: Iterable[str]) -> dict[str, Tensor]:
         """The outputs of a run, optimised as a user's. Raises EngineError."""
@@ -68,8 +78,10 @@ class Runner:
             return self._run(tensors, wanted)
 
     def _run(self, tensors: Mapping[str, Array], outputs: tuple[str, ...]) -> dict[str, Tensor]:
+        if self.way is None:
+            self.way = FRUGAL if sum(array.size for array in tensors.values()) > WIDE else Deployed()
         feeds = {name: self.blocks.tensor(np.ascontiguousarray(array)) for name, array in tensors.items()}
-        return self.engine.run_deployed(feeds, outputs, Deployed(arena=False))
+        return self.engine.run_deployed(feeds, outputs, self.way)
 
 
 @contextmanager

@@ -16,11 +16,15 @@ from segdiff.half.read import File
 from segdiff.half.rounding import Maker, rounding, stored
 from segdiff.half.store import Store
 from segdiff.half.targets import How
+from segdiff.readers.onnx_light import LARGE
 
 
 @dataclass
 class Body:
-    """A group under construction: nodes, the constants that they need, and the names of its inner values."""
+    """A group under construction: nodes, the constants that they need, and the names of its inner values.
+
+    Large constants are ``narrow`` where a session is to hold them in float16 and widen them in each run.
+    """
 
     file: File
     how: How
@@ -30,12 +34,18 @@ class Body:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     tensors: list[TensorProto] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
+    narrow: bool = False
 
     def constant(self, stem: str, array: Array) -> str:
         """A constant as the target stores it."""
         name = self.maker.fresh(stem)
         width = self.width(self.group.value)
         rounded = stored(array, self.how)
+        if self.narrow and self.how.precision == "fp16" and rounded.nbytes >= LARGE:
+            wide = self.maker.fresh(stem)
+            self.tensors.append(self.store.tensor(name, rounded.astype(np.float16)))
+            self.nodes.append(helper.make_node("Cast", [name], [wide], to=width))
+            return wide
         self.tensors.append(
             self.store.tensor(name, rounded if width == TensorProto.FLOAT else rounded.astype(np.float64))
         )
@@ -52,10 +62,17 @@ class Body:
 
 
 def half_body(
-    file: File, how: How, group: Group, store: Store, maker: Maker, outputs: dict[str, str]
+    file: File,
+    how: How,
+    group: Group,
+    store: Store,
+    maker: Maker,
+    outputs: dict[str, str],
+    *,
+    narrow: bool = False,
 ) -> Body:
     """The nodes of a group, which read what its nodes read and write, rounded, the names of ``outputs``."""
-    body = Body(file, how, group, store, maker)
+    body = Body(file, how, group, store, maker, narrow=narrow)
     ends = {name: maker.fresh("exact") for name in group.outputs}
     body.renamed.update(ends)
     if not group.nodes:

@@ -25,7 +25,7 @@ from segdiff.half.targets import How
 Try = Callable[[Collection[int]], Mapping[str, Difference]]
 """Rounds some groups (their places) and gives the differences of the outputs."""
 
-RUNS = 7
+RUNS = 5
 """Runs that a large model is given to find where its loss is: together with the plain run, and the one with
 everything rounded, they stay well below twelve times a plain run with its start."""
 

@@ -183,7 +183,7 @@ def _switch(
     file, maker = watch.file, watch.maker
     nodes, flag = _chosen(number, maker)
     outputs = {name: maker.fresh("stored") for name in each.outputs}
-    body = half_body(file, how, each, store, maker, outputs)
+    body = half_body(file, how, each, store, maker, outputs, narrow=True)
     half = [_reading(node, fed) for node in body.nodes]
     plain = [_reading(file.nodes[index], fed) for index in each.nodes]
     others = [name for name in plain[-1].output if name and name not in each.outputs]
