@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 
@@ -61,6 +61,23 @@ def fitted(stored: Stored, value: Value) -> Fitted:
     )
     other = "" if fits(shape, value.shape) or value.shape is None else shape_text(value.shape)
     return Fitted(tensor, turned, either, other)
+
+
+def regrouped(found: Fitted, value: Value) -> Fitted:
+    """The same numbers in the shape that the ONNX file declares; as it is where they are not as many."""
+    tensor = found.tensor
+    if value.shape is None or None in value.shape:
+        return found
+    shape = tuple(dim for dim in value.shape if dim is not None)
+    if prod(shape) != prod(tensor.shape):
+        return found
+    words = f"{shape_text(tensor.shape)} for {shape_text(shape)}"
+    load = partial(_regrouped, tensor.load, shape)
+    return Fitted(replace(tensor, shape=shape, load=load, how=(*tensor.how, words)))
+
+
+def _regrouped(load: Callable[[], Array], shape: tuple[int, ...]) -> Array:
+    return load().reshape(shape)
 
 
 def _turn(stored: Stored, value: Value) -> tuple[Turn | None, bool]:

@@ -12,7 +12,7 @@ import numpy as np
 from segdiff.core.dumped import Dump, DumpedOp, DumpedTensor
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Graph
-from segdiff.readers.dumps.fit import Fitted, fitted
+from segdiff.readers.dumps.fit import Fitted, fitted, regrouped
 from segdiff.readers.dumps.listing import printable
 from segdiff.readers.dumps.names import Meaning
 from segdiff.readers.dumps.stored import Stored, shape_text
@@ -113,7 +113,7 @@ def _settled(sighting: Sighting, graph: Graph, lines: list[str]) -> list[_Seen]:
     errors: list[str] = []
     for meaning in sorted(sighting.meanings):
         try:
-            found.append(_Seen(meaning, sighting, fitted(sighting.stored, graph.value(meaning.value))))
+            found.append(_Seen(meaning, sighting, _fitted(sighting.stored, meaning.value, graph)))
         except ModelError as error:
             errors.append(str(error))
     if len({one.meaning.value for one in found}) > 1:
@@ -133,13 +133,25 @@ def _settled(sighting: Sighting, graph: Graph, lines: list[str]) -> list[_Seen]:
     return (outputs or found)[:1]
 
 
+_REGROUPS = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
+"""Operators that move no number: a device may leave their result in the shape that it had before."""
+
+
+def _fitted(stored: Stored, name: str, graph: Graph) -> Fitted:
+    """The array as the value of that name. Raises ModelError as :func:`fitted` does."""
+    found, producer = fitted(stored, graph.value(name)), graph.producer.get(name)
+    if found.other and producer is not None and producer.type in _REGROUPS:
+        return regrouped(found, graph.value(name))
+    return found
+
+
 def _operand(sighting: Sighting, graph: Graph) -> list[_Seen]:
     """What an operator read, where its size leaves no doubt which value that is. Nothing is missed without
     it: the value is there where it was written, or the operator is not judged by itself."""
     found = []
     for meaning in sorted(sighting.meanings):
         with suppress(ModelError):
-            one = _Seen(meaning, sighting, fitted(sighting.stored, graph.value(meaning.value)))
+            one = _Seen(meaning, sighting, _fitted(sighting.stored, meaning.value, graph))
             found += [] if one.fitted.other else [one]
     return found if len(found) == 1 else []
 

@@ -91,7 +91,9 @@ def _by_header(ops: DeviceOps, operator: Operator, map_file: Path | None, found:
     if not known:
         graph = ops.names.graph.path.name
         place = map_file.name if map_file else f"{graph}, as far as names tell"
-        found.problems.append(f"{operator.label}: {operator.device.name} is no operator of {place}")
+        found.problems.append(
+            f"{operator.label}: {operator.device.name} is none, or more than one, of the operators of {place}"
+        )
 
 
 def _by_place(ops: DeviceOps, placed: Placed, operator: Operator, found: _Found) -> None:
@@ -124,9 +126,10 @@ def _doubts(found: _Found) -> list[str]:
     """A line about operators that may be more than their name says."""
     if not found.doubtful:
         return []
+    who = "1 operator" if len(found.doubtful) == 1 else f"{len(found.doubtful)} operators"
     return [
-        f"{len(found.doubtful)} operators may have what follows them fused in, which has no file of its own "
-        f"({shown(found.doubtful)}); give the OM's JSON as the map (their results are not used)"
+        f"{who} may have the next one fused in, which has no file of its own ({shown(found.doubtful)}): "
+        "give the OM's JSON as the map (not used)"
     ]
 
 
@@ -134,7 +137,8 @@ def _remarks(found: _Found) -> tuple[str, ...]:
     """A line about operators that the ONNX file does not have."""
     if not found.inserted:
         return ()
-    return (f"{len(found.inserted)} operators are the compiler's own ({shown(found.inserted)})",)
+    who = "1 operator is" if len(found.inserted) == 1 else f"{len(found.inserted)} operators are"
+    return (f"{who} the compiler's own ({shown(found.inserted)})",)
 
 
 def one_run(listing: Listing, operators: Sequence[tuple[Path, DeviceName]]) -> None:

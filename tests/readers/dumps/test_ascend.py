@@ -12,7 +12,7 @@ from segdiff.readers.dumps import read_dump
 from segdiff.readers.dumps.ascend_proto import _messages
 from segdiff.readers.onnx import read
 from tests.dumps.arrays import write_converted
-from tests.dumps.ascend import compiled, inner_values, write_om, write_om2, write_raw
+from tests.dumps.ascend import DeviceOp, compiled, inner_values, write_om, write_om2, write_raw
 from tests.dumps.device import recorded, recorded_half
 from tests.models import Net, image, segmenter
 
@@ -193,5 +193,29 @@ def test_a_map_of_another_model_is_told(tmp_path: Path, model) -> None:
     onnx.save(other.model(other.node("Tanh", "x")), tmp_path / "other.onnx")
     another = read(tmp_path / "other.onnx")
     write_om(tmp_path / "om.json", another, compiled(another))
-    with pytest.raises(ModelError, match="no operator of"):
+    with pytest.raises(ModelError, match="of the operators of"):
         read_dump(tmp_path / "dump", graph, map_file=tmp_path / "om.json")
+
+
+def test_what_the_compiler_inserted_is_no_problem(tmp_path: Path, model) -> None:
+    """A file of a TransData: a value flows through it, to the first operator of the network."""
+    graph, values = graph_of(tmp_path, model), recorded(model, FEEDS)
+    ops = compiled(graph)
+    moved = DeviceOp("trans_x", "TransData", (), ("x",), ("x",))
+    write_raw(tmp_path / "dump", graph, [moved, *ops], values, layout="NC1HWC0")
+    write_om(tmp_path / "om.json", graph, ops)
+    dump = read_dump(tmp_path / "dump", graph, map_file=tmp_path / "om.json")
+    same(dump, values, [name for op in ops for name in op.outputs])
+    assert dump.remarks == ("1 operator is the compiler's own (trans_x)",)
+    assert set(dump.ops[0].inputs) == {"x"}
+
+
+def test_a_flattened_result_in_the_shape_it_had_before(tmp_path: Path) -> None:
+    net = Net()
+    graph = graph_of(tmp_path, net.model(net.node("Flatten", net.node("Relu", "x", outputs=["r"]))))
+    ops = compiled(graph)
+    values = recorded(onnx.load(tmp_path / "model.onnx"), FEEDS)
+    flat = graph.outputs[0]
+    write_raw(tmp_path / "dump", graph, ops, {**values, flat: values["r"]})
+    tensor = read_dump(tmp_path / "dump", graph).tensors[flat]
+    assert np.array_equal(tensor.load(), values[flat]) and tensor.shape == values[flat].shape
