@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from segdiff.core.answer import EXIT_CODES, Repaired, Report, Verdict
 from segdiff.core.late import Shown, door
+from segdiff.core.pictured import Pictures
 
 Size = tuple[int, int]
 """Height and width, in pixels."""
@@ -88,6 +89,11 @@ class Swept(Shown):
         order = ("diverges", "inconclusive", "agrees")
         compared = [entry for entry in self.entries if entry.report]
         return min(compared, key=lambda e: (order.index(e.verdict), prod(e.shape)), default=None)
+
+    @property
+    def pictures(self) -> Pictures | None:
+        """Those of the entry that is told in full."""
+        return self.told.report.pictures if self.told and self.told.report else None
 
     def repair(self, path: str | Path, **options: Any) -> Repaired:
         """What :meth:`Report.repair` does, for the entry that is told in full.

@@ -13,6 +13,12 @@ from segdiff.core.errors import InputError
 from segdiff.core.graph import Array, Graph, Op
 from segdiff.core.meant import did_you_mean
 from segdiff.core.printable import clean
+from segdiff.readers.onnx import ops_within
+
+BLOCKS = frozenset({"If", "Loop", "Scan"})
+
+SHOWN = 5
+"""Values that a message names."""
 
 Changes = Mapping[str, Any] | Iterable[Edit]
 """``{"Resize.0": {"mode": "nearest"}}``, ``{"Relu.3": "LeakyRelu"}``, ``{"weight": array}``; or ready edits,
@@ -22,9 +28,10 @@ as a cause has them."""
 def edits_of(graph: Graph, changes: Changes) -> tuple[Edit, ...]:
     """The edits that these changes are.
 
-    A node is named by its name or a value that it writes; its attributes (None takes one away), or a word for
-    another operator, stand behind it. A constant is named by itself, with the array to put in its place.
-    Raises InputError for a name or an attribute that does not exist.
+    A node is named by its name or a value that it writes, one in the block of an If or a Loop, too; its
+    attributes (None takes one away), or a word for another operator, stand behind it. A constant is named
+    by itself, with the array to put in its place. Raises InputError for a name or an attribute that does
+    not exist.
     """
     if isinstance(changes, Edit):
         changes = (changes,)
@@ -50,15 +57,15 @@ def _edits(graph: Graph, name: str, what: Any) -> Iterator[Edit]:
     if name in graph.parameters and not isinstance(what, str | Mapping):
         yield from _constant(graph, name, what)
         return
-    op = node_named(graph, name)
+    op, inside = node_or_inner(graph, name)
     if isinstance(what, str):
-        yield _other_operator(graph, op, what)
+        yield replace(_other_operator(graph, op, what), inside=inside)
     elif isinstance(what, Mapping):
         known = attributes_of(graph, op)
         for key in what:
             if known and key not in known:
                 raise InputError(f"{op.type} has no attribute {clean(key)!r}{did_you_mean(str(key), known)}")
-        yield Edit(op.outputs[0], attributes=dict(what))
+        yield Edit(op.outputs[0], attributes=dict(what), inside=inside)
     else:
         raise InputError(
             f"{clean(name)!r} is a node: say which attributes to change, or a word for another operator"
@@ -104,6 +111,30 @@ def node_named(graph: Graph, name: str) -> Op:
     raise InputError(f"{graph.path}: no node or constant is called {clean(name)!r}{near}")
 
 
+def node_or_inner(graph: Graph, name: str) -> tuple[Op, str]:
+    """The op of that name, and what the op around it writes where it lies in the block of an If or a Loop
+    ("" for an op of the graph itself). Raises InputError, also where ops of several blocks have that name."""
+    try:
+        return node_named(graph, name), ""
+    except InputError:
+        found = [(index, op) for index, op in _within(graph) if name in (op.name, *op.outputs)]
+        if not found:
+            raise
+    if len({op.outputs for _, op in found}) > 1:
+        values = ", ".join(clean(op.outputs[0]) for _, op in found[:SHOWN])
+        raise InputError(
+            f"{graph.path}: {len(found)} nodes in blocks are called {clean(name)!r}; name the value that one "
+            f"writes: {values}"
+        )
+    index, op = found[0]
+    return op, graph.op(index).outputs[0]
+
+
+def _within(graph: Graph) -> list[tuple[int, Op]]:
+    """The ops in the blocks of a graph; none where it has no blocks."""
+    return ops_within(graph.path) if any(op.type in BLOCKS for op in graph.ops) else []
+
+
 def names_of(graph: Graph) -> dict[str, Op]:
     """The ops of a graph by their names and by what they write; a name that several have means the first."""
     found: dict[str, Op] = {}
@@ -134,6 +165,8 @@ def described(graph: Graph, edits: Iterable[Edit]) -> Iterator[tuple[str, str]]:
     """What each edit changes: the node, and every setting before and after; in words."""
     for edit in edits:
         op = graph.producer.get(edit.place)
+        if edit.inside:
+            op = next((inner for _, inner in _within(graph) if edit.output in inner.outputs), None)
         name = op.name if op else edit.place
         if edit.nodes:
             yield name, f"{op.type if op else 'the node'} becomes {', '.join(n.op_type for n in edit.nodes)}"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from segdiff.core.captures import captured
+from segdiff.core.captures import all_graphs, captured, subgraphs
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Array, Graph, Op, Parameter, Value
 from segdiff.core.sequences import lists_in
@@ -42,6 +42,21 @@ def load(path: Path) -> onnx.ModelProto:
     This is what ``Op.index`` counts in, so repairs change this message.
     """
     return _message(read_bytes(path), path)
+
+
+def ops_within(path: Path) -> list[tuple[int, Op]]:
+    """The ops in the blocks of the file's If, Loop and Scan nodes, at any depth, each with the index of the
+    node of the graph itself that it lies in. Raises ModelError."""
+    model = load_light(path)
+    with guard(path, "the ONNX graph"):
+        return [
+            (index, _op(place, inner, path))
+            for index, node in enumerate(model.graph.node)
+            for block in subgraphs(node)
+            for graph in all_graphs(block)
+            for place, inner in enumerate(graph.node)
+            if inner.op_type != "Constant"
+        ]
 
 
 def load_light(path: Path) -> onnx.ModelProto:

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 import segdiff
 from segdiff.core.edit import Edit
 from segdiff.core.errors import InputError
 from segdiff.finding.case import OpenCase
 from tests.finding.cases import SHAPE, files
-from tests.models import image
+from tests.models import Net, branch, image
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +95,36 @@ def test_the_file_that_has_the_change(case: OpenCase, folder: Path) -> None:
     with pytest.raises(InputError, match=r"\.onnx"):
         found.save(folder / "mine.bin")
     assert not list(folder.glob(".segdiff-*"))
+
+
+def in_a_branch(alpha: float) -> onnx.ModelProto:
+    """A LeakyRelu in the branch of an If, with a convolution before and behind it."""
+    net = Net()
+    hidden = net.conv("x", (3, 4))
+    above = net.node("Greater", net.node("ReduceMax", hidden, keepdims=0), net.constant(-1e9))
+    inner = helper.make_node("LeakyRelu", [hidden], ["then_out"], name="gate", alpha=alpha)
+    other = helper.make_node("Relu", [hidden], ["else_out"], name="closed")
+    net.node(
+        "If",
+        above,
+        outputs=["chosen"],
+        then_branch=branch("then", [inner]),
+        else_branch=branch("else", [other]),
+    )
+    return net.model(net.conv("chosen", (4, 3)))
+
+
+@pytest.mark.parametrize("name", ["gate", "then_out"])
+def test_a_node_in_a_block_is_changed_by_its_name(name: str, tmp_path: Path) -> None:
+    with segdiff.open(in_a_branch(0.1), in_a_branch(0.4), image()) as case:
+        found = case.attempt({name: {"alpha": 0.1}})
+        assert found.agrees and [tried.pair.candidate for tried in found.pairs] == ["chosen"]
+        assert dict(found.changes) == {"gate": "alpha 0.4 → 0.1"}
+        assert not case.attempt({name: {"alpha": 0.3}}).agrees
+        assert not case.attempt({"gate": "Relu"}).agrees
+        mended = found.save(tmp_path / "mine.onnx")
+        with pytest.raises(InputError, match="no attribute 'alpah'; did you mean"):
+            case.attempt({name: {"alpah": 0.1}})
+        with pytest.raises(InputError, match="no node or constant is called 'gaat'"):
+            case.attempt({"gaat": {"alpha": 0.1}})
+    assert segdiff.locate(in_a_branch(0.1), mended, image()).verdict == "agrees"
