@@ -211,7 +211,7 @@ def _check_files(arguments: Arguments, parser: Parser) -> None:
         parser.error("give REFERENCE, CANDIDATE and IMAGE, or --convert to make the candidate")
     if not arguments.convert and count != 3:
         parser.error(f"give three files, REFERENCE, CANDIDATE and IMAGE; got {count}")
-    if not dumps_of(arguments):
+    if arguments.files[-1].endswith(".onnx") or not dumps_of(arguments):
         check_order(arguments.files, parser)
 
 
@@ -337,7 +337,8 @@ def _options(arguments: Arguments) -> dict[str, Any]:
     names = ["candidate_input", "cosine", "abs_error", "rel_l2", "deployed", "allow_nan", "memory"]
     names += ["timeout", "threads", "reference_python", "candidate_python"]
     own = ["candidate_model", "reference_model", "map", "keep_tensors"]  # of locate alone
-    return {name: getattr(arguments, name) for name in names + [n for n in own if hasattr(arguments, n)]}
+    names += [each for each in own if getattr(arguments, each, None) is not None]
+    return {name: getattr(arguments, name) for name in names}
 
 
 USAGE = """segdiff locate REFERENCE CANDIDATE IMAGE [options]

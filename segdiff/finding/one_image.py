@@ -96,7 +96,10 @@ def compared(
     kept = tensors_kept(files, run, reasons) if run.walk.diverges or ends.origins else None
     as_fed = run_as_fed(run, prepared, fed)
     if terms.keep_tensors is not None:
-        tensors_written(run, terms.keep_tensors)
+        try:
+            tensors_written(run, terms.keep_tensors)
+        except EngineError as error:
+            reasons.append(f"Not every tensor was written to {terms.keep_tensors}: {error}")
     clock.lap("keep")
     device = None if terms.dump is None else on_device(run, terms.dump, files, told)
     if device is not None:

@@ -16,7 +16,7 @@ from onnx import numpy_helper
 import segdiff
 from segdiff.commands.cli import main
 from segdiff.core.answer import Report
-from segdiff.core.errors import InputError, ModelError
+from segdiff.core.errors import EngineError, InputError, ModelError
 from segdiff.report.issue import issue
 from segdiff.report.load import load
 from tests.devices import Device, Fault, saved, with_attribute
@@ -342,3 +342,20 @@ def test_a_variance_that_half_precision_does_not_hold_is_an_overflow(tmp_path: P
     assert report.first and report.first.cause and report.first.pair.candidate == norm
     assert (report.first.cause.kind, report.first.cause.proven) == ("device.overflow", True)
     assert "beyond 65504" in report.first.cause.text
+
+
+def test_why_tensors_could_not_be_kept_reaches_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*arguments: Any) -> None:
+        raise EngineError("onnxruntime has gone")
+
+    monkeypatch.setattr("segdiff.finding.one_image.tensors_written", fails)
+    model = save(segmenter(), tmp_path / "model.onnx")
+    report = segdiff.locate(model, model, image(), keep_tensors=tmp_path / "kept", deployed=False, timeout=60)
+    assert report.verdict == "agrees" and any("onnxruntime has gone" in remark for remark in report.remarks)
+
+
+def test_files_in_another_order_are_still_asked_about(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["locate", "deploy", "x.npz", "model.onnx"]) == 2
+    assert "did you mean deploy model.onnx x.npz?" in capsys.readouterr().err
