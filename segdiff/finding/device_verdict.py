@@ -88,7 +88,7 @@ def cost(device: OnDevice) -> str:
 
 
 def fed_otherwise(device: OnDevice) -> Iterator[str]:
-    """A word on a device that was fed another size than the image has; of several inputs also on each that was
+    """A word on a device that was fed another size than the image has; of several inputs on each that was
     another tensor (an only one is told as the candidate's own input)."""
     feeds = device.network.probe.feeds
     for name, ours in feeds.items():
