@@ -56,7 +56,7 @@ def _blocks(swept: Swept, detail: Detail) -> Iterator[Part]:
 
 def table_of(swept: Swept) -> Table:
     """A row for each shape: the verdict, what changes in the end, where."""
-    titles = (("input", 16), ("", 11), ("max_abs", 8), ("mask", 8), ("where", 33))
+    titles = (("input", 16), ("verdict", 11), ("max_abs", 8), ("mask", 8), ("where", 33))
     columns = tuple(Column(title, width) for title, width in titles)
     table = Table(columns, tuple(_row(entry) for entry in swept.entries))
     return without_empty(table)

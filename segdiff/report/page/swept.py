@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from segdiff.core.printable import clean
 from segdiff.core.swept import Swept
 from segdiff.report.document import Tone
-from segdiff.report.findings import shape_of
 from segdiff.report.page import located
 from segdiff.report.page.content import Content, Section, Tile, headline_of, without_headline
 from segdiff.report.page.located import thinned
@@ -52,6 +51,4 @@ def _sections(swept: Swept) -> Iterator[Section]:
     if told is None or told.report is None:
         yield Section("json", "The report as JSON", "json", None, "JSON")
         return
-    card = located.content(told.report).card
-    yield Section("told", f"At {shape_of(told)}", "parts", card, "In full")
     yield from located.sections(told.report)
