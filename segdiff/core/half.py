@@ -64,3 +64,16 @@ class HalfRemedy:
     text: str
     cost_after: Cost
     files: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class HalfEdit:
+    """What a user's own edit of the file changes: the nodes with their parameters (``changes``), the outputs
+    in float32 (``float32``), and what half precision costs the file as it was (``before``) and as it is now
+    (``after``), all of them against the float32 outputs of the file as it was."""
+
+    path: Path
+    changes: tuple[Static, ...]
+    float32: Cost
+    before: Cost
+    after: Cost

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from segdiff.core.half import Half
 from segdiff.half.read import File
 
 MIXLIST_TYPES = {"BatchNormalization": "BatchNorm", "Conv": "Conv2D", "Softmax": "SoftmaxV2"}
@@ -93,10 +94,15 @@ def conversion(nodes: Iterable[KeptNode], model: str) -> str:
     )
 
 
-def trtexec(nodes: Iterable[KeptNode], model: str) -> str:
+def trtexec(nodes: Iterable[KeptNode], model: str, precision: Half = "fp16") -> str:
     """The command of TensorRT 10 (in 11, precision is what the file says)."""
     layers = ",".join(f"{wild(node.name)}:fp32" for node in nodes)
-    options = (f"--onnx={model}", "--fp16", "--precisionConstraints=obey", f"--layerPrecisions={layers}")
+    options = (
+        f"--onnx={model}",
+        f"--{precision}",
+        "--precisionConstraints=obey",
+        f"--layerPrecisions={layers}",
+    )
     return shlex.join(("trtexec", *options)) + "\n"
 
 
@@ -110,19 +116,23 @@ def wild(name: str) -> str:
     return f"{name[: places[0]]}*{name[places[-1] + 1 :]}" if places else name
 
 
-def lists(target: str, nodes: Iterable[KeptNode], model: str) -> Mapping[str, tuple[str, str]]:
+def lists(
+    target: str, nodes: Iterable[KeptNode], model: str, precision: Half = "fp16"
+) -> Mapping[str, tuple[str, str]]:
     """What a target wants to be told, by the name of its option: a file's name, and what is in it."""
     kept = tuple(nodes)
     everyone = {
         "node_block_list": ("node_block_list.json", node_block_list(kept)),
         "onnxconverter_common": ("to_float16.py", conversion(kept, model)),
     }
+    if precision == "bf16":  # which that converter does not make
+        everyone = {}
     ascend = {
         "keep_dtype": ("keep_dtype.cfg", keep_dtype(kept)),
         "customize_dtypes": ("customize_dtypes.cfg", customize_dtypes(kept)),
         "modify_mixlist": ("modify_mixlist.json", modify_mixlist(kept)),
     }
-    tensorrt = {"tensorrt10": ("trtexec.sh", trtexec(kept, model))}
+    tensorrt = {"tensorrt10": ("trtexec.sh", trtexec(kept, model, precision))}
     if target.startswith("ascend"):
         return {**ascend, **everyone}
     return {**tensorrt, **everyone}
