@@ -12,7 +12,7 @@ from segdiff.commands.console import complain, one_line, quiet_stderr
 from segdiff.commands.delivery import deliver
 from segdiff.commands.evaluate import listed
 from segdiff.commands.exports import check_forms, output_arguments, written_forms
-from segdiff.commands.guard import Reads, refuse_losses
+from segdiff.commands.guard import Reads, file_output, refuse_losses
 from segdiff.commands.score import ENCODINGS, chosen, files_in, index_or_none
 from segdiff.commands.values import bound, seconds, whole
 
@@ -38,6 +38,16 @@ def precision_arguments(parser: Parser) -> None:
         "--batch-norm", choices=BATCH_NORMS, help="how batch norms are computed, if not as the target does"
     )
     group.add_argument("--thorough", action="store_true", help="round every op alone, however long it takes")
+    group = parser.add_argument_group("what helps")
+    group.add_argument(
+        "--remedies", metavar="DIR", help="write the files of what helps into this new or empty folder"
+    )
+    group.add_argument(
+        "--candidate",
+        dest="edited",
+        metavar="FILE",
+        help="the file as you have edited it: tell what that changes in float32 and in half precision",
+    )
     group = parser.add_argument_group("what may change")
     group.add_argument(
         "--allow-mask", type=bound, default=0.001, metavar="X", help="share of the mask's pixels (0.001)"
@@ -72,7 +82,8 @@ def run_precision(arguments: Arguments, parser: Parser) -> int:
     from segdiff.commands.progress import progress_bar
 
     check_forms(arguments, parser)
-    refuse_losses(written_forms(arguments), _reads(arguments), arguments)
+    helps = [file_output("--remedies", arguments.remedies, "repro")]
+    refuse_losses([*written_forms(arguments), *helps], _reads(arguments), arguments)
     with ExitStack() as stack:
         if not arguments.debug:
             stack.enter_context(quiet_stderr())
@@ -88,7 +99,8 @@ def _reads(arguments: Arguments) -> Reads:
     images = Path(arguments.images)
     folders = tuple(Path(each) for each in (images, arguments.labels) if each and Path(each).is_dir())
     names = (Path(arguments.names),) if arguments.names else ()
-    models = (Path(arguments.reference), Path(arguments.candidate))
+    edited = (Path(arguments.edited),) if arguments.edited else ()
+    models = (Path(arguments.reference), Path(arguments.candidate), *edited)
 
     def more() -> Iterator[Path]:
         yield from files_in(folders)

@@ -1,6 +1,7 @@
 """What will half precision cost? From a float32 ONNX file and images to a :class:`HalfReport`.
 
 read -> one session, its groups switched -> image by image: plain, in half, groups alone -> reasons, verdict
+-> what helps, tried in the same simulation
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from segdiff.core.errors import InputError, ModelError
 from segdiff.core.graph import Graph
 from segdiff.core.half import Half, Static
 from segdiff.core.memory import PeakMemory
+from segdiff.core.outputs import refuse_unwritable_folder
 from segdiff.core.progress import Progress, told_to
 from segdiff.core.version import VERSION
 from segdiff.engines.session import Clock, deploy_config, own_specs
@@ -27,6 +29,7 @@ from segdiff.half.cost import THRESHOLD
 from segdiff.half.examples import examples
 from segdiff.half.measure import Asked, Measured, measure
 from segdiff.half.reasons import Reasons
+from segdiff.half.remedies.answered import Setting, Wish, reach_of, with_remedies
 from segdiff.half.static import alpha_overflows, static
 from segdiff.half.targets import BatchNorm, How, how_of
 from segdiff.inputs.prepare import Image
@@ -62,6 +65,8 @@ def precision(
     allow_mask: float = ALLOWED,
     mask_threshold: float = THRESHOLD,
     thorough: bool = False,
+    remedies: str | Path | None = None,
+    edited: str | Path | None = None,
     timeout: float = 300.0,
     threads: int | None = None,
     progress: Progress | None = None,
@@ -80,6 +85,9 @@ def precision(
     allow_mask    the share of mask pixels that may change in a model that *keeps*
     mask_threshold   where an output of one channel within 0 and 1 is cut into a mask
     thorough      round every group alone, however long it takes
+    remedies      a folder for the files of what helps: ``fixed.onnx``, ``mixed.onnx``, the
+                  lists that the target's tools take
+    edited        the file as you have changed it for half precision: the report tells what that changes
     timeout, threads   seconds that the engine may stay silent; its threads (all cores)
 
     Raises ModelError, InputError or EngineError where the question as a whole is impossible. An image that
@@ -98,6 +106,9 @@ def precision(
         raise ModelError(f"{files[1].program}: is no ONNX file; what half precision costs is asked of one")
     if not 0 <= allow_mask <= 1:
         raise InputError(f"allow_mask is a share of the pixels, from 0 to 1, and not {allow_mask}")
+    wish = Wish(*(None if each is None else Path(each) for each in (remedies, edited)))
+    if wish.folder is not None:
+        refuse_unwritable_folder(wish.folder, "The folder for what helps,")
     config = deploy_config(files)
     if config is not None:
         check_transforms(config.transforms or (), str(config.path))
@@ -114,12 +125,15 @@ def precision(
             report = concluded(
                 tried, found, Reasons(graph, tried.groups, found.looks, known, how), allow_mask
             )
+            reach = reach_of(tried.groups, found.looks)
             clock.lap("judge")
+        setting = Setting(files[1].program, graph, how, shown, mask_threshold, ignore_index, timeout, threads)
+        report = with_remedies(replace(report, static=known), setting, reach, wish, told)
+        clock.lap("remedies")
     return replace(
         report,
         reference=str(files[0].program),
         candidate=str(files[1].program),
-        static=known,
         classes=classes_of(found, names),
         asked=asked(
             "precision",
@@ -134,6 +148,8 @@ def precision(
                 "--batch-norm": (batch_norm, None),
                 "--allow-mask": (allow_mask, ALLOWED),
                 "--mask-threshold": (mask_threshold, THRESHOLD),
+                "--remedies": (remedies, None),
+                "--candidate": (edited, None),
             },
         ),
         timing_s=clock.laps,

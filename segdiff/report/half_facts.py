@@ -96,9 +96,27 @@ def static_lines(report: HalfReport, most: int) -> Iterator[Line]:
 def remedy_lines(report: HalfReport) -> Iterator[Line]:
     """What helps, as it was checked."""
     for place, each in enumerate(report.remedies):
-        yield "" if place else "what helps", f"{clean(each.text, 1000)}: {after(each)}"
+        yield "" if place else "what helps", clean(each.text, 1000)
+        yield "", f"then {after(each)}"
         for target, path in each.files.items():
             yield "", f"{target}: {clean(path, 1000)}"
+
+
+def edit_lines(report: HalfReport, most: int) -> Iterator[Line]:
+    """What the user's own edit changes: in float32, in half precision, and by node."""
+    edit = report.edit
+    if edit is None:
+        return
+    yield "the edit", f"in float32 it changes {cost_in_words(edit.float32)}"
+    yield "", f"in {report.precision} against the file as it was in float32: {cost_in_words(edit.after)}"
+    yield "", f"without it: {cost_in_words(edit.before)}"
+    for each in edit.changes[:most]:
+        names = shorten(clean(", ".join(each.nodes), 1000), NAME)
+        yield "", f"{names}: {clean(each.text, 1000)}"
+    if len(edit.changes) > most:
+        yield "", f"and {len(edit.changes) - most} more: --full"
+    if not edit.changes:
+        yield "", "no parameter, setting or node differs"
 
 
 def after(remedy: HalfRemedy) -> str:

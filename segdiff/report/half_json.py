@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from segdiff.core.environment import Computed
-from segdiff.core.half import Cost, HalfOp, HalfRemedy, Static
+from segdiff.core.half import Cost, HalfEdit, HalfOp, HalfRemedy, Static
 from segdiff.half.answer import ClassScore, HalfEnvironment, HalfReport
 
 Fields = Mapping[str, Any]
+
+LOST = Cost(math.inf, math.inf)
+"""A cost of which nothing is known."""
 
 
 def half_to_dict(report: HalfReport) -> dict[str, Any]:
@@ -36,11 +39,9 @@ def half_to_dict(report: HalfReport) -> dict[str, Any]:
         "ops": [_op(op) for op in report.ops],
         "measured": report.measured,
         "largest_unmeasured": report.largest_unmeasured,
-        "static": [
-            {"candidate": {"nodes": list(each.nodes)}, "reason": each.reason, "text": each.text}
-            for each in report.static
-        ],
+        "static": [_static(each) for each in report.static],
         "remedies": [_remedy(each) for each in report.remedies],
+        "edit": _edit(report.edit) if report.edit else None,
         "images": {"used": list(report.images), "skipped": report.skipped, "for_shares": report.shared},
         "runs": report.runs,
         "problems": list(report.problems),
@@ -82,6 +83,20 @@ def _remedy(remedy: HalfRemedy) -> dict[str, Any]:
     }
 
 
+def _static(found: Static) -> dict[str, Any]:
+    return {"candidate": {"nodes": list(found.nodes)}, "reason": found.reason, "text": found.text}
+
+
+def _edit(edit: HalfEdit) -> dict[str, Any]:
+    return {
+        "path": str(edit.path),
+        "changes": [_static(each) for each in edit.changes],
+        "float32": _cost(edit.float32),
+        "before": _cost(edit.before),
+        "after": _cost(edit.after),
+    }
+
+
 def half_report(data: Fields) -> HalfReport:
     """A report of ``precision``; the JSON must fit the schema."""
     scores, environment = data["miou"], data["environment"]
@@ -96,9 +111,7 @@ def half_report(data: Fields) -> HalfReport:
         overflow=data["simulated"]["overflow"],
         cost=_read_cost(data["cost"]),
         ops=tuple(map(_read_op, data["ops"])),
-        static=tuple(
-            Static(tuple(each["candidate"]["nodes"]), each["reason"], each["text"]) for each in data["static"]
-        ),
+        static=tuple(map(_read_static, data["static"])),
         remedies=tuple(map(_read_remedy, data["remedies"])),
         images=tuple(data["images"]["used"]),
         allowed=data["allowed"],
@@ -116,6 +129,7 @@ def half_report(data: Fields) -> HalfReport:
         command=tuple(data["command"]) if data["command"] else None,
         timing_s=dict(data["timing_s"]),
         peak_memory_mb=data["peak_memory_mb"],
+        edit=_read_edit(data["edit"]) if data.get("edit") else None,
     )
 
 
@@ -140,9 +154,18 @@ def _read_op(data: Fields) -> HalfOp:
 
 
 def _read_remedy(data: Fields) -> HalfRemedy:
-    cost = _read_cost(data["cost_after"]) or Cost(math.inf, math.inf)
+    cost = _read_cost(data["cost_after"]) or LOST
     files = {target: Path(path) for target, path in data["files"].items()}
     return HalfRemedy(data["kind"], tuple(data["nodes"]), data["text"], cost, files)
+
+
+def _read_static(data: Fields) -> Static:
+    return Static(tuple(data["candidate"]["nodes"]), data["reason"], data["text"])
+
+
+def _read_edit(data: Fields) -> HalfEdit:
+    costs = (_read_cost(data[name]) or LOST for name in ("float32", "before", "after"))
+    return HalfEdit(Path(data["path"]), tuple(map(_read_static, data["changes"])), *costs)
 
 
 def _read_environment(data: Fields) -> HalfEnvironment:

@@ -27,6 +27,7 @@ from segdiff.report.half_facts import (
     MARKS,
     TONES,
     cost_lines,
+    edit_lines,
     name_of,
     op_lines,
     remedy_lines,
@@ -55,7 +56,12 @@ def document(report: HalfReport, detail: Detail = "full") -> Document:
 def _head(report: HalfReport, most: int) -> Iterator[Part]:
     yield Headline(MARKS[report.verdict], clean(report.sentence, 1000), TONES[report.verdict])
     rows: list[Line] = [*cost_lines(report), *op_lines(report, most), *static_lines(report, most)]
-    rows += [*remedy_lines(report), *simulated_lines(report), *sureness_lines(report, most)]
+    rows += [
+        *remedy_lines(report),
+        *edit_lines(report, most),
+        *simulated_lines(report),
+        *sureness_lines(report, most),
+    ]
     yield from lines(rows)
 
 

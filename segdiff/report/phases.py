@@ -25,6 +25,7 @@ WORDS = {
     "start half": "starting the engine",
     "half": "running it in float32 and in half precision",
     "shares": "rounding operators one by one",
+    "remedies": "trying what helps",
     "evaluate": "running both on the images",
 }
 
