@@ -96,10 +96,18 @@ def static_lines(report: HalfReport, most: int) -> Iterator[Line]:
 def remedy_lines(report: HalfReport) -> Iterator[Line]:
     """What helps, as it was checked."""
     for place, each in enumerate(report.remedies):
-        yield "" if place else "what helps", clean(each.text, 1000)
-        yield "", f"then {after(each)}"
-        for target, path in each.files.items():
-            yield "", f"{target}: {clean(path, 1000)}"
+        label = "" if place else "what helps"
+        yield label, f"{clean(each.text, 1000)}: then {after(each)}"
+    for folder, names in files_of(report).items():
+        yield "files", f"in {clean(folder, 1000)}: {clean(', '.join(names), 1000)}"
+
+
+def files_of(report: HalfReport) -> Mapping[str, list[str]]:
+    """The files that were written for what helps, by their folder."""
+    found: dict[str, list[str]] = {}
+    for path in dict.fromkeys(path for each in report.remedies for path in each.files.values()):
+        found.setdefault(str(path.parent), []).append(path.name)
+    return found
 
 
 def edit_lines(report: HalfReport, most: int) -> Iterator[Line]:
@@ -120,8 +128,11 @@ def edit_lines(report: HalfReport, most: int) -> Iterator[Line]:
 
 
 def after(remedy: HalfRemedy) -> str:
-    """What it costs with a remedy."""
-    return cost_in_words(remedy.cost_after)
+    """What it costs with a remedy, in a few words."""
+    cost = remedy.cost_after
+    words = [f"{percentage(cost.mask_changed)} of the mask changes"] if cost.mask_changed is not None else []
+    words += [f"{cost.miou_points:+.2f} points of mIoU lost"] if cost.miou_points is not None else []
+    return ", ".join([*words, f"rel_l2 {number(cost.rel_l2)}"])
 
 
 def sureness_lines(report: HalfReport, most: int) -> Iterator[Line]:

@@ -200,12 +200,11 @@ def told_rewrite(question: Question, found: Rewritten) -> HalfRemedy:
     if question.folder is not None:
         files = {"onnx": rewritten_file(question.trials.source, question.folder, found.rewrites)}
     texts = [each.text for each in found.rewrites]
-    shown = texts if len(texts) <= 3 else [*texts[:2], f"{len(texts) - 2} more ops are rewritten so."]
-    exact = (
-        "" if all(each.always for each in found.rewrites) else " Exact on these images, not for any input."
-    )
+    shown = texts if len(texts) <= 3 else [*texts[:2], f"so {len(texts) - 2} more ops"]
+    always = all(each.always for each in found.rewrites)
+    exact = "exact" if always else "exact on these images"
     nodes = tuple(dict.fromkeys(name for each in found.rewrites for name in each.nodes))
-    return HalfRemedy("rewrite", nodes, " ".join(shown) + exact, found.cost, files)
+    return HalfRemedy("rewrite", nodes, f"Rewrite ({exact}): {'; '.join(shown)}", found.cost, files)
 
 
 # --- what to keep in float32
@@ -266,7 +265,7 @@ def told_keep(question: Question, program: Path, ops: tuple[HalfOp, ...], cost: 
     of = "" if program == question.trials.source else " of fixed.onnx"
     share = sum(op.share or 0.0 for op in ops)
     what = f"{nodes[0]}" if len(ops) == 1 else f"{len(ops)} ops{of}, {nodes[0]} first,"
-    text = f"Keep {what} in float32: {share:.0%} of the loss."
+    text = f"Keep {what} in float32 ({share:.0%} of the loss)"
     files: Mapping[str, Path] = {}
     if question.folder is not None:
         trials = question.trials

@@ -52,8 +52,8 @@ def mask_rewrite(graph: Graph, op: Op) -> Rewrite | None:
             if read == name and slot.isdigit()
         ]
         text = (
-            f"The mask of {called(op)} goes down to {DEEP:.0f} instead of {float(held.min()):.3g}: behind a "
-            "Softmax both are zero, as long as scores are some hundreds at the most and no row is all mask."
+            f"let the mask of {called(op)} go down to {DEEP:.0f} instead of {float(held.min()):.3g} (behind "
+            "a Softmax both are zero, if scores are some hundreds at the most and no row is all mask)"
         )
         touched = frozenset(reader.index for reader in readers)
         return Rewrite("mask", op.index, names_of(readers), touched, text, tuple(edits), always=False)
@@ -89,7 +89,7 @@ def epsilon_rewrite(graph: Graph, op: Op) -> Rewrite | None:
     edit = next(_raised(graph, op), None)
     if edit is None:
         return None
-    text = f"The epsilon of {called(op)} is {RAISED:.0e}, which float16 holds."
+    text = f"raise the epsilon of {called(op)} to {RAISED:.0e}, which float16 holds"
     return Rewrite("epsilon", op.index, names_of([op]), frozenset([op.index]), text, (edit,), always=False)
 
 

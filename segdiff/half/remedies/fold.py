@@ -66,7 +66,7 @@ def as_affine(graph: Graph, norm: Norm) -> Rewrite | None:
         op.index,
         (name,),
         frozenset([op.index]),
-        f"The batch norm {name} is written as Mul and Add, a * x + b with a and b from float64.",
+        f"write {name} as Mul and Add",
         (Edit(op.outputs[0], nodes=nodes),),
         {scaled: f"{name}_mul", op.outputs[0]: name},
     )
@@ -108,7 +108,7 @@ def behind(graph: Graph, norm: Norm) -> Rewrite | None:
         op.index,
         names_of(removed),
         frozenset(each.index for each in removed),
-        f"The batch norm {called(op)} is folded into {head.type} {name} in front of it, in float64.",
+        f"fold {called(op)} into {name} in front of it",
         (Edit(op.outputs[0], nodes=new),),
         {node.outputs[0]: name for node in new},
     )
@@ -250,7 +250,7 @@ def in_front(graph: Graph, norm: Norm) -> Rewrite | None:
         op.index,
         names_of((op, conv)),
         frozenset((op.index, conv.index)),
-        f"The batch norm {called(op)} is folded into Conv {name} behind it, in float64.",
+        f"fold {called(op)} into {name} behind it",
         (Edit(conv.outputs[0], inputs=dict(enumerate(inputs))),),
         {conv.outputs[0]: name},
     )

@@ -19,7 +19,7 @@ class Rewrite:
     """A change of a few nodes.
 
     ``about`` is the index of the op that it is for, ``nodes`` the names of all that change, ``touched`` their
-    indices; ``text`` says what it does, a whole sentence. ``names`` are those of the new nodes, by what they
+    indices; ``text`` says what to do, without a full stop. ``names`` are those of the new nodes, by what they
     write. ``always`` tells one that is exact whatever is fed from one that must be run to know.
     """
 

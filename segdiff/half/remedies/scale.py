@@ -114,9 +114,8 @@ def moved_scale(graph: Graph, value: str, peak: float) -> Rewrite | None:
     touched = [region.ops[index] for index in sorted(region.ops)]
     changed = {edit.output for edit in edits}
     others = [op for op in touched if op is not source and op.outputs and op.outputs[0] in changed]
-    text = f"What {called(source)} makes is 2^{k} times smaller, and the constants of "
-    text += f"{', '.join(names_of(others[:3]))}{f' and {len(others) - 3} more' if len(others) > 3 else ''} "
-    text += "are that much larger or smaller, and a power of two changes no digit."
+    names = ", ".join(names_of(others[:3])) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+    text = f"make what {called(source)} gives 2^{k} times smaller, and the constants of {names} fit"
     return Rewrite(
         "scale", source.index, names_of(touched), frozenset(region.ops), text, edits, _names(edits)
     )
