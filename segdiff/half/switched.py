@@ -33,8 +33,8 @@ sample of the values of each, one after the other, each group's as long as it is
 SAMPLE = 4096
 """Values of a group that are looked at: its noise is known to a percent or two by so many."""
 
-EXTRA_OPSET = 10
-"""From here on a Slice has steps, so that samples can be taken."""
+EXTRA_OPSET = 11
+"""From here on an If may give another shape in each branch, so that samples can be taken or left."""
 
 
 def switched(
@@ -115,17 +115,16 @@ class Watch:
     samples: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        zero, self.flag, self.nothing = (self.maker.fresh(stem) for stem in ("zero", "watched", "nothing"))
+        zero, self.flag = self.maker.fresh("zero"), self.maker.fresh("watched")
+        self.nothing = {kind: self.maker.fresh("nothing") for kind in self.kinds}
         self.nodes += [
             integers(zero, 0, []),
             helper.make_node("Gather", [WATCHED, zero], [self.flag], axis=0),
-            helper.make_node(
-                "Constant",
-                [],
-                [self.nothing],
-                value=helper.make_tensor(self.nothing, TensorProto.FLOAT, [0], []),
-            ),
         ]
+        for kind, name in self.nothing.items():
+            numbers = [0.0] * 3 if kind == "extent" else []
+            empty = helper.make_tensor(name, TensorProto.FLOAT, [len(numbers)], numbers)
+            self.nodes.append(helper.make_node("Constant", [], [name], value=empty))
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -142,7 +141,8 @@ class Watch:
     def blind(self) -> tuple[list[onnx.NodeProto], list[str]]:
         """Nodes that tell nothing."""
         names = [self.maker.fresh("empty") for _ in self.kinds]
-        return [helper.make_node("Identity", [self.nothing], [name]) for name in names], names
+        made = zip(self.nothing.values(), names, strict=True)
+        return [helper.make_node("Identity", [nothing], [name]) for nothing, name in made], names
 
     def look(self, value: str) -> tuple[list[onnx.NodeProto], list[str]]:
         """Nodes that tell of a value, where it is watched."""

@@ -178,3 +178,29 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, options: Any) -> None:
 def test_a_file_that_does_not_run_is_no_answer(tmp_path: Path) -> None:
     with pytest.raises(segdiff.SegdiffError):
         asked(segmenter(), tmp_path, image((1, 3, 16, 25)))
+
+
+@pytest.mark.parametrize("opset", [7, 9, 10, 12])
+def test_old_files_are_asked_as_well(tmp_path: Path, opset: int) -> None:
+    net = Net(opset=opset)
+    made = net.node("Relu", net.batch_norm(net.conv("x", (3, 8)), 8))
+    report = asked(net.model(net.conv(made, (8, 4))), tmp_path)
+    assert report.measured == len(report.ops) == 4
+    assert report.cost is not None and 1e-5 < report.cost.rel_l2 < 1e-2
+
+
+def test_branches_and_recurrent_layers_are_rounded_at_their_end(tmp_path: Path) -> None:
+    net = Net((5, 2, 3))
+    weights = net.weight(1, 16, 3), net.weight(1, 16, 4)
+    net.node("LSTM", "x", *weights, outputs=["y", "last"], hidden_size=4)
+    report = asked(net.model("y", "last"), tmp_path, image((5, 2, 3)))
+    assert report.verdict == "keeps" and report.measured == len(report.ops) == 2
+
+
+@pytest.mark.parametrize("target", ["generic", "ascend310p", "ascend910b", "tensorrt"])
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_every_target_is_simulated(tmp_path: Path, target: str, precision: Any) -> None:
+    report = asked(segmenter(), tmp_path, target=target, precision=precision)
+    assert report.cost is not None
+    low, high = (1e-4, 5e-3) if precision == "fp16" else (1e-3, 3e-2)
+    assert low < report.cost.rel_l2 < high
