@@ -120,13 +120,14 @@ def sights_of(run: Run, step: Step) -> list[Sight]:
     wanted = [pair.candidate for pair in step.pairs if pair.judgement and pair.judgement.fault]
     got = bench.run(wanted)
     known = [c for c in wanted if c in bench.truth and c in got]
-    return [Sight(bench, c, got[c].array, _as_float(bench.truth[c])) for c in known]
+    # copies: the engine writes its next tensors where these lie, once nobody holds them
+    return [Sight(bench, c, got[c].array.copy(), _as_float(bench.truth[c])) for c in known]
 
 
 def _as_float(tensor: Tensor) -> Array:
     """The device's tensor in float32 where it is in half: its numbers go where ours do."""
     array = tensor.array
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+    return array.astype(np.float32) if array.dtype == np.float16 else array.copy()
 
 
 def overflowed(sight: Sight) -> Cause | None:

@@ -17,6 +17,7 @@ import segdiff
 from segdiff.commands.cli import main
 from segdiff.core.answer import Report
 from segdiff.core.errors import EngineError, InputError, ModelError
+from segdiff.diagnose.device import Sight
 from segdiff.report.issue import issue
 from segdiff.report.load import load
 from tests.devices import Device, Fault, saved, with_attribute
@@ -40,6 +41,7 @@ def located(
     **more: Any,
 ) -> Report:
     """The segmenter against what a device with these faults left of it."""
+    folder.mkdir(exist_ok=True)
     model = save(segmenter(), folder / "model.onnx")
     ops = compiled(graph_of(segmenter(), folder), fuses)
     tensors = Device(segmenter(), half, frozenset(inner_values(ops)), faults).run({"x": image()})
@@ -360,3 +362,14 @@ def test_files_in_another_order_are_still_asked_about(capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         main(["locate", "deploy", "x.npz", "model.onnx"])
     assert "did you mean deploy model.onnx x.npz?" in capsys.readouterr().err
+
+
+def test_tensors_that_causes_are_tried_against_are_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Sight] = []
+    monkeypatch.setattr("segdiff.diagnose.device.laid_out", lambda sight: seen.append(sight))
+    for half in (True, False):
+        located(tmp_path / str(half), FAULTS["device.weights"], half=half)
+    assert len(seen) == 2
+    assert all(sight.mine.flags.owndata and sight.theirs.flags.owndata for sight in seen)
