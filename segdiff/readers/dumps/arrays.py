@@ -83,14 +83,11 @@ def _arrays(listing: Listing, manifest: Manifest, problems: list[str]) -> Iterat
             problems.append(str(error))
 
 
-def _converted(array: _Array, long: Mapping[tuple[Path, str], str]) -> DeviceTensor | None:
+def _converted(array: _Array, long: Mapping[Path, Mapping[str, str]]) -> DeviceTensor | None:
     """Operator and place of a tensor that msaccucmp converted; None of any other."""
     if array.tensor or array.stored.file.suffix != ".npy":
         return None
-    folder = array.stored.file.parent
-    return device_tensor(
-        array.names[-1], {digits: name for (place, digits), name in long.items() if place == folder}
-    )
+    return device_tensor(array.names[-1], long.get(array.stored.file.parent, {}))
 
 
 def _operators(converted: Mapping[_Array, DeviceTensor]) -> list[Operator]:

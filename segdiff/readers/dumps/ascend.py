@@ -19,7 +19,7 @@ from segdiff.readers.dumps.listing import Asked, Listing
 from segdiff.readers.dumps.manifest import NAME as MANIFEST
 from segdiff.readers.dumps.names import DeviceName, device_name
 from segdiff.readers.dumps.operators import Operator, OpTensor, one_run, read_operators
-from segdiff.readers.dumps.stored import MAX_DIMS, Stored, bytes_of, decoded, itemsize, shape_text
+from segdiff.readers.dumps.stored import Stored, bytes_of, decoded, itemsize, shape_text
 
 NAME = "ascend"
 
@@ -73,7 +73,7 @@ def _files(listing: Listing, problems: list[str]) -> Iterator[_File]:
         if file.suffix in _OTHERS:
             aside += 1
             continue
-        device = device_name(names.get((file.parent, file.name), file.name))
+        device = device_name(names.get(file.parent, {}).get(file.name, file.name))
         if device is None:
             problems.append(
                 f"{label}: is not called as a dump of an operator is (type.name.task.stream.time)"
@@ -110,8 +110,6 @@ def _operator(file: _File, problems: list[str]) -> Operator | None:
 
 def _stored(file: _File, label: str, tensor: RawTensor) -> Stored:
     """A tensor of the file. Raises ModelError where its header does not fit its bytes."""
-    if len(tensor.shape) > MAX_DIMS or len(tensor.original) > MAX_DIMS:
-        raise ModelError(f"{label}: has more than {MAX_DIMS} dimensions; the header is damaged")
     if not tensor.dtype:
         raise ModelError(f"{label}: its header does not say what kind of numbers it holds")
     needed = prod(tensor.shape) * itemsize(tensor.dtype)

@@ -18,9 +18,9 @@ DIGITS = re.compile(r"\d{5,}")
 """A file of such a name alone is one that had too long a name."""
 
 
-def long_names(listing: Listing, problems: list[str]) -> Mapping[tuple[Path, str], str]:
-    """(folder, digits) -> the name that was too long; a damaged table costs a line."""
-    found: dict[tuple[Path, str], str] = {}
+def long_names(listing: Listing, problems: list[str]) -> Mapping[Path, Mapping[str, str]]:
+    """Folder -> digits -> the name that was too long; a damaged table costs a line."""
+    found: dict[Path, dict[str, str]] = {}
     for file in listing.files:
         if file.name != NAME:
             continue
@@ -29,7 +29,7 @@ def long_names(listing: Listing, problems: list[str]) -> Mapping[tuple[Path, str
             with guard(file, "the table of names"):
                 for row in csv.reader(StringIO(data.decode("utf-8", "replace"), newline="")):
                     if len(row) >= 2 and DIGITS.fullmatch(row[0].strip()):
-                        found[file.parent, row[0].strip()] = row[1].strip()
+                        found.setdefault(file.parent, {})[row[0].strip()] = row[1].strip()
         except ModelError as error:
             problems.append(str(error))
     return found

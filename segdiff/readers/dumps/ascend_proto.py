@@ -15,13 +15,14 @@ from typing import Any, BinaryIO, Literal
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # type: ignore[import-untyped]
 
 from segdiff.core.errors import ModelError
+from segdiff.readers.dumps.stored import MAX_DIMS
 from segdiff.readers.guard import guard
 from segdiff.readers.wire import LENGTH, Field, WireError, fields, stretch, varint
 
-MAX_HEADER = 16 << 20
+MAX_HEADER = 4 << 20
 """Bytes of a header; an operator has some tens of tensors, and each a name and a few numbers."""
 
-MAX_FIELDS = 100_000
+MAX_FIELDS = 10_000
 """Tensors and buffers of an operator, at the very most."""
 
 _TYPES = {
@@ -91,6 +92,7 @@ def _second(stream: BinaryIO, length: int, file: Path) -> tuple[RawTensor, ...]:
     data = _messages()["DumpData"]()
     data.ParseFromString(stretch(stream, 8, 8 + length))
     place = 8 + length
+    _counted(data, file)
     found = []
     for role, tensors in (("input", data.input), ("output", data.output)):
         for index, tensor in enumerate(tensors):
@@ -115,6 +117,7 @@ def _first(stream: BinaryIO, size: int, file: Path) -> tuple[RawTensor, ...]:
             raise ModelError(f"{file}: claims a header of more than {MAX_HEADER} bytes; copy it again")
     data = _messages()["DumpData"]()
     data.ParseFromString(bytes(light))
+    _counted(data, file)
     return tuple(
         _tensor(role, index, tensor, *place)
         for role, tensors, number in (("input", data.input, 4), ("output", data.output, 3))
@@ -122,16 +125,25 @@ def _first(stream: BinaryIO, size: int, file: Path) -> tuple[RawTensor, ...]:
     )
 
 
+def _counted(data: Any, file: Path) -> None:
+    """Raises ModelError where an operator has more tensors, or one of them more dimensions, than one has."""
+    tensors = [*data.input[:MAX_FIELDS], *data.output[:MAX_FIELDS]]
+    if len(data.input) + len(data.output) > MAX_FIELDS or any(
+        max(len(tensor.shape.dim), len(tensor.original_shape.dim)) > MAX_DIMS for tensor in tensors
+    ):
+        raise ModelError(f"{file}: claims more tensors or dimensions than an operator has; copy it again")
+
+
 def _without_data(stream: BinaryIO, tensor: Field) -> tuple[bytes, tuple[int, int]]:
     """A tensor's description, and where its bytes start and how many there are."""
     rest = bytearray()
     place = (tensor.stop, 0)
-    for field in fields(stream, tensor.stop):
+    for count, field in enumerate(fields(stream, tensor.stop)):
         if (field.number, field.kind) == (_DATA[tensor.number], LENGTH):
             place = (field.data, field.stop - field.data)
         else:
             rest += stretch(stream, field.start, field.stop)
-        if len(rest) > MAX_HEADER:
+        if count > MAX_FIELDS:
             raise WireError
     return bytes(rest), place
 

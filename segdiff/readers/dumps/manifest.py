@@ -23,8 +23,8 @@ from segdiff.readers.guard import guard, read_bytes
 
 NAME = "manifest.json"
 
-MAX_BYTES = 64 << 20
-"""Bytes of a manifest or a summary: a line of a hundred for each of some hundred thousand files."""
+MAX_BYTES = 32 << 20
+"""Bytes of a manifest or a summary: some 150 for each of two hundred thousand files."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from segdiff.core.errors import ModelError
 from segdiff.readers.dumps.manifest import read_json
 from segdiff.readers.guard import guard
 
-MAX_BYTES = 256 << 20
-"""Bytes of the JSON; a network of ten thousand operators has some 100 MB."""
+MAX_BYTES = 128 << 20
+"""Bytes of the JSON, some 10 kB for each of ten thousand operators."""
+
+MAX_OPS = 100_000
+"""Operators of a compiled model."""
 
 _NAMES = "_datadump_original_op_names"
 _ORIGIN = "_datadump_origin_name"
@@ -42,7 +46,8 @@ def read_om(file: Path) -> Mapping[str, OmOp]:
     with guard(file, "the map of operators"):
         if not file.is_file():
             raise ModelError(f"{file}: no such file; write it with atc --mode=1 --om=m.om --json=m.json")
-        ops = list(_second(file) if zipfile.is_zipfile(file) else _json(read_json(file, MAX_BYTES)))
+        found = _second(file) if zipfile.is_zipfile(file) else _json(read_json(file, MAX_BYTES))
+        ops = list(islice(found, MAX_OPS))
         if not ops:
             raise ModelError(
                 f"{file}: names no operator; write it with atc --mode=1 --om=m.om --json=m.json, "

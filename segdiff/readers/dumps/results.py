@@ -53,10 +53,13 @@ def recognised(listing: Listing, graph: Graph) -> bool:
     if suffixes & {".bin", ".raw"} or (".npy" in suffixes and _summaries(listing)):
         return True
     names = Names(graph)
-    stems = [file.stem for file in listing.files if file.suffix in (".npy", ".txt")]
+    if not suffixes & {".npy", ".npz"}:
+        texts = [file.stem for file in listing.files if file.suffix == ".txt"]
+        return any(_COUNTED.fullmatch(stem) or names.meanings(stem) for stem in texts)
     if ".npz" in suffixes or MANIFEST in {file.name for file in listing.files}:
-        return ".txt" in suffixes and ".npy" not in suffixes
-    return bool(stems) and all(_COUNTED.fullmatch(stem) and not names.meanings(stem) for stem in stems)
+        return False
+    stems = [file.stem for file in listing.files if file.suffix == ".npy"]
+    return all(_COUNTED.fullmatch(stem) and not names.meanings(stem) for stem in stems)
 
 
 def read(listing: Listing, graph: Graph, asked: Asked) -> Dump:

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from io import BytesIO
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -31,8 +30,8 @@ NAME = "json"
 HEAD = 1 << 16
 """Bytes in which one of the two must show itself: the name of a runner, of a tensor, its dimensions."""
 
-MAX_LIGHT = 64 << 20
-"""Bytes of such a file beside its numbers."""
+MAX_LIGHT = 16 << 20
+"""Bytes of such a file beside its numbers, of which a tensor takes some 200."""
 
 _POLYGRAPHY = re.compile(rb'^\s*\{\s*"(?:lst|polygraphy_class)"\s*:')
 _TRTEXEC = re.compile(rb'^\s*\[\s*\{\s*"name"\s*:\s*"(?:[^"\\]|\\.)*"\s*,\s*"dimensions"\s*:')
@@ -167,9 +166,7 @@ def _encoded(file: Path, label: str, place: _Stretch) -> Stored:
             head = base64.b64decode(stream.read(min(length, HEAD) // 4 * 4), validate=True)
             stream.seek(max(place.start, place.stop - 4))
             padding = stream.read(4).count(b"=")
-        return npy_in(
-            file, label, BytesIO(head), length // 4 * 3 - padding, partial(_decode, file, label, place)
-        )
+        return npy_in(file, label, head, length // 4 * 3 - padding, partial(_decode, file, label, place))
 
 
 def _decode(file: Path, label: str, place: _Stretch) -> bytes:

@@ -13,9 +13,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from io import BytesIO
 from math import prod
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from segdiff.readers.guard import guard
 
 MAX_UNPACKED = 1 << 31
 """Bytes that one packed array may unpack to: an activation of 8x64x1024x1024 in float32 is that large."""
+
+HEADER = 1 << 14
+"""Bytes in which the header of an ``.npy`` must end; numpy takes none of more than 10,000."""
 
 MAX_DIMS = 32
 """Dimensions of an array; numpy 1 has no more."""
@@ -78,7 +81,7 @@ def stored_npy(file: Path, label: str) -> Stored:
     with guard(file, "the array"):
         size = file.stat().st_size
         with file.open("rb") as stream:
-            header = _header(stream, file)
+            header = _header(stream.read(HEADER), file)
         if header.start + header.bytes > size:
             raise ModelError(
                 f"{file}: cut off: shape {shape_text(header.shape)} of {header.dtype} needs {header.bytes} "
@@ -106,7 +109,7 @@ def stored_npz(file: Path) -> Iterator[tuple[str, Stored | ModelError]]:
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path, key: str) -> Stored:
     with guard(file, f"the array {key}"):
         with archive.open(member) as stream:
-            header = _header(stream, file)
+            header = _header(stream.read(HEADER), file)
         if header.start + header.bytes > member.file_size:
             raise ModelError(
                 f"{file}: {key} is cut off: shape {shape_text(header.shape)} of {header.dtype} needs "
@@ -120,7 +123,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Path, key: 
         return _stored(file, f"{file.name}: {key}", header, read)
 
 
-def npy_in(file: Path, label: str, head: IO[bytes], size: int, data: Callable[[], bytes]) -> Stored:
+def npy_in(file: Path, label: str, head: bytes, size: int, data: Callable[[], bytes]) -> Stored:
     """The array of an ``.npy`` that lies in another file: its first bytes, how many it has, how to get all.
 
     Raises ModelError where it is damaged.
@@ -138,7 +141,8 @@ def npy_in(file: Path, label: str, head: IO[bytes], size: int, data: Callable[[]
     return _stored(file, label, header, read)
 
 
-def _header(stream: IO[bytes], file: Path) -> _Header:
+def _header(head: bytes, file: Path) -> _Header:
+    stream = BytesIO(head)
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
         shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
