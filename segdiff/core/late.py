@@ -36,6 +36,7 @@ _DOORS = {
     "swept.to_dict": "segdiff.report.json:swept_to_dict",
     "swept.repair": "segdiff.finding.sweep:repaired",
     "report.repair": "segdiff.finding.repair:repair",
+    "pictures.named": "segdiff.report.kept_pictures:named_to_list",
     "report.issue": "segdiff.report.issue:issue",
     "report.repro": "segdiff.finding.repro:repro",
 }

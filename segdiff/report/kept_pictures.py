@@ -9,7 +9,7 @@ import base64
 import binascii
 import io
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import cv2
@@ -54,6 +54,18 @@ def pictures_to_dict(pictures: Pictures | None) -> dict[str, Any] | None:
         "by_repair": pictures.by_repair,
         "missing": dict(pictures.missing),
     }
+
+
+def named_to_list(pictures: Sequence[tuple[str, Pictures]]) -> list[dict[str, Any]]:
+    """Pictures of several images as JSON has them, each with its name."""
+    found = ((name, pictures_to_dict(each)) for name, each in pictures)
+    return [{"name": name, "pictures": data} for name, data in found if data is not None]
+
+
+def named_of(data: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, Pictures], ...]:
+    """Pictures of several images that JSON has. Raises PictureError."""
+    found = ((each["name"], pictures_of(each["pictures"])) for each in data)
+    return tuple((name, each) for name, each in found if each is not None)
 
 
 def pictures_of(data: Mapping[str, Any] | None) -> Pictures | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from segdiff.report.kept_pictures import named_of
 from segdiff.report.load_report import input_comparison, report_of
 from segdiff.score.areas import MmSeg, Scores
 from segdiff.score.attribution import Attribution, Stage
@@ -44,6 +45,7 @@ def score_report(data: Fields) -> ScoreReport:
         command=tuple(data["command"]) if data.get("command") else None,
         asked=tuple(data.get("asked", ())),
         located=report_of(data["located"]) if data["located"] else None,
+        pictures=named_of(data.get("pictures", ())),
         timing_s=dict(data["timing_s"]),
         peak_memory_mb=data["peak_memory_mb"],
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from segdiff.core.answer import EXIT_CODES, Verdict
-from segdiff.core.late import Shown
+from segdiff.core.late import Shown, door
 from segdiff.core.pictured import Pictures
 from segdiff.core.version import VERSION
 from segdiff.inputs import InputComparison
@@ -102,6 +102,7 @@ class ScoreReport(Shown):
             "problems": list(self.problems),
             "remarks": list(self.remarks),
             "files": [str(path) for path in self.files],
+            "pictures": door("pictures.named")(self.pictures),
             "located": self.located.to_dict() if self.located else None,
             "timing_s": dict(self.timing_s),
             "peak_memory_mb": self.peak_memory_mb,

@@ -107,6 +107,17 @@ def test_show_has_pictures_and_the_json_in_a_page_has_none(tmp_path: Path) -> No
     assert "The picture and the masks" in page and '"pictures":null' in page
 
 
+def test_a_score_keeps_the_pictures_of_its_worst_images(tmp_path: Path) -> None:
+    from tests.report.test_score_report import made
+
+    path = replace(made(100), pictures=(("street_1.png", pictures()),)).save(tmp_path / "r.json")
+    ((name, seen),) = segdiff.load(path).pictures  # type: ignore[misc, union-attr]
+    assert name == "street_1.png" and seen.image.shape == (96, 128, 3)
+    main(["show", str(path), "--html", str(tmp_path / "r.html")])
+    page = (tmp_path / "r.html").read_text()
+    assert "How the masks differ" in page and '"pictures":[]' in page
+
+
 def test_a_repair_shows_the_mask_that_its_file_makes(tmp_path: Path) -> None:
     with example_files() as files:
         report = segdiff.locate(*files)

@@ -40,9 +40,9 @@ def content(report: ScoreReport) -> Content:
 def _data(report: ScoreReport) -> dict[str, Any]:
     """The report; that of ``locate``, whose pairs the script shows, by itself."""
     if report.located is None:
-        return {"report": report.to_dict()}
+        return {"report": {**report.to_dict(), "pictures": []}}
     inner = located.thinned(report.located.to_dict())
-    return {"report": inner, "score": {**report.to_dict(), "located": None}}
+    return {"report": inner, "score": {**report.to_dict(), "located": None, "pictures": []}}
 
 
 def _tiles(report: ScoreReport) -> Iterator[Tile]:
