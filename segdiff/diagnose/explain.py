@@ -20,7 +20,7 @@ from segdiff.diagnose.chance import again_of, told_of
 from segdiff.diagnose.hypothesis import hypotheses
 from segdiff.diagnose.reading.case import Case, Form
 from segdiff.diagnose.reading.difference_map import statistics, where
-from segdiff.diagnose.reading.ties import equal_elements
+from segdiff.diagnose.reading.ties import equal_elements, in_no_order
 from segdiff.diagnose.search import Tested, search
 from segdiff.engines import Tensor
 from segdiff.walk import Run, Step, ends_of
@@ -223,6 +223,8 @@ def _unknown(case: Case, got: Mapping[str, Tensor], tried: _Tried, before: Trial
         return Cause("unknown", "No tensor of its outputs could be had, so no cause was looked for.", False)
     if (tie := equal_elements(case)) is not None:
         return Cause("topk.ties", tie, False)
+    if (order := in_no_order(case)) is not None:
+        return Cause("topk.sorted", f"{order[:1].upper()}{order[1:]}.", False)
     ours, theirs = known[0]
     text = (
         f"{tried.words(before)} The difference is {where(ours, theirs)}. "
