@@ -93,12 +93,14 @@ def besides(refused: Origin, origins: tuple[Origin, ...]) -> tuple[Origin, ...]:
     """What was found in a file that does not run.
 
     Where a change makes it run and its outputs agree then, their form is right: the walk has fed segments
-    what the file itself does not make.
+    what the file itself does not make. Nor does an operator stand there that could not be put to the proof:
+    what does not run leaves wrong pairs unmended.
     """
     residual = refused.cause.residual if refused.cause else None
     if residual is None or not residual.rel_l2 < SAME:
         return origins
-    return tuple(o for o in origins if o.cause is None or not o.cause.kind.startswith("output."))
+    proven = (origin for origin in origins if origin.confirmed)
+    return tuple(o for o in proven if o.cause is None or not o.cause.kind.startswith("output."))
 
 
 def is_finding(findings: Findings, step: Step) -> bool:

@@ -11,11 +11,11 @@ import pytest
 
 from segdiff.align import Alignment, cut
 from segdiff.align.view import view_of
-from segdiff.core.answer import Report
+from segdiff.core.answer import Cause, Report
 from segdiff.core.graph import Graph
 from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.core.thresholds import Thresholds
-from segdiff.finding.verdict import Findings, conclude
+from segdiff.finding.verdict import Findings, besides, conclude
 from segdiff.walk import PairResult, Probe, Run, Step, Walk
 from segdiff.walk.judge import Judgement
 from tests.models import hand_made
@@ -265,3 +265,13 @@ def test_every_text_is_one_printable_line(rows: list[Any]) -> None:
     report = conclude(findings(*rows))
     for text in (report.sentence, *report.remarks, *(pair.reason for pair in report.pairs)):
         assert text.isprintable()
+
+
+def test_beside_a_file_that_runs_right_once_changed_only_the_proven_stands() -> None:
+    """Where a refused file cannot be run, wrong pairs stay unmended: they accuse nobody."""
+    origin = conclude(findings(*ONE_FAULT)).origins[0]
+    found = origin, replace(origin, confirmed=False)
+    before, right = error(LARGE).metrics, error(SMALL).metrics
+    mended = Cause("runtime.refused", "", True, residual=right, before=before)
+    assert besides(replace(origin, cause=mended), found) == (origin,)
+    assert besides(replace(origin, cause=replace(mended, residual=before)), found) == found

@@ -83,4 +83,5 @@ def unproven(walk: Walk, region: Region, error: EngineError) -> Walk:
     first = region.steps[0].segment.outputs[0][1]
     reason = f"The origin at {first!r} could not be put to the proof: {error}"
     problem = walk.problem or (str(error) if error.died else None)
-    return replace(walk, problem=problem, reasons=(*walk.reasons, reason))
+    left = walk.unproven | {step.segment for step in region.steps if step.is_origin}
+    return replace(walk, problem=problem, reasons=(*walk.reasons, reason), unproven=left)
