@@ -23,6 +23,10 @@ _MOVES = frozenset(
 """Followers that change no number, fused or not."""
 
 
+_COMMUTE = frozenset({"Add", "Max", "Min", "Mul", "Sum"})
+"""Operators whose operands a compiler may exchange."""
+
+
 @dataclass(frozen=True)
 class Placed:
     """An operator of the device: its own name, its nodes by index, none where the compiler inserted it.
@@ -100,6 +104,19 @@ class DeviceOps:
             return (found,)
         several = self.names.nodes.get(collapsed(name), ())
         return several if len(several) == 1 else ()
+
+    def weights(self, placed: Placed) -> list[tuple[int, ...]]:
+        """The shapes of the parameters that may stand at any place of what it reads.
+
+        Those of several nodes in one, or of one whose operands can change places; none where the map says
+        which operand is which.
+        """
+        graph = self.names.graph
+        types = [graph.op(node).type for node in placed.nodes]
+        if (placed.om is not None and placed.om.inputs) or (len(types) == 1 and types[0] not in _COMMUTE):
+            return []
+        names = {name for node in placed.nodes for name in graph.op(node).inputs if name in graph.parameters}
+        return [graph.parameters[name].shape for name in names]
 
     # --- without a map
 

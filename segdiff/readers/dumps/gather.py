@@ -26,11 +26,16 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class Sighting:
-    """An array and all that its name can mean; ``device`` names the operator of the device that had it."""
+    """An array and all that its name can mean.
+
+    ``device`` names the operator of the device that had it; in a shape of ``unlike``, without its ones, it
+    can be something else: a weight of that operator.
+    """
 
     stored: Stored
     meanings: frozenset[Meaning]
     device: str = ""
+    unlike: frozenset[tuple[int, ...]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -152,8 +157,18 @@ def _operand(sighting: Sighting, graph: Graph) -> list[_Seen]:
     for meaning in sorted(sighting.meanings):
         with suppress(ModelError):
             one = _Seen(meaning, sighting, _fitted(sighting.stored, meaning.value, graph))
-            found += [] if one.fitted.other else [one]
+            doubtful = without_ones(one.fitted.tensor.shape) in sighting.unlike
+            found += [] if one.fitted.other or doubtful else [one]
     return found if len(found) == 1 else []
+
+
+def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape by its dimensions that are more than one.
+
+    >>> without_ones((1, 8, 1, 1))
+    (8,)
+    """
+    return tuple(dim for dim in shape if dim != 1)
 
 
 def _without_doubt(seen: list[_Seen], lines: list[str]) -> list[_Seen]:

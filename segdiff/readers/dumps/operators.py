@@ -9,7 +9,7 @@ from pathlib import Path
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Graph
 from segdiff.readers.dumps.device_ops import DeviceOps, Placed
-from segdiff.readers.dumps.gather import Sighting, shown
+from segdiff.readers.dumps.gather import Sighting, shown, without_ones
 from segdiff.readers.dumps.listing import Listing
 from segdiff.readers.dumps.names import DeviceName, Names, Role
 from segdiff.readers.dumps.om import OmOp, read_om
@@ -116,10 +116,11 @@ def _by_place(ops: DeviceOps, placed: Placed, operator: Operator, found: _Found)
                 )
     if placed.om is None and operator.reads > ops.operands(placed):
         return  # it reads more than the nodes of its name do, so it is more than these
+    weights = frozenset(map(without_ones, ops.weights(placed)))
     for tensor in operator.tensors:
         meanings = ops.read(placed, tensor.index) if tensor.role == "input" else frozenset()
         if meanings:
-            found.sightings.append(Sighting(tensor.stored, meanings, placed.name))
+            found.sightings.append(Sighting(tensor.stored, meanings, placed.name, weights))
 
 
 def _doubts(found: _Found) -> list[str]:

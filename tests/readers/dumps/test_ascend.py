@@ -219,3 +219,22 @@ def test_a_flattened_result_in_the_shape_it_had_before(tmp_path: Path) -> None:
     write_raw(tmp_path / "dump", graph, ops, {**values, flat: values["r"]})
     tensor = read_dump(tmp_path / "dump", graph).tensors[flat]
     assert np.array_equal(tensor.load(), values[flat]) and tensor.shape == values[flat].shape
+
+
+@pytest.mark.parametrize("form", ["json", "om2"])
+def test_a_bias_is_not_taken_for_a_gate_of_its_size(tmp_path: Path, form: str) -> None:
+    """A fused Conv and Mul reads x, weight, bias and a gate; without edges nothing tells bias from gate."""
+    net = Net()
+    gate = net.node("GlobalAveragePool", net.conv("x", (3, 4)))
+    graph = graph_of(tmp_path, net.model(net.node("Mul", net.conv("x", (3, 4)), gate)))
+    first, pool, conv, mul = compiled(graph)
+    nodes = (*conv.nodes, *mul.nodes)
+    fused = DeviceOp("fused", "Conv2D", nodes, (*conv.inputs, gate), mul.outputs)
+    values = recorded(onnx.load(tmp_path / "model.onnx"), FEEDS)
+    write_raw(tmp_path / "dump", graph, [first, pool, fused], values, origins=False)
+    write_om(tmp_path / "om.json", graph, [first, pool, fused])
+    write_om2(tmp_path / "om.om2", [first, pool, fused])
+    dump = read_dump(tmp_path / "dump", graph, map_file=tmp_path / f"om.{form}")
+    op = next(op for op in dump.ops if op.name == "fused")
+    assert set(op.inputs) == ({"x", gate} if form == "json" else {"x"})
+    assert all(np.array_equal(tensor.load(), values[name]) for name, tensor in op.inputs.items())
