@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from segdiff.core.answer import Report
+from segdiff.core.answer import Origin, Report
 from segdiff.core.printable import clean
 
 Line = tuple[str, str]
@@ -49,3 +49,10 @@ def no_file_to_edit(report: Report) -> str:
     if kinds <= {"device.layout"}:
         return "read what the device hands on in its own layout; this writes the op and its tensors:"
     return "there is no file to edit; this writes the op and the device's tensors for a report to its vendor:"
+
+
+def confirmed_on_device(origin: Origin) -> Line:
+    """Whether what reads the device's tensor is right on it."""
+    if origin.confirmed:
+        return "confirmed", "what reads it is right on the tensor as the device has it"
+    return "not confirmed", "what reads it was not shown to be right on the tensor as the device has it"

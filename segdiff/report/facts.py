@@ -14,7 +14,7 @@ from segdiff.core.answer import OPTIMISERS, SPEAKING, Cause, Effect, Origin, Pai
 from segdiff.core.environment import Environment
 from segdiff.core.metrics import Comparison
 from segdiff.core.printable import clean
-from segdiff.report.device_facts import device_lines
+from segdiff.report.device_facts import confirmed_on_device, device_lines
 from segdiff.report.document import Tone
 from segdiff.report.text import number, rel_l2, shape_text, share
 from segdiff.report.words import reason
@@ -73,6 +73,10 @@ def first_heading(first: Origin) -> str:
         return "What the runtime does not take, and what the reference has in its place"
     if first.pair.why.kind == "output":
         return "What the outputs are, on either side"
+    if first.device:
+        return (
+            "The first operator that the device computes otherwise than the file, on the device's own inputs"
+        )
     return "The first origin: the first segment that errs on equal inputs"
 
 
@@ -151,7 +155,9 @@ def surroundings(report: Report, origin: Origin) -> Iterator[Line]:
         if not before or keys[index - 1] not in origin.inputs:
             yield "before", _neighbour(before, "nothing, it is the first pair")
         yield "after", _neighbour(after, "nothing, it is the last pair")
-    if origin.confirmed:
+    if origin.device:
+        yield confirmed_on_device(origin)
+    elif origin.confirmed:
         yield "confirmed", "what reads it agrees once the reference's tensor is put in its place"
     else:
         yield "not confirmed", "what reads it was not shown to agree on the reference's tensor"

@@ -108,6 +108,9 @@ def test_the_operator_is_found_and_explained(tmp_path: Path, kind: str) -> None:
     (tmp_path / "report.json").write_text(json.dumps(told))
     assert load(tmp_path / "report.json").to_dict() == told
     assert report.repro(tmp_path / "repro").exists()
+    report.save(tmp_path / "report.md")
+    full = (tmp_path / "report.md").read_text()
+    assert "right on the tensor as the device has it" in full and "reference's tensor" not in full
 
 
 def test_one_wrong_weight_is_computed_from_what_the_device_did(tmp_path: Path) -> None:
