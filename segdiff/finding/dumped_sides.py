@@ -11,7 +11,7 @@ import numpy as np
 from segdiff.core.errors import InputError
 from segdiff.core.files import ModelFiles
 from segdiff.core.graph import Array, Graph
-from segdiff.core.precision import unit_of
+from segdiff.core.precision import SMALLEST_STEP, unit_of
 from segdiff.core.progress import Progress
 from segdiff.finding.side_by_side import candidate_files
 from segdiff.inputs import Prepared, picture_input
@@ -121,7 +121,8 @@ def own_input(dump: CheckedDump | None, prepared: Prepared, graph: Graph) -> Arr
     wanted = prepared.tensors[picture_input(prepared)]
     array = array.astype(np.float32) if array.dtype.kind == "f" else array
     if array.shape == wanted.shape and array.dtype.kind == wanted.dtype.kind == "f":
-        coarse = 2 * unit_of(dump.stored[name]) * np.abs(wanted) + np.finfo(np.float32).tiny
+        least = SMALLEST_STEP if dump.stored[name] == "float16" else np.finfo(np.float32).tiny
+        coarse = 2 * unit_of(dump.stored[name]) * np.abs(wanted) + least
         if np.all(np.abs(array - wanted) <= coarse):
             return None
     return array

@@ -160,6 +160,15 @@ def test_a_fault_of_the_file_is_not_the_devices(tmp_path: Path) -> None:
     assert "The device computes what the file says" in report.sentence
 
 
+def test_an_input_whose_small_numbers_half_precision_rounds_coarsely_is_the_same(tmp_path: Path) -> None:
+    model = save(segmenter(), tmp_path / "model.onnx")
+    small = image()
+    small[:, :, ::2] *= 1e-6
+    dump = saved(Device(segmenter()).run({"x": small}), tmp_path / "dump")
+    report = segdiff.locate(model, dump, small, timeout=60)
+    assert report.verdict == "agrees" and report.homes == ()
+
+
 def test_another_input_is_told_and_the_operators_are_judged_on_it(tmp_path: Path) -> None:
     model = save(segmenter(), tmp_path / "model.onnx")
     dump = saved(Device(segmenter()).run({"x": image()[:, ::-1].copy()}), tmp_path / "dump")
