@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 
 import segdiff
 from segdiff.commands.cli import main
@@ -385,3 +385,20 @@ def test_tensors_that_causes_are_tried_against_are_copies(
         located(tmp_path / str(half), FAULTS["device.weights"], half=half)
     assert len(seen) == 2
     assert all(sight.mine.flags.owndata and sight.theirs.flags.owndata for sight in seen)
+
+
+def test_a_mask_of_int32_is_the_mask_of_int64(tmp_path: Path) -> None:
+    net = Net(seed=4)
+    mask = net.node("ArgMax", net.conv("x", (3, 4)), axis=1, keepdims=0, outputs=["mask"])
+    model = net.model(mask, types={"mask": TensorProto.INT64})
+    tensors = Device(model).run({"x": image()})
+    assert tensors["mask"].dtype == np.int64
+    dump = saved({**tensors, "mask": tensors["mask"].astype(np.int32)}, tmp_path / "dump")
+    report = segdiff.locate(save(model, tmp_path / "m.onnx"), dump, image(), timeout=60)
+    assert report.verdict == "agrees" and report.device, report.sentence
+    assert any("int32 for int64" in remark for remark in report.device.remarks)
+    assert report.outputs[0].mask_changed is not None and report.outputs[0].mask_changed < 0.01
+    wrong = (tensors["mask"].astype(np.int32) + 1) % 4
+    dump = saved({**tensors, "mask": wrong}, tmp_path / "wrong")
+    report = segdiff.locate(tmp_path / "m.onnx", dump, image(), timeout=60)
+    assert report.first and report.first.pair.candidate == "mask" and report.homes == ("device",)
