@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from segdiff.core.captures import captured, reads_of
+from segdiff.core.captures import captured, reads_of, subgraphs
 from segdiff.core.graph import Array, Value
 from segdiff.half.kinds import SHAPES
 from segdiff.readers import onnx_shapes
@@ -94,7 +94,8 @@ class File:
             for name in node.output:
                 known = self.values[name].dtype if name in self.values else None
                 if name and name not in found:
-                    found[name] = known or guessed(node, found)
+                    block = given_by_block(node, name)  # what inference says of those may be another's type
+                    found[name] = block or known or (guessed(node, found) if block is None else "")
         return {name: dtype for name, dtype in found.items() if dtype in FLOATS}
 
     @cached_property
@@ -137,6 +138,19 @@ class File:
         """The version of ONNX's own operators."""
         known = [item.version for item in self.model.opset_import if item.domain in ("", "ai.onnx")]
         return max(known, default=1)
+
+
+def given_by_block(node: onnx.NodeProto, name: str) -> str | None:
+    """The type that a block of an If, a Loop or a Scan says its result has; "" where it says none, None for
+    any other node."""
+    block = next(subgraphs(node), None)
+    if block is None:
+        return None
+    behind_condition = 1 if node.op_type == "Loop" else 0
+    results = list(block.output)[behind_condition:]
+    place = list(node.output).index(name)
+    number = results[place].type.tensor_type.elem_type if place < len(results) else 0
+    return dtype_name(number) or ""
 
 
 def guessed(node: onnx.NodeProto, known: Mapping[str, str]) -> str:

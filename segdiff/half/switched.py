@@ -14,7 +14,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-from segdiff.core.captures import all_graphs
+from segdiff.core.captures import all_graphs, subgraphs
 from segdiff.half.body import half_body
 from segdiff.half.groups import Group, groups_of
 from segdiff.half.read import File
@@ -182,11 +182,13 @@ def _switch(
 ) -> Iterable[onnx.NodeProto]:
     file, maker = watch.file, watch.maker
     nodes, flag = _chosen(number, maker)
+    last = file.nodes[each.nodes[-1]]
+    if len(each.outputs) < sum(map(bool, last.output)) or any(subgraphs(last)):
+        return [*nodes, *_mixed(how, each, flag, fed, watch)]
     outputs = {name: maker.fresh("stored") for name in each.outputs}
     body = half_body(file, how, each, store, maker, outputs, narrow=True)
     half = [_reading(node, fed) for node in body.nodes]
     plain = [_reading(file.nodes[index], fed) for index in each.nodes]
-    others = [name for name in plain[-1].output if name and name not in each.outputs]
     inner = {name: maker.fresh("plain") for node in plain for name in node.output if name}
     for node in plain:
         for place, name in enumerate(node.input):
@@ -197,10 +199,32 @@ def _switch(
     for node in plain:
         for place, name in enumerate(node.input):
             node.input[place] = own[name].name if name in own else name
-    given = [*each.outputs, *others]
-    yes: Branch = (half, body.tensors, [outputs.get(name) or body.renamed[name] for name in given])
+    given = list(each.outputs)
+    yes: Branch = (half, body.tensors, [outputs[name] for name in given])
     no: Branch = (plain, list(own.values()), [inner[name] for name in given])
     return [*nodes, _told(flag, yes, no, given, width_of(file, each.value), watch)]
+
+
+def _mixed(how: How, each: Group, flag: str, fed: dict[str, str], watch: Watch) -> Iterable[onnx.NodeProto]:
+    """A node that gives other things than floats as well, or has blocks: only its rounding is switched."""
+    file, maker = watch.file, watch.maker
+    exact = {name: maker.fresh("exact") for name in each.outputs}
+    for index in each.nodes:
+        node = _reading(file.nodes[index], fed)
+        for place, name in enumerate(node.output):
+            node.output[place] = exact.get(name, name)
+        yield node
+    for name, source in exact.items():
+        width = width_of(file, name)
+        rounded, same = maker.fresh("stored"), maker.fresh("same")
+        half = list(rounding(source, rounded, how, file.opset, maker, width=width, op=each.types[-1]))
+        plain = [helper.make_node("Identity", [source], [same])]
+        yes: Branch = (half, [], [rounded])
+        no: Branch = (plain, [], [same])
+        if name == each.value:
+            yield _told(flag, yes, no, [name], width, watch)
+        else:
+            yield _either(flag, yes, no, [name], {rounded: width, same: width}, maker)
 
 
 def own_constants(file: File, each: Group, maker: Maker) -> dict[str, TensorProto]:
@@ -221,7 +245,7 @@ def _told(
     """An If of a group in half precision and as it is; the second branch also tells what it gives."""
     look, names = watch.look(no[2][0])
     blind, empty = watch.blind()
-    widths = dict.fromkeys((yes[2][0], no[2][0]), width)
+    widths = dict.fromkeys((*yes[2], *no[2]), width)
     return _either(
         flag,
         ([*yes[0], *blind], yes[1], [*yes[2], *empty]),

@@ -197,6 +197,36 @@ def test_branches_and_recurrent_layers_are_rounded_at_their_end(tmp_path: Path) 
     assert report.verdict == "keeps" and report.measured == len(report.ops) == 2
 
 
+def test_a_loop_that_counts_beside_its_floats(tmp_path: Path) -> None:
+    body = onnx.helper.make_graph(
+        [
+            onnx.helper.make_node("Mul", ["state", "factor"], ["next"]),
+            onnx.helper.make_node("Add", ["count", "one"], ["more"]),
+            onnx.helper.make_node("Identity", ["go"], ["on"]),
+        ],
+        "body",
+        [
+            onnx.helper.make_tensor_value_info("turn", onnx.TensorProto.INT64, []),
+            onnx.helper.make_tensor_value_info("go", onnx.TensorProto.BOOL, []),
+            onnx.helper.make_tensor_value_info("count", onnx.TensorProto.INT64, [1]),
+            onnx.helper.make_tensor_value_info("state", onnx.TensorProto.FLOAT, [2, 3]),
+        ],
+        [
+            onnx.helper.make_tensor_value_info("on", onnx.TensorProto.BOOL, []),
+            onnx.helper.make_tensor_value_info("more", onnx.TensorProto.INT64, [1]),
+            onnx.helper.make_tensor_value_info("next", onnx.TensorProto.FLOAT, [2, 3]),
+        ],
+    )
+    net = Net((2, 3))
+    net.constant(1.1, name="factor"), net.constant([1], np.int64, name="one")
+    turns, first = net.constant(3, np.int64), net.constant([0], np.int64)
+    net.node("Loop", turns, "", first, "x", outputs=["counted", "state3"], body=body)
+    model = net.model("counted", "state3", types={"counted": onnx.TensorProto.INT64})
+    report = asked(model, tmp_path, image((2, 3)))
+    assert [op.value for op in report.ops if op.nodes] == ["state3"]
+    assert report.cost is not None and 1e-5 < report.cost.rel_l2 < 1e-3
+
+
 @pytest.mark.parametrize("target", ["generic", "ascend310p", "ascend910b", "tensorrt"])
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_every_target_is_simulated(tmp_path: Path, target: str, precision: Any) -> None:
