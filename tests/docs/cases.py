@@ -21,6 +21,7 @@ from tests.devices import Device, Fault, saved
 from tests.devices import with_attribute as with_attribute_of
 from tests.example.street import draw
 from tests.faults import plant
+from tests.half.nets import ERFNET_SHAPE, edited_as_users_do, erfnet
 from tests.models import (
     Net,
     classified,
@@ -133,6 +134,16 @@ def wide(folder: Path) -> Made:
             array = numpy_helper.to_array(tensor) * np.float32(factors[node.output[0]])
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
     return example(folder, model)
+
+
+@case
+def dead(folder: Path) -> Made:
+    """A net like ErfNet with dead channels in its batch norms, and the edit that users make of such files."""
+    model = erfnet()
+    onnx.save(model, folder / "model.onnx")
+    onnx.save(edited_as_users_do(model), folder / "edited.onnx")
+    np.save(folder / "x.npy", image(ERFNET_SHAPE, seed=50))
+    return "model.onnx", "model.onnx", "x.npy"
 
 
 @case

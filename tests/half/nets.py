@@ -106,3 +106,13 @@ def _kill(model: ModelProto, seed: int, dead: int) -> None:
         places = random.choice(scale.size, dead, replace=False)
         scale[places] = 10.0 ** random.uniform(-9, -3, dead) * random.choice([-1, 1], dead)
         put(model, node.input[1], scale)
+
+
+def edited_as_users_do(model: ModelProto) -> ModelProto:
+    """``where(|scale| > 0.01, scale, 0.01)`` in every batch norm."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    for node in norms_of(changed):
+        scale = parameter(changed, node.input[1])
+        put(changed, node.input[1], np.where(np.abs(scale) > 0.01, scale, 0.01))
+    return changed

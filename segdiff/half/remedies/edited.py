@@ -93,7 +93,8 @@ def _told(norm: Norm | None, op: Op, what: str, old: Array, new: Array) -> Stati
     if norm is not None and what == "scale":
         text += f": for each standard deviation of its input such a channel moves by up to {far:.3g}"
     if turned.size:
-        text += f"; {turned.size} turn their sign{f' ({listed(turned)})' if old.ndim == 1 else ''}"
+        verb = "1 turns its sign" if turned.size == 1 else f"{turned.size} turn their sign"
+        text += f"; {verb}{f' ({listed(turned)})' if old.ndim == 1 else ''}"
     return Static((called(op),), "edit.sign" if turned.size else "edit.parameter", text)
 
 

@@ -18,7 +18,7 @@ from segdiff.core.graph import Array
 from segdiff.half.answer import HalfReport
 from segdiff.half.simulate import simulated
 from segdiff.half.targets import how_of
-from tests.half.nets import ERFNET_SHAPE, erfnet, norms_of, parameter, put
+from tests.half.nets import ERFNET_SHAPE, edited_as_users_do, erfnet, norms_of, parameter
 from tests.models import Net, image, save, segmenter
 from tests.schema import check
 
@@ -148,16 +148,6 @@ def test_what_to_keep_is_told_in_the_words_of_the_target(tmp_path: Path) -> None
     assert error(run(mixed, picture()), run(tmp_path / "model.onnx", picture())) < 0.01
 
 
-def edited_as_users_do(model: ModelProto) -> ModelProto:
-    """``where(|scale| > 0.01, scale, 0.01)`` in every batch norm."""
-    changed = onnx.ModelProto()
-    changed.CopyFrom(model)
-    for node in norms_of(changed):
-        scale = parameter(changed, node.input[1])
-        put(changed, node.input[1], np.where(np.abs(scale) > 0.01, scale, 0.01))
-    return changed
-
-
 def test_what_an_edit_of_the_users_changes(tmp_path: Path) -> None:
     model = erfnet()
     edit = save(edited_as_users_do(model), tmp_path / "edited.onnx")
@@ -175,7 +165,7 @@ def test_what_an_edit_of_the_users_changes(tmp_path: Path) -> None:
             assert f"in {small.size} of {scale.size} channels" in text
             assert f"by up to {far:.3g}" in text
             turned = int((scale[small] < 0).sum())
-            assert (f"{turned} turn" in text) == (turned > 0)
+            assert (f"; {turned} turn" in text) == (turned > 0)
             assert by_node[node.name].reason == ("edit.sign" if turned else "edit.parameter")
     truth, changed = run(tmp_path / "model.onnx", picture()), run(edit, picture())
     assert report.edit.float32.rel_l2 == pytest.approx(error(changed, truth), rel=1e-3)
