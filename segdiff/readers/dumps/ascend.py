@@ -112,7 +112,7 @@ def _stored(file: _File, label: str, tensor: RawTensor) -> Stored:
     """A tensor of the file. Raises ModelError where its header does not fit its bytes."""
     if not tensor.dtype:
         raise ModelError(f"{label}: its header does not say what kind of numbers it holds")
-    needed = prod(tensor.shape) * itemsize(tensor.dtype)
+    needed = prod(tensor.shape) * itemsize(tensor.dtype, label)
     there = min(tensor.size, max(0, file.file.stat().st_size - tensor.start))
     if needed > there:
         raise ModelError(

@@ -35,9 +35,11 @@ def stored_type(file: Path, size: int, shape: tuple[int, ...], value: Value, lab
     """
     declared, count = value.dtype or "float32", prod(shape)
     choices = _choices(declared)
-    found = [name for name in choices if count * itemsize(name) == size]
+    found = [name for name in choices if count * itemsize(name, label) == size]
     if not found or not count:
-        raise ModelError(f"{label}: {size} bytes, {_needed(shape, declared)}{_square(size, shape, choices)}")
+        raise ModelError(
+            f"{label}: {size} bytes, {_needed(shape, declared, label)}{_square(size, shape, choices, label)}"
+        )
     floats = [name for name in found if name.startswith("float")]
     whole = [name for name in found if not name.startswith("float")]
     if floats and whole:
@@ -66,27 +68,29 @@ def _are_whole(file: Path, size: int, dtype: str) -> bool:
     return some
 
 
-def _needed(shape: tuple[int, ...], declared: str) -> str:
+def _needed(shape: tuple[int, ...], declared: str, label: str) -> str:
     count = prod(shape)
     if "float" in declared:
         return f"{shape_text(shape)} needs {count * 4} in float32 and {count * 2} in float16"
-    return f"{shape_text(shape)} of {declared} needs {count * itemsize(declared)}, {count * 4} in 32 bits"
+    return (
+        f"{shape_text(shape)} of {declared} needs {count * itemsize(declared, label)}, {count * 4} in 32 bits"
+    )
 
 
-def _square(size: int, shape: tuple[int, ...], choices: tuple[str, ...]) -> str:
+def _square(size: int, shape: tuple[int, ...], choices: tuple[str, ...], label: str) -> str:
     """The square image that would have as many bytes: what a build of another size leaves."""
     if len(shape) < 3:
         return ""
     rest = prod(shape[:-2])
-    sides = list(dict.fromkeys(_sides(size, rest, choices)))
+    sides = list(dict.fromkeys(_sides(size, rest, choices, label)))
     if len(sides) != 1:
         return ""
     (side,) = sides
     return f"; as many as {shape_text((*shape[:-2], side, side))} has, is the device's build of another size?"
 
 
-def _sides(size: int, rest: int, choices: tuple[str, ...]) -> Iterator[int]:
+def _sides(size: int, rest: int, choices: tuple[str, ...], label: str) -> Iterator[int]:
     for name in choices:
-        area, left = divmod(size, rest * itemsize(name)) if rest else (0, 1)
+        area, left = divmod(size, rest * itemsize(name, label)) if rest else (0, 1)
         if not left and area > 1 and isqrt(area) ** 2 == area:
             yield isqrt(area)

@@ -100,8 +100,8 @@ def as_said(stored: Stored, said: Named) -> Stored:
     """
     dtype, shape = said.dtype or stored.dtype, said.shape if said.shape is not None else stored.shape
     changed = dtype != stored.dtype or shape != stored.shape
-    have = prod(stored.shape) * itemsize(stored.dtype)
-    if changed and prod(shape) * itemsize(dtype) != have:
+    have = prod(stored.shape) * itemsize(stored.dtype, stored.label)
+    if changed and prod(shape) * itemsize(dtype, stored.label) != have:
         raise ModelError(
             f"{stored.label}: has {have} bytes, "
             f"the manifest says {shape_text(shape)} of {dtype}; mend the manifest"

@@ -155,7 +155,7 @@ def _stored(file: Path, label: str, value: Value, said: Named) -> Stored:
         if file.suffix == ".txt":
             return Stored(file, label, "float32", shape, partial(_text, file, label, shape), layout)
         dtype = said.dtype or stored_type(file, size, shape, value, label)
-        if prod(shape) * itemsize(dtype) != size:
+        if prod(shape) * itemsize(dtype, label) != size:
             raise ModelError(f"{label}: {size} bytes are not what the manifest says; mend the manifest")
         return Stored(file, label, dtype, shape, partial(_bytes, file, size, dtype, shape), layout)
 

@@ -239,12 +239,12 @@ def numbers_in(text: bytes, between: str, label: str, shape: tuple[int, ...]) ->
         return found.astype(np.float32).reshape(shape)
 
 
-def itemsize(dtype: str) -> int:
-    """Bytes of one number. Raises ModelError for what is no type of numbers."""
+def itemsize(dtype: str, label: str) -> int:
+    """Bytes of one number. Raises ModelError, about what ``label`` names, for what is no type of numbers."""
     if dtype == "bfloat16":
         return 2
     if dtype not in NUMBERS:
-        raise ModelError(f"{dtype!r} is no type of numbers; write float16, float32, int32 or the like")
+        raise ModelError(f"{label}: {dtype!r} is no type of numbers as float16, float32 and int32 are")
     return numpy_dtype(dtype).itemsize
 
 
