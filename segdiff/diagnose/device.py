@@ -20,6 +20,7 @@ from segdiff.core.graph import Array
 from segdiff.core.metrics import compare_arrays
 from segdiff.core.precision import LARGEST
 from segdiff.diagnose.device_layouts import writings
+from segdiff.diagnose.device_settings import other_settings
 from segdiff.diagnose.device_weights import other_weights
 from segdiff.diagnose.explain import SECONDS, SHARE, STUMBLED, by_size, explained_step
 from segdiff.diagnose.reading.difference_map import statistics, where
@@ -107,7 +108,7 @@ def _explained(run: Run, step: Step, seconds: float) -> Cause:
         return Cause(
             "device.unknown", "No tensor of its outputs could be had, so no cause was looked for.", False
         )
-    for test in (overflowed, saturated, laid_out, reweighted):
+    for test in (overflowed, saturated, laid_out, set_otherwise, reweighted):
         causes = [test(sight) for sight in sights]
         if all(cause is not None for cause in causes) and causes[0] is not None:
             return causes[0]
@@ -178,6 +179,15 @@ def laid_out(sight: Sight) -> Cause | None:
     for words, array in writings(sight.mine, sight.theirs.shape):
         text = f"The device's numbers are the file's in another layout: {words}."
         cause = sight.fitted("device.layout", text, array)
+        if cause is not None:
+            return cause
+    return None
+
+
+def set_otherwise(sight: Sight) -> Cause | None:
+    """What the file's nodes make with a setting that devices get wrong."""
+    for kind, words, edits in other_settings(sight.bench):
+        cause = _tried(sight, kind, f"On the device {words}.", edits)
         if cause is not None:
             return cause
     return None

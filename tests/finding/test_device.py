@@ -402,3 +402,20 @@ def test_a_mask_of_int32_is_the_mask_of_int64(tmp_path: Path) -> None:
     dump = saved({**tensors, "mask": wrong}, tmp_path / "wrong")
     report = segdiff.locate(tmp_path / "m.onnx", dump, image(), timeout=60)
     assert report.first and report.first.pair.candidate == "mask" and report.homes == ("device",)
+
+
+@pytest.mark.parametrize("what", ["pads", "order"])
+def test_settings_that_a_device_gets_wrong_by_itself(tmp_path: Path, what: str) -> None:
+    conv, norm = nth("Conv", 1), nth("BatchNormalization", 1)
+
+    def exchange(node: Any) -> None:
+        node.input[2], node.input[3] = node.input[3], node.input[2]
+
+    faults = {
+        "pads": Fault(conv, node=with_attribute("pads", [0, 0, 2, 2])),
+        "order": Fault(norm, node=exchange),
+    }
+    report = located(tmp_path, faults[what], fuses=True)
+    assert len(report.origins) == 1 and report.first and report.first.cause
+    assert (report.first.cause.kind, report.first.cause.proven) == ("device.operator", True)
+    assert "On the device" in report.first.cause.text
