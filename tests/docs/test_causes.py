@@ -49,8 +49,15 @@ def literals(name: str) -> Iterator[str]:
 def told_kinds() -> set[str]:
     """Every kind that is spelt out in the code that finds causes."""
     modules = [name for name in MODULES if name.startswith(TELLING)]
-    doors = set(literals("segdiff.core.late"))
-    return {kind for name in modules for kind in literals(name)} - OTHER_WORDS - doors
+    doors, remarks = set(literals("segdiff.core.late")), set(literals("segdiff.finding.read_otherwise"))
+    return {kind for name in modules for kind in literals(name)} - OTHER_WORDS - doors - remarks
+
+
+def test_every_remark_on_a_device_has_a_place() -> None:
+    """They are kinds, too, but of no cause: docs/elsewhere.md has them."""
+    page = (ROOT / "docs/elsewhere.md").read_text(encoding="utf-8")
+    kinds = {kind for kind in literals("segdiff.finding.read_otherwise") if kind.startswith("device.")}
+    assert kinds and all(f"`{kind}`" in page for kind in kinds)
 
 
 def headings(page: Path) -> list[str]:

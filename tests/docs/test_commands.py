@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -56,6 +57,13 @@ def desk(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir()
         for file in tmp_path.glob("*_label.png"):
             cv2.imwrite(str(tmp_path / name / file.name), cv2.imread(str(file), cv2.IMREAD_UNCHANGED))
+    (tmp_path / "images").mkdir()
+    for file in (tmp_path / "labels").iterdir():
+        picture = cv2.imread(str(tmp_path / file.name.replace("_label.png", ".png")))
+        cv2.imwrite(str(tmp_path / "images" / file.name), picture)
+    (tmp_path / "device").mkdir()
+    CASES["right_device"](tmp_path / "device")
+    shutil.copytree(tmp_path / "device/dump", tmp_path / "dump")
     save(segmenter(shape=(1, 3, 96, 128)), tmp_path / "before.onnx")
     save(folded(segmenter(shape=(1, 3, 96, 128))), tmp_path / "after.onnx")
     CASES["batches"](tmp_path)
