@@ -47,7 +47,8 @@ def _blocks(swept: Swept, detail: Detail) -> Iterator[Part]:
         yield from lines(("" if index else "input", how) for index, how in enumerate(swept.how))
     told = swept.told
     if told is None or told.report is None or (told.verdict == "agrees" and detail == "short"):
-        yield Hint("more", "--full shows all that was measured, --html FILE keeps it")
+        if told is not None:
+            yield Hint("more", "--full shows all that was measured, --html FILE keeps it")
         return
     yield Heading(f"At {shape_of(told)}")
     for part in located_document(told.report, detail):

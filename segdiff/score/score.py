@@ -162,10 +162,10 @@ def score(
         labels=reading,
         remarks=(
             *([reading.sentence()] if reading else []),
-            *([renamed] if renamed else []),
-            *(told_form(folder) for folder in folders if dtype is None and folder.headerless),
-            *scorer.remarks,
             *scorer.sizes.sentences(),
+            *([renamed] if renamed else []),
+            *told_forms([folder for folder in folders if dtype is None and folder.headerless]),
+            *scorer.remarks,
         ),
         files=files,
         pictures=tuple(kept),
@@ -182,9 +182,10 @@ def opened(folder: str | Path, kind: str | None, said: Form, output: int | None)
     return replace(found, files=named_results(found.path, found.files, output))
 
 
-def told_form(folder: Folder) -> str:
-    """How the bytes of a folder's masks were read."""
-    return f"The files in {folder.path} have no header; by their bytes they were read as {folder.form}."
+def told_forms(folders: Sequence[Folder]) -> list[str]:
+    """How the bytes of some folders' masks were read."""
+    told = ", ".join(dict.fromkeys(f"those in {folder.path} as {folder.form}" for folder in folders))
+    return [f"By their bytes the files without a header were read: {told}."] if told else []
 
 
 @dataclass(frozen=True)

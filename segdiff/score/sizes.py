@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -32,15 +32,16 @@ class Sizes:
             self.others[side] += size != label
 
     def sentences(self) -> Iterator[str]:
-        """A sentence for each side whose masks all have one size, and none its label's."""
-        images = self.labels.total()
-        for side, found in self.masks.items():
-            if len(found) != 1 or not images or self.others[side] != images:
-                continue
-            (size,) = found
+        """A sentence for each size that all masks of a side have, and none of their labels."""
+        images, found = self.labels.total(), defaultdict(list)
+        for side, sizes in self.masks.items():
+            if len(sizes) == 1 and images and self.others[side] == images:
+                found[next(iter(sizes))].append(side)
+        for size, sides in found.items():
+            whose = f"The {sides[0]}'s masks are" if len(sides) == 1 else "The masks of both sides are"
             yield (
-                f"The {side}'s masks are {shown(size)}, the labels {self._labels()}: a model that was built "
-                f"for {shown(size)} alone returns that size, whatever the picture's, so its pictures were "
+                f"{whose} {shown(size)}, the labels {self._labels()}: a model that was built for "
+                f"{shown(size)} alone returns that size, whatever the picture's, so its pictures were "
                 "resized, padded or cut to it. Here the masks were resized to their labels (nearest); what "
                 "was padded has to be cut off before."
             )

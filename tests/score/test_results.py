@@ -117,6 +117,9 @@ def test_a_build_of_one_size_is_told_beside_labels_of_another(tmp_path: Path) ->
     labels = labels_of(tmp_path, masks(size=(62, 62)))
     device = folder_of(tmp_path, "device", masks(size=(64, 64)), "int32")
     report = segdiff.score(labels, labels, device, shape=(64, 64))
+    both = segdiff.score(labels, device, device, shape=(64, 64))
+    assert both.remarks[0].startswith("The masks of both sides are 64x64, the labels 62x62")
+    assert "built for 64x64 alone" in " ".join(str(both).split())  # in short, too
     told = [remark for remark in report.remarks if "built for 64x64 alone" in remark]
     assert len(told) == 1 and told[0].startswith("The candidate's masks are 64x64, the labels 62x62")
     with pytest.raises(InputError, match="64x64 of int32 or 128x128 of uint8: a model that was"):
