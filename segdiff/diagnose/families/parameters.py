@@ -37,6 +37,12 @@ from segdiff.diagnose.reading.weights import WEIGHTED, Affine, Wanted
 _NORMS = frozenset({"batch_norm", "layer_norm", "instance_norm", "group_norm"})
 _NEUTRAL = {"scale": 1.0, "variance": 1.0, "bias": 0.0, "mean": 0.0}
 
+FITTED = 0.6
+"""Steps by which a constant may differ from its integers at the scale that fits them best."""
+
+SEVERAL = 8
+"""Elements from which integers that fit another scale or zero point fit it by no chance."""
+
 NEAREST = 2
 """Parameters that are tried for a constant whose content tells nothing."""
 
@@ -307,7 +313,8 @@ def _named(match: _Match) -> tuple[str, str]:
     name, words = turned(held.array, want, turns)
     if name:
         return name, words
-    return beyond(held, want) or difference(held.array, want, channel_axes(held), held.slack)
+    found = beyond(held, want) or respelt(held, want)
+    return found or difference(held.array, want, channel_axes(held), held.slack)
 
 
 def beyond(held: Held, want: Array) -> tuple[str, str] | None:
@@ -340,3 +347,30 @@ def _neutral(held: Held) -> Iterator[Hypothesis]:
         kind, words = difference(held.array, want, channel_axes(held))
         text = f"the {held.role} of {held.op.type} is that of a norm without parameters ({number:g}) {words}"
         yield Hypothesis(kind, text, (held.replaced_by(want),))
+
+
+def respelt(held: Held, want: Array) -> tuple[str, str] | None:
+    """The kind and words, where the integers of a quantised constant are the reference's numbers at another
+    scale, or with another zero point."""
+    how = held.how
+    if how is None or want.size < SEVERAL:
+        return None
+    steps, zero = how.steps(want.ndim).astype(np.float64), how.along_zero(want.ndim).astype(np.float64)
+    whole, wide = how.integers(held.array).astype(np.float64), want.astype(np.float64)
+    others = tuple(n for n in range(want.ndim) if how.scale.size == 1 or steps.shape[n] == 1)
+    then = np.rint(np.mean(whole - wide / steps, axis=others, keepdims=True))
+    if (np.abs((whole - then) * steps - wide) <= FITTED * steps).all() and (then != zero).any():
+        place = int(np.argmax(np.abs(then - zero)))
+        now = float(np.broadcast_to(zero, then.shape).reshape(-1)[place])
+        words = f"with the zero point {now:.0f} in place of {float(then.reshape(-1)[place]):.0f}"
+        return "quantization.zero_point", words
+    square = np.sum((whole - zero) ** 2, axis=others, keepdims=True)
+    right = np.sum((whole - zero) * wide, axis=others, keepdims=True) / np.where(square > 0, square, 1.0)
+    if (right <= 0).any() or (np.abs((whole - zero) * right - wide) > FITTED * right).any():
+        return None
+    place = int(np.argmax(np.abs(np.log(right / np.broadcast_to(steps, right.shape)))))
+    now, best = (float(np.broadcast_to(s, right.shape).reshape(-1)[place]) for s in (steps, right))
+    if np.isclose(now, best, rtol=0.02):
+        return None
+    kind = "quantization.weight_scale" if held.role == "weight" else "quantization.scale"
+    return kind, f"at the scale {now:.3g}: its integers are these numbers at {best:.3g}"
