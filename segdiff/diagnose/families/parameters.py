@@ -41,7 +41,7 @@ FITTED = 0.6
 """Steps by which a constant may differ from its integers at the scale that fits them best."""
 
 SEVERAL = 8
-"""Elements from which integers that fit another scale or zero point fit it by no chance."""
+"""Elements of one scale from which integers that fit another scale or zero point fit it by no chance."""
 
 NEAREST = 2
 """Parameters that are tried for a constant whose content tells nothing."""
@@ -313,8 +313,8 @@ def _named(match: _Match) -> tuple[str, str]:
     name, words = turned(held.array, want, turns)
     if name:
         return name, words
-    found = beyond(held, want) or respelt(held, want)
-    return found or difference(held.array, want, channel_axes(held), held.slack)
+    found = beyond(held, want) or difference(held.array, want, channel_axes(held), held.slack)
+    return (respelt(held, want) or found) if found[0] == "parameter.value" else found
 
 
 def beyond(held: Held, want: Array) -> tuple[str, str] | None:
@@ -350,10 +350,10 @@ def _neutral(held: Held) -> Iterator[Hypothesis]:
 
 
 def respelt(held: Held, want: Array) -> tuple[str, str] | None:
-    """The kind and words, where the integers of a quantised constant are the reference's numbers at another
-    scale, or with another zero point."""
+    """The kind and words, where the integers of a quantised constant are the reference's numbers with another
+    zero point, or at other scales."""
     how = held.how
-    if how is None or want.size < SEVERAL:
+    if how is None or how.scale.ndim > 1 or want.size < SEVERAL * how.scale.size:
         return None
     steps, zero = how.steps(want.ndim).astype(np.float64), how.along_zero(want.ndim).astype(np.float64)
     whole, wide = how.integers(held.array).astype(np.float64), want.astype(np.float64)
