@@ -10,17 +10,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
-import numpy as np
 import onnx
 import onnxruntime as ort
 
 from segdiff.core.edit import Edit, apply
 from segdiff.core.graph import Array
 from segdiff.core.memory import give_back
-from segdiff.core.sequences import lists_in, packed
+from segdiff.core.sequences import lists_in
 from segdiff.engines.cutting import Cutter, declared, fetch_weights
 from segdiff.engines.framework import Deliver
 from segdiff.engines.protocol import Deployed, Load
+from segdiff.engines.whole import given_to, ran, whole
 
 EXPOSED_AT_ONCE = 8
 EXPOSED_BYTES = 32 << 20
@@ -29,17 +29,6 @@ until its run ends."""
 
 KEPT_SESSIONS = 4
 """Sessions kept for a second run: a segment runs on the candidate's tensors, then on the reference's."""
-
-
-LEVELS = {
-    "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
-    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
-    "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
-    "layout": getattr(  # since 1.22; before, "all" was the next one
-        ort.GraphOptimizationLevel, "ORT_ENABLE_LAYOUT", ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    ),
-    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
-}
 
 
 class OnnxRuntime:
@@ -71,7 +60,7 @@ class OnnxRuntime:
         """
         self._drop_deployed()
         if ops is not None:
-            _deliver(self._run_nodes(ops, feeds, wanted, edits), deliver)
+            given_to(self._run_nodes(ops, feeds, wanted, edits), deliver)
             return
         self._run_all(feeds, frozenset(wanted), deliver)
 
@@ -81,26 +70,14 @@ class OnnxRuntime:
         """Run the file itself, optimised. Its session is kept until anything else is run."""
         session = self._start_deployed(how)
         given = {each.name: feeds[each.name] for each in session.get_inputs() if each.name in feeds}
-        _deliver(_ran(session, given, wanted), deliver)
+        given_to(ran(session, given, wanted), deliver)
 
     def _start_deployed(self, how: Deployed) -> ort.InferenceSession:
         if self.deployed and self.deployed[0] == how:
             return self.deployed[1]
         self.sessions.clear()
         self._drop_deployed()
-        options = ort.SessionOptions()
-        options.graph_optimization_level = LEVELS[how.level]
-        options.intra_op_num_threads = self.threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.enable_cpu_mem_arena = options.enable_mem_pattern = how.arena
-        if how.save:
-            options.optimized_model_filepath = how.save
-        session = ort.InferenceSession(
-            str(self.program),
-            options,
-            providers=["CPUExecutionProvider"],
-            disabled_optimizers=list(how.without) or None,
-        )
+        session = whole(self.program, how, self.threads)
         if not how.save:
             self.deployed = how, session
         return session
@@ -112,7 +89,7 @@ class OnnxRuntime:
 
     def _run_all(self, feeds: dict[str, Array], wanted: frozenset[str], deliver: Deliver) -> None:
         live = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in feeds.items()}
-        _deliver({name: value for name, value in live.items() if name in wanted}, deliver)
+        given_to({name: value for name, value in live.items() if name in wanted}, deliver)
         room = Room()
         for cut in cuts(self.cutter, wanted, room):
             live.update(self._run_cut(cut, live, wanted, deliver, room))
@@ -132,7 +109,7 @@ class OnnxRuntime:
         outputs = self._run_nodes(cut.ops, given, cut.gives)
         self.sessions.clear()
         room.learn(outputs.values())
-        _deliver({name: value for name, value in outputs.items() if name in wanted}, deliver)
+        given_to({name: value for name, value in outputs.items() if name in wanted}, deliver)
         return {name: value for name, value in outputs.items() if name not in cut.last_reads}
 
     def _run_nodes(
@@ -148,7 +125,7 @@ class OnnxRuntime:
             session = self._start(model)
         else:
             session = self._session(ops, feeds, wanted)
-        return _ran(session, feeds, wanted)
+        return ran(session, feeds, wanted)
 
     def _session(
         self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]
@@ -234,22 +211,3 @@ def grouped(cutter: Cutter, wanted: frozenset[str], room: Room) -> Iterator[tupl
             group, exposed = [], 0
     if group:
         yield tuple(group)
-
-
-def _ran(
-    session: ort.InferenceSession, feeds: dict[str, Array], wanted: tuple[str, ...]
-) -> dict[str, ort.OrtValue]:
-    """What a session makes; a list of tensors, which only ``run`` hands out, as one array."""
-    kinds = {each.name: each.type for each in session.get_outputs()}
-    if all(kinds[name].startswith("tensor") for name in wanted):
-        values = {name: ort.OrtValue.ortvalue_from_numpy(array) for name, array in feeds.items()}
-        return dict(zip(wanted, session.run_with_ort_values(list(wanted), values), strict=True))
-    arrays = [np.ascontiguousarray(packed(each)) for each in session.run(list(wanted), feeds)]
-    made = [ort.OrtValue.ortvalue_from_numpy(array) for array in arrays]
-    return dict(zip(wanted, made, strict=True))
-
-
-def _deliver(outputs: dict[str, ort.OrtValue], deliver: Deliver) -> None:
-    for name, value in outputs.items():
-        array = np.asarray(value.numpy(), order="C")
-        deliver(name, array.ctypes.data, array.nbytes, array.dtype.str, array.shape)

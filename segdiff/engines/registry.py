@@ -47,6 +47,9 @@ class EngineRow:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+WHOLE = "onnx-whole"
+"""What an ONNX file is called that is never cut: no reader gives it, who wants it so says so."""
+
 ENGINES: tuple[EngineRow, ...] = (
     EngineRow(
         name="onnxruntime",
@@ -57,6 +60,13 @@ ENGINES: tuple[EngineRow, ...] = (
         optimiser="runtime.optimisation",
         hidden=sequences,
         # Since 1.32 it reports every session to its makers, and leaves a file among the temporary ones.
+        environment={"ORT_DISABLE_TELEMETRY": "1"},
+    ),
+    EngineRow(
+        name="onnxruntime",
+        formats=(WHOLE,),
+        home="segdiff.engines.whole:WholeOnnxRuntime",
+        ways=(Deployed(),),
         environment={"ORT_DISABLE_TELEMETRY": "1"},
     ),
     EngineRow(

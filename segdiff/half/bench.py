@@ -19,8 +19,9 @@ import onnx
 from segdiff.core.errors import EngineError, ModelError
 from segdiff.core.files import ModelFiles
 from segdiff.core.graph import Array
+from segdiff.core.memory import give_back
 from segdiff.engines import Blocks, Deployed, Engine, Tensor
-from segdiff.engines.registry import ENGINES, threads_of
+from segdiff.engines.registry import WHOLE, engine_for, threads_of
 from segdiff.half.groups import Group
 from segdiff.half.read import File
 from segdiff.half.store import OnDisk
@@ -88,8 +89,8 @@ class Runner:
 def running(program: Path, *, timeout: float, threads: int | None) -> Iterator[Runner]:
     """A process that runs an ONNX file; it ends with the block."""
     blocks = Blocks()
-    row = next(row for row in ENGINES if "onnx" in row.formats)
-    files = ModelFiles("onnx", program, None, None)
+    row = engine_for(WHOLE)
+    files = ModelFiles(WHOLE, program, None, None)
 
     def start() -> Engine:
         return Engine(files, blocks, timeout=timeout, threads=threads_of(row, threads))
@@ -154,6 +155,7 @@ def bench(program: Path, how: How, *, timeout: float = 300.0, threads: int | Non
     with TemporaryDirectory(prefix="segdiff-") as folder:
         place = Path(folder) / program.name
         groups, outputs, deep = write(program, how, place)
+        give_back()
         with running(place, timeout=timeout, threads=threads) as runner:
             yield Bench(runner, groups, outputs, deep)
 

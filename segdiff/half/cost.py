@@ -11,6 +11,7 @@ import numpy as np
 from segdiff.core.graph import Array
 from segdiff.core.half import Cost
 from segdiff.engines import Tensor
+from segdiff.score.output import argmax
 
 THRESHOLD = 0.5
 """Where a map of one channel within 0 and 1 is a mask of two classes: above it is the second one."""
@@ -80,7 +81,7 @@ def mask_of(array: Array, plain: Array, threshold: float) -> Array | None:
     if plain.ndim != 4:
         return None
     if plain.shape[1] > 1:
-        return np.asarray(np.nan_to_num(array, nan=-np.inf).argmax(axis=1))
+        return np.stack([argmax(iter(image)) for image in array])  # plane by plane: no copy of the whole
     within = float(plain.min()) >= 0 and float(plain.max()) <= 1
     return np.asarray(array > threshold) if within else None
 
