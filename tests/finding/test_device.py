@@ -419,3 +419,9 @@ def test_settings_that_a_device_gets_wrong_by_itself(tmp_path: Path, what: str) 
     assert len(report.origins) == 1 and report.first and report.first.cause
     assert (report.first.cause.kind, report.first.cause.proven) == ("device.operator", True)
     assert "On the device" in report.first.cause.text
+
+
+def test_another_slope_is_found(tmp_path: Path) -> None:
+    report = located(tmp_path, Fault(nth("HardSigmoid"), node=with_attribute("alpha", 0.2)))
+    assert report.first and report.first.cause and report.first.cause.proven, report.first
+    assert "hard_sigmoid.slope" in report.first.cause.text
