@@ -11,6 +11,19 @@ from segdiff.core.graph import Array, Graph, Op
 EPSILON = 1e-5
 """Of a BatchNormalization that states none."""
 
+CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
+
+SAME_RANK = frozenset(
+    {
+        "BatchNormalization", "Relu", "LeakyRelu", "PRelu", "Clip", "Sigmoid", "HardSwish", "HardSigmoid",
+        "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Resize", "Dropout", "Identity",
+    }
+)  # fmt: skip
+"""Operators whose result has the rank of what they read."""
+
+NEAR = 32
+"""Values that are looked at for a rank."""
+
 INFERENCE = 7
 """The opset from which a batch norm is one of inference unless it says otherwise."""
 
@@ -77,6 +90,25 @@ def norm_of(graph: Graph, op: Op) -> Norm | None:
     if len(held) != 4 or len({each.shape for each in held}) != 1 or len(held[0].shape) != 1:
         return None
     scale, offset, mean, variance = (each.load().astype(np.float64) for each in held)
-    shape = graph.value(op.inputs[0]).shape
-    rank = None if shape is None else len(shape)
-    return Norm(op, scale, offset, mean, variance, float(op.attributes.get("epsilon", EPSILON)), rank)
+    epsilon = float(op.attributes.get("epsilon", EPSILON))
+    return Norm(op, scale, offset, mean, variance, epsilon, rank_of(graph, op.inputs[0]))
+
+
+def rank_of(graph: Graph, name: str) -> int | None:
+    """The rank of a value: as the file or inference has it, or that of a convolution near it."""
+    queue, seen = [name], {name}
+    while queue and len(seen) <= NEAR:
+        here = queue.pop(0)
+        shape = graph.value(here).shape
+        if shape is not None:
+            return len(shape)
+        maker = graph.producer.get(here)
+        for op in (*([maker] if maker else ()), *graph.consumers.get(here, ())):
+            weight = graph.parameters.get(op.inputs[1]) if op.type in CONVOLUTIONS else None
+            if weight is not None:
+                return len(weight.shape)
+            if op.type in SAME_RANK:
+                beside = [op.inputs[0], *op.outputs]
+                queue += [each for each in beside if each not in seen]
+                seen.update(beside)
+    return None

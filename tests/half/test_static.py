@@ -163,3 +163,16 @@ def test_a_norm_of_the_batch_is_none(tmp_path: Path) -> None:
     net = Net()
     y = net.batch_norm("x", 3, training_mode=1, outputs=["y", "m", "v"])
     assert norms(read(saved(net, tmp_path, y))) == []
+
+
+def test_a_rank_that_no_inference_knows_is_that_of_a_convolution_near(tmp_path: Path) -> None:
+    net = Net((1, 3, "h", "w"))
+    sizes = net.node("Reshape", "sizes", net.constant([-1], np.int64))
+    net.inputs.append(onnx.helper.make_tensor_value_info("sizes", onnx.TensorProto.INT64, ["n"]))
+    twice = net.node("Reshape", net.node("Relu", "x"), sizes)
+    y = net.conv(net.node("Relu", net.batch_norm(twice, 3)), (3, 4))
+    path = saved(net, tmp_path, y)
+    graph = read(path)
+    assert graph.value(twice).shape is None
+    (norm,) = norms(graph)
+    assert norm.rank == 4
