@@ -13,13 +13,13 @@ from segdiff.core.version import VERSION
 
 if TYPE_CHECKING:
     from segdiff.core.answer import Repaired, Report
-    from segdiff.core.swept import Swept
+    from segdiff.core.shapes_report import ShapesReport
     from segdiff.engines.convert import convert
     from segdiff.finding.case import OpenCase, open_case
     from segdiff.finding.dump import dump
     from segdiff.finding.locate import locate
+    from segdiff.finding.locate_shapes import locate_shapes
     from segdiff.finding.repair import repair
-    from segdiff.finding.sweep import sweep
     from segdiff.half.answer import HalfReport
     from segdiff.half.precision import precision
     from segdiff.report.baseline import assert_agrees
@@ -44,17 +44,17 @@ __all__ = [
     "Report",
     "ScoreReport",
     "SegdiffError",
-    "Swept",
+    "ShapesReport",
     "assert_agrees",
     "convert",
     "dump",
     "evaluate",
     "load",
     "locate",
+    "locate_shapes",
     "precision",
     "repair",
     "score",
-    "sweep",
 ]
 
 _HOMES = {
@@ -63,7 +63,7 @@ _HOMES = {
     "Repaired": "segdiff.core.answer",
     "Report": "segdiff.core.answer",
     "ScoreReport": "segdiff.score.report",
-    "Swept": "segdiff.core.swept",
+    "ShapesReport": "segdiff.core.shapes_report",
     "assert_agrees": "segdiff.report.baseline",
     "convert": "segdiff.engines.convert",
     "dump": "segdiff.finding.dump",
@@ -74,7 +74,7 @@ _HOMES = {
     "precision": "segdiff.half.precision",
     "repair": "segdiff.finding.repair",
     "score": "segdiff.score.score",
-    "sweep": "segdiff.finding.sweep",
+    "locate_shapes": "segdiff.finding.locate_shapes",
 }
 """Names that are imported when they are first used, so that ``segdiff --help`` comes at once.
 

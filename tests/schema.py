@@ -51,11 +51,11 @@ def checked(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def check_every_answer() -> None:
     """From now on every answer that this process makes is checked; before anybody imports the functions."""
-    from segdiff.finding import locate, repair, sweep
+    from segdiff.finding import locate, locate_shapes, repair
     from segdiff.score import evaluate, score
 
     locate.locate = checked(locate.locate)
     repair.repair = checked(repair.repair)
-    sweep.sweep = checked(sweep.sweep)
+    locate_shapes.locate_shapes = checked(locate_shapes.locate_shapes)
     evaluate.evaluate = checked(evaluate.evaluate)
     score.score = checked(score.score)

@@ -34,7 +34,7 @@ from segdiff.commands.values import batches, bound, cosine, seconds, size, sizes
 if TYPE_CHECKING:
     from segdiff.core.answer import Report
     from segdiff.core.progress import Progress
-    from segdiff.core.swept import Swept
+    from segdiff.core.shapes_report import ShapesReport
 
 
 def locate_arguments(parser: Parser) -> None:
@@ -153,7 +153,7 @@ def run_locate(arguments: Arguments, parser: Parser) -> int:
         arguments,
     )
     if arguments.batch or arguments.sizes:
-        return run_sweep(arguments)
+        return run_shapes(arguments)
     report = held(located(arguments), arguments)
     delivered = deliver(report, arguments)
     write_repros(report, arguments)
@@ -162,9 +162,9 @@ def run_locate(arguments: Arguments, parser: Parser) -> int:
     return report.exit_code if delivered else COULD_NOT_TELL
 
 
-def run_sweep(arguments: Arguments) -> int:
+def run_shapes(arguments: Arguments) -> int:
     """The same at several shapes of the input."""
-    swept = sweeping(arguments)
+    swept = located_shapes(arguments)
     delivered = deliver(swept, arguments)
     if swept.told and swept.told.report:
         write_repros(swept.told.report, arguments)
@@ -279,14 +279,14 @@ def located(arguments: Arguments) -> Report:
     )
 
 
-def sweeping(arguments: Arguments) -> Swept:
+def located_shapes(arguments: Arguments) -> ShapesReport:
     """The answer for all shapes that these arguments ask for."""
     import segdiff
 
     options = {name: value for name, value in _options(arguments).items() if name not in ONE_ALONE}
     shapes = {"batch": arguments.batch, "sizes": arguments.sizes}
     with asked(arguments) as (reference, candidate, image, progress):
-        swept = segdiff.sweep(reference, candidate, image, progress=progress, **shapes, **options)
+        swept = segdiff.locate_shapes(reference, candidate, image, progress=progress, **shapes, **options)
     swept = replace(swept, command=getattr(arguments, "words", None))
     if not arguments.convert or arguments.keep:
         return swept

@@ -16,10 +16,10 @@ from segdiff.commands.locate import (
     check_shapes,
     locate_options,
     located,
+    located_shapes,
     output_options,
     reads,
     shape_options,
-    sweeping,
     write_repros,
 )
 from segdiff.core.errors import InputError
@@ -72,7 +72,7 @@ def to_repair(arguments: Arguments) -> Report:
     nothing was compared."""
     if not (arguments.batch or arguments.sizes):
         return located(arguments)
-    swept = sweeping(arguments)
+    swept = located_shapes(arguments)
     if swept.told is None or swept.told.report is None:
         raise InputError(f"there is nothing to repair by: {swept.sentence}")
     return replace(swept.told.report, command=swept.command)

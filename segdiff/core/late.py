@@ -34,7 +34,7 @@ _DOORS = {
     "plot.heatmap": "segdiff.report.plots:heatmap",
     "report.open": "segdiff.finding.case:reopened",
     "swept.to_dict": "segdiff.report.json:swept_to_dict",
-    "swept.repair": "segdiff.finding.sweep:repaired",
+    "swept.repair": "segdiff.finding.locate_shapes:repaired",
     "report.repair": "segdiff.finding.repair:repair",
     "pictures.named": "segdiff.report.kept_pictures:named_to_list",
     "report.issue": "segdiff.report.issue:issue",

@@ -1,6 +1,6 @@
 """What do two models say to one image, once they run? Walk, prove, explain, weigh, run as deployed.
 
-``locate`` asks it once, a sweep over batches and sizes for each of them, with one start of the engines.
+``locate`` asks it once, several batches and sizes for each of them, with one start of the engines.
 """
 
 from __future__ import annotations

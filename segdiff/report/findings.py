@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from segdiff.core.answer import Origin, Repaired, Report
 from segdiff.core.printable import clean
-from segdiff.core.swept import Entry, Swept
+from segdiff.core.shapes_report import Entry, ShapesReport
 from segdiff.report.facts import effect_in_short, proof_in_short
 from segdiff.report.repaired import sentence_of
 from segdiff.report.text import number, rel_l2, shorten
@@ -46,7 +46,7 @@ def findings_of(answer: Any) -> tuple[Finding, ...]:
     """The findings of any answer; none where it says that all agrees."""
     if isinstance(answer, Report):
         return tuple(_located(answer))
-    if isinstance(answer, Swept):
+    if isinstance(answer, ShapesReport):
         return tuple(_swept(answer))
     if isinstance(answer, ScoreReport):
         return tuple(_scored(answer))
@@ -67,7 +67,7 @@ def _located(report: Report) -> Iterator[Finding]:
         yield _origin(report, origin, origin.fingerprint in known)
 
 
-def _swept(swept: Swept) -> Iterator[Finding]:
+def _swept(swept: ShapesReport) -> Iterator[Finding]:
     """The findings of every shape, each told once, by the smallest that has it; and what was not compared."""
     seen: set[tuple[str, str, str]] = set()
     for entry in sorted(swept.entries, key=lambda entry: prod(entry.shape)):
@@ -78,7 +78,7 @@ def _swept(swept: Swept) -> Iterator[Finding]:
                 yield each
 
 
-def entry_findings(swept: Swept, entry: Entry) -> tuple[Finding, ...]:
+def entry_findings(swept: ShapesReport, entry: Entry) -> tuple[Finding, ...]:
     """The findings at one shape."""
     if entry.report is None:
         title = clean(swept.sentence, 1000)

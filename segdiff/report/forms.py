@@ -11,7 +11,7 @@ DOCUMENTS = {
     "Report": "segdiff.report.located:document",
     "ScoreReport": "segdiff.report.scored:document",
     "Repaired": "segdiff.report.repaired:document",
-    "Swept": "segdiff.report.swept:document",
+    "ShapesReport": "segdiff.report.located_shapes:document",
     "HalfReport": "segdiff.report.halved:document",
     "OpenCase": "segdiff.report.investigated:case_document",
     "Pairs": "segdiff.report.investigated:pairs_document",

@@ -22,7 +22,7 @@ from segdiff.core.metrics import Comparison
 from segdiff.core.outlets import Ends, Outlets
 from segdiff.core.plain import plain
 from segdiff.core.precision import EPSILON
-from segdiff.core.swept import NotRun, Swept
+from segdiff.core.shapes_report import NotRun, ShapesReport
 from segdiff.report.kept_pictures import pictures_to_dict
 from segdiff.report.links import docs_of
 from segdiff.report.repaired import sentence_of
@@ -85,8 +85,8 @@ def repaired_to_dict(repaired: Repaired) -> dict[str, Any]:
     }
 
 
-def swept_to_dict(swept: Swept) -> dict[str, Any]:
-    """A sweep over batches and sizes as dicts, lists, text and numbers."""
+def swept_to_dict(swept: ShapesReport) -> dict[str, Any]:
+    """Several batches and sizes as dicts, lists, text and numbers."""
     reference, candidate, image = swept.paths
     told = swept.told
     return {

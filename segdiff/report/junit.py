@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from segdiff.core.answer import PairInfo, Repaired, Report
 from segdiff.core.outputs import PAGE_HEAD
 from segdiff.core.printable import clean
-from segdiff.core.swept import Swept
+from segdiff.core.shapes_report import ShapesReport
 from segdiff.core.version import VERSION
 from segdiff.report.findings import Finding, entry_findings, findings_of, shape_of
 from segdiff.report.forms import shown
@@ -104,7 +104,7 @@ def _cases(answer: Any) -> Iterator[Case]:
     elif isinstance(answer, Repaired):
         for output in answer.outputs:
             yield Case("segdiff.outputs", clean(output.before.candidate) or "output")
-    elif isinstance(answer, Swept):
+    elif isinstance(answer, ShapesReport):
         for entry in answer.entries:
             yield Case("segdiff.shapes", shape_of(entry), next(iter(entry_findings(answer, entry)), None))
         return

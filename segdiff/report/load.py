@@ -16,7 +16,7 @@ from segdiff.core.answer import OutputInfo, Repaired, RepairedOutput, Report
 from segdiff.core.errors import InputError
 from segdiff.core.metrics import INCOMPARABLE, Comparison
 from segdiff.core.precision import EPSILON
-from segdiff.core.swept import Entry, NotRun, Swept
+from segdiff.core.shapes_report import Entry, NotRun, ShapesReport
 from segdiff.half.answer import HalfReport
 from segdiff.report.fits import misfit
 from segdiff.report.half_json import half_report
@@ -30,7 +30,7 @@ Fields = Mapping[str, Any]
 UNKNOWN = Comparison(INCOMPARABLE, math.nan, math.nan, 0, mismatch="not known")
 
 
-def load(path: str | Path) -> Report | ScoreReport | Repaired | Swept | HalfReport:
+def load(path: str | Path) -> Report | ScoreReport | Repaired | ShapesReport | HalfReport:
     """A report that ``--json``, ``--out`` or ``save`` has written, by any version of segdiff.
 
     What an older version did not write is left out. A repair that wrote no file comes back as the report of
@@ -59,7 +59,7 @@ def _short(error: Exception) -> str:
     return "nested too deep" if isinstance(error, RecursionError) else str(error).splitlines()[0][:200]
 
 
-def answer_of(data: Any, path: str | Path) -> Report | ScoreReport | Repaired | Swept | HalfReport:
+def answer_of(data: Any, path: str | Path) -> Report | ScoreReport | Repaired | ShapesReport | HalfReport:
     """The answer that a report as JSON stands for; see :func:`load`."""
     if not isinstance(data, dict) or "schema" not in data or "verdict" not in data:
         raise InputError(f"{path}: is no report of segdiff")
@@ -80,7 +80,7 @@ def answer_of(data: Any, path: str | Path) -> Report | ScoreReport | Repaired | 
         raise InputError(f"{path}: is damaged: {error}") from error
 
 
-def _answer(data: Fields, path: str | Path) -> Report | ScoreReport | Repaired | Swept | HalfReport:
+def _answer(data: Fields, path: str | Path) -> Report | ScoreReport | Repaired | ShapesReport | HalfReport:
     if "changes" in data:
         return _repair(data, path)
     if "entries" in data:
@@ -90,10 +90,10 @@ def _answer(data: Fields, path: str | Path) -> Report | ScoreReport | Repaired |
     return half_report(data) if "remedies" in data else report_of(data)
 
 
-def _swept(data: Fields) -> Swept:
-    """A sweep over batches and sizes; each entry's report knows the options that name its shape."""
+def _swept(data: Fields) -> ShapesReport:
+    """Several batches and sizes; each entry's report knows the options that name its shape."""
     image = data["image"]
-    return Swept(
+    return ShapesReport(
         data["sentence"],
         tuple(map(_entry, data["entries"])),
         (Path(data["reference"]), Path(data["candidate"]), image),

@@ -27,7 +27,7 @@ CONTENTS = {
     "Report": "segdiff.report.page.located:content",
     "ScoreReport": "segdiff.report.page.scored:content",
     "Repaired": "segdiff.report.page.scored:repaired_content",
-    "Swept": "segdiff.report.page.swept:content",
+    "ShapesReport": "segdiff.report.page.located_shapes:content",
     "HalfReport": "segdiff.report.page.halved:content",
 }
 """By the answer's class: what makes its sections."""

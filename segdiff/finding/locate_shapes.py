@@ -23,7 +23,7 @@ from segdiff.core.memory import PeakMemory
 from segdiff.core.printable import clean
 from segdiff.core.progress import Progress, told_to
 from segdiff.core.question import Question
-from segdiff.core.swept import Entry, NotRun, Size, Swept
+from segdiff.core.shapes_report import Entry, NotRun, ShapesReport, Size
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines.session import Clock, default_memory, input_specs, own_specs
 from segdiff.finding.identity import hashes_of, identified, image_file
@@ -44,10 +44,10 @@ RESTARTS = 5
 """How often an engine may be started again for one shape."""
 
 MOST = 32
-"""Shapes that one sweep takes: each is a whole run of both models."""
+"""Shapes that one call takes: each is a whole run of both models."""
 
 
-def sweep(
+def locate_shapes(
     reference: str | Path | onnx.ModelProto,
     candidate: str | Path | onnx.ModelProto,
     image: Image,
@@ -65,7 +65,7 @@ def sweep(
     reference_python: str | None = None,
     candidate_python: str | None = None,
     progress: Progress | None = None,
-) -> Swept:
+) -> ShapesReport:
     """Compare two models at several batches and sizes of the input, with one start of the engines.
 
     batch     numbers of images: ``(1, 4, 8)``; a batch is made of the one image, each element shifted,
@@ -81,7 +81,7 @@ def sweep(
 
     >>> from segdiff.example import example_files
     >>> with example_files() as files:
-    ...     swept = sweep(*files, batch=(1, 2))
+    ...     swept = locate_shapes(*files, batch=(1, 2))
     >>> swept.verdict, swept.entries[0].verdict, swept.entries[1].not_run.kind, swept.entries[1].not_run.takes
     ('diverges', 'diverges', 'fixed', (1, 3, 96, 128))
     """
@@ -124,7 +124,7 @@ def sweep(
         return replace(entry, report=report)
 
     whole = tuple(finished(entry, each) for entry, each in zip(entries, images, strict=True))
-    return Swept(
+    return ShapesReport(
         sentence_of(whole),
         whole,
         (files[0].program, files[1].program, path),
@@ -134,7 +134,7 @@ def sweep(
     )
 
 
-def repaired(swept: Swept, path: str | Path, **options: Any) -> Repaired:
+def repaired(swept: ShapesReport, path: str | Path, **options: Any) -> Repaired:
     """Repair by the entry that is told in full. Raises InputError where nothing was compared."""
     if swept.told is None or swept.told.report is None:
         raise InputError(f"there is nothing to repair by: {swept.sentence}")

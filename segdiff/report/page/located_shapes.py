@@ -1,20 +1,20 @@
-"""What does the page of a sweep show? The table over all shapes, and the told one as a page of its own."""
+"""What does the page of several shapes show? A table over all, and the told one as a page of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from segdiff.core.printable import clean
-from segdiff.core.swept import Swept
+from segdiff.core.shapes_report import ShapesReport
 from segdiff.report.document import Tone
+from segdiff.report.located_shapes import document
 from segdiff.report.page import located
 from segdiff.report.page.content import Content, Section, Tile, headline_of, without_headline
 from segdiff.report.page.located import thinned
-from segdiff.report.swept import document
 
 
-def content(swept: Swept) -> Content:
-    """The page of a sweep."""
+def content(swept: ShapesReport) -> Content:
+    """The page of several shapes."""
     card = document(swept, "short")
     told = swept.told
     inner = thinned(told.report.to_dict()) if told and told.report else {}
@@ -26,7 +26,7 @@ def content(swept: Swept) -> Content:
         tuple(_tiles(swept)),
         without_headline(card),
         tuple(_sections(swept)),
-        {"report": inner or data, "sweep": data},
+        {"report": inner or data, "shapes": data},
     )
 
 
@@ -37,7 +37,7 @@ def _slim(entry: dict[str, object]) -> dict[str, object]:
     return {**entry, "report": slim}
 
 
-def _tiles(swept: Swept) -> Iterator[Tile]:
+def _tiles(swept: ShapesReport) -> Iterator[Tile]:
     compared = [entry for entry in swept.entries if entry.report]
     agreeing = sum(entry.verdict == "agrees" for entry in compared)
     tone: Tone = "good" if agreeing == len(swept.entries) else "bad"
@@ -46,7 +46,7 @@ def _tiles(swept: Swept) -> Iterator[Tile]:
         yield Tile(str(len(swept.entries) - len(compared)), "not compared", "warning")
 
 
-def _sections(swept: Swept) -> Iterator[Section]:
+def _sections(swept: ShapesReport) -> Iterator[Section]:
     told = swept.told
     if told is None or told.report is None:
         yield Section("json", "The report as JSON", "json", None, "JSON")

@@ -31,7 +31,7 @@ def squeezing(shape: list[int], axes: list[int] | None = None) -> onnx.ModelProt
 
 
 def test_a_rewritten_softmax_is_found_at_every_batch_where_no_mask_shows_it() -> None:
-    swept = segdiff.sweep(
+    swept = segdiff.locate_shapes(
         classified(rewritten=False), classified(rewritten=True), image((1, 3, 24, 32)), batch=(1, 4, 8, 16)
     )
     assert [entry.shape for entry in swept.entries] == [(n, 3, 24, 32) for n in (1, 4, 8, 16)]
@@ -70,13 +70,13 @@ def test_what_mixes_the_elements_of_a_batch_shows_from_two_on_and_one_repair_men
     candidate: onnx.ModelProto, kind: str, tmp_path: Path
 ) -> None:
     good, x = squeezing([0, 8, -1]), image((1, 3, 24, 32))
-    swept = segdiff.sweep(good, candidate, x, batch=(4, 1, 2))
+    swept = segdiff.locate_shapes(good, candidate, x, batch=(4, 1, 2))
     assert [entry.verdict for entry in swept.entries] == ["diverges", "agrees", "diverges"]
     assert swept.told is swept.entries[2]  # the smallest that fails
     report = swept.entries[2].report
     assert report and report.first and report.first.cause and report.first.cause.kind == kind
     assert swept.repair(tmp_path / "fixed.onnx").agrees
-    assert segdiff.sweep(good, tmp_path / "fixed.onnx", x, batch=(1, 2, 4)).verdict == "agrees"
+    assert segdiff.locate_shapes(good, tmp_path / "fixed.onnx", x, batch=(1, 2, 4)).verdict == "agrees"
 
 
 def test_a_fault_of_one_size_is_that_sizes() -> None:
@@ -90,7 +90,7 @@ def test_a_fault_of_one_size_is_that_sizes() -> None:
         return net.model(net.node("Resize", down, "", "", fixed, **options))
 
     x = image((1, 3, 24, 32))
-    swept = segdiff.sweep(upsampled(None), upsampled([1, 4, 24, 32]), x, sizes=((24, 32), (32, 48)))
+    swept = segdiff.locate_shapes(upsampled(None), upsampled([1, 4, 24, 32]), x, sizes=((24, 32), (32, 48)))
     assert [entry.verdict for entry in swept.entries] == ["agrees", "diverges"]
     assert swept.entries[1].shape == (1, 3, 32, 48)
     assert any("Resampled input 'x' from 24x32 to 32x48 linearly" in line for line in swept.how)
@@ -98,7 +98,7 @@ def test_a_fault_of_one_size_is_that_sizes() -> None:
 
 def test_a_file_of_one_shape_is_told_and_not_run_and_nothing_is_green() -> None:
     fixed = segmenter(shape=(1, 3, 16, 24))
-    swept = segdiff.sweep(fixed, fixed, image(), batch=(1, 4), sizes=((16, 24), (20, 24)))
+    swept = segdiff.locate_shapes(fixed, fixed, image(), batch=(1, 4), sizes=((16, 24), (20, 24)))
     compared = [entry.shape for entry in swept.entries if entry.report]
     assert compared == [(1, 3, 16, 24)] and swept.verdict == "inconclusive" and swept.exit_code == 2
     kinds = {entry.not_run.kind for entry in swept.entries if entry.not_run}
@@ -108,7 +108,7 @@ def test_a_file_of_one_shape_is_told_and_not_run_and_nothing_is_green() -> None:
 
 def test_where_no_shape_is_taken_nothing_is_compared() -> None:
     fixed = segmenter(shape=(2, 3, 16, 24))
-    swept = segdiff.sweep(fixed, fixed, image((2, 3, 16, 24)), batch=(1,))
+    swept = segdiff.locate_shapes(fixed, fixed, image((2, 3, 16, 24)), batch=(1,))
     assert swept.verdict == "inconclusive" and swept.told is None
     assert "compared at no shape" in swept.sentence and "takes 2x3x16x24 alone" in " ".join(
         str(swept).split()
@@ -119,7 +119,7 @@ def test_where_no_shape_is_taken_nothing_is_compared() -> None:
 
 def test_a_candidate_that_breaks_at_a_batch_does_not_take_the_others_with_it() -> None:
     good, candidate = segmenter(shape=FREE), segmenter(shape=FREE)  # both end in a Reshape of batch 1
-    swept = segdiff.sweep(good, candidate, image(), batch=(2, 1))
+    swept = segdiff.locate_shapes(good, candidate, image(), batch=(2, 1))
     assert [entry.verdict for entry in swept.entries] == ["inconclusive", "agrees"]
 
 
@@ -133,7 +133,7 @@ def test_a_picture_is_resized_as_its_config_says(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "street.png"), picture)
     files = [tmp_path / "model.onnx", tmp_path / "model.onnx", tmp_path / "street.png"]
-    swept = segdiff.sweep(*files, sizes=((24, 32), (48, 64)))
+    swept = segdiff.locate_shapes(*files, sizes=((24, 32), (48, 64)))
     assert swept.verdict == "agrees" and [e.shape[2:] for e in swept.entries] == [(24, 32), (48, 64)]
     assert not any("Resampled" in line for line in swept.how)
 
@@ -151,7 +151,7 @@ def test_a_picture_is_resized_as_its_config_says(tmp_path: Path) -> None:
 )
 def test_shapes_that_make_no_sense(options: dict[str, object], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        segdiff.sweep(segmenter(), segmenter(), image(), **options)  # type: ignore[arg-type]
+        segdiff.locate_shapes(segmenter(), segmenter(), image(), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Does a sweep over batches and sizes say the same in every form, and come back from its JSON?"""
+"""Does several batches and sizes say the same in every form, and come back from its JSON?"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import segdiff
 from segdiff.commands.cli import main
 from segdiff.core.answer import Repaired
-from segdiff.core.swept import Entry, NotRun, Swept
+from segdiff.core.shapes_report import Entry, NotRun, ShapesReport
 from segdiff.report.exports import exports_of
 from segdiff.report.findings import findings_of
 from segdiff.report.forms import shown
@@ -22,7 +22,7 @@ from tests.schema import check
 HOSTILE = "<img src=x onerror=alert(1)>.onnx"
 
 
-def made(*verdicts: str) -> Swept:
+def made(*verdicts: str) -> ShapesReport:
     """A sweep over batches of 1, 2, 4 ... with these verdicts; ``fixed`` and ``failed`` were not run."""
     entries = []
     for place, verdict in enumerate(verdicts):
@@ -37,7 +37,9 @@ def made(*verdicts: str) -> Swept:
             report = {"agrees": reports.report, "diverges": reports.explained}[verdict]()
             entries.append(Entry(shape, options, replace(report, at=options)))
     paths = Path("deploy/model.pdmodel"), Path("model.onnx"), "street.png"
-    return Swept("What was found.", tuple(entries), paths, ("Made a batch.",), (), {"walk": 1.5}, 120.0)
+    return ShapesReport(
+        "What was found.", tuple(entries), paths, ("Made a batch.",), (), {"walk": 1.5}, 120.0
+    )
 
 
 EVERY = (
@@ -49,11 +51,11 @@ EVERY = (
 
 
 @pytest.mark.parametrize("swept", EVERY)
-def test_it_comes_back_as_it_was(swept: Swept, tmp_path: Path) -> None:
+def test_it_comes_back_as_it_was(swept: ShapesReport, tmp_path: Path) -> None:
     check(swept.to_dict())
     path = swept.save(tmp_path / "r.json")
     again = segdiff.load(path)
-    assert isinstance(again, Swept) and again.to_dict() == swept.to_dict()
+    assert isinstance(again, ShapesReport) and again.to_dict() == swept.to_dict()
     for form in ("text", "html", "markdown"):
         for detail in ("short", "full", "all"):
             assert shown(again, form, detail) == shown(swept, form, detail)  # type: ignore[arg-type]
@@ -64,7 +66,7 @@ def test_it_comes_back_as_it_was(swept: Swept, tmp_path: Path) -> None:
     list(zip(EVERY, ("agrees", "diverges", "inconclusive", "inconclusive"), (0, 1, 0, None), strict=True)),
 )
 def test_the_worst_counts_and_the_smallest_of_it_is_told(
-    swept: Swept, verdict: str, told: int | None
+    swept: ShapesReport, verdict: str, told: int | None
 ) -> None:
     assert (
         swept.verdict == verdict
@@ -74,8 +76,8 @@ def test_the_worst_counts_and_the_smallest_of_it_is_told(
 
 
 @pytest.mark.parametrize("swept", EVERY)
-def test_every_form_is_written_and_no_name_becomes_markup(swept: Swept, tmp_path: Path) -> None:
-    for export in exports_of("Swept"):
+def test_every_form_is_written_and_no_name_becomes_markup(swept: ShapesReport, tmp_path: Path) -> None:
+    for export in exports_of("ShapesReport"):
         text = export.text(swept)
         assert text.strip() and "<img src=x" not in text
     page = (swept.save(tmp_path / "r.html")).read_text()

@@ -1,4 +1,4 @@
-"""What does a sweep over batches and sizes say? A row for every shape, the smallest that fails in full."""
+"""What does several batches and sizes say? A row for every shape, the smallest that fails in full."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from segdiff.core.answer import Report
 from segdiff.core.printable import clean
-from segdiff.core.swept import Entry, Swept
+from segdiff.core.shapes_report import Entry, ShapesReport
 from segdiff.report.document import (
     Cell,
     Column,
@@ -33,12 +33,12 @@ WHY = 90
 VERDICT_WORDS = {"agrees": "agrees", "diverges": "diverges", "inconclusive": "not told"}
 
 
-def document(swept: Swept, detail: Detail = "full") -> Document:
+def document(swept: ShapesReport, detail: Detail = "full") -> Document:
     """The table, and the report of the entry that is told in full, with so much detail."""
     return tuple(_blocks(swept, detail))
 
 
-def _blocks(swept: Swept, detail: Detail) -> Iterator[Part]:
+def _blocks(swept: ShapesReport, detail: Detail) -> Iterator[Part]:
     tone = VERDICT_TONES[swept.verdict]
     yield Headline(VERDICT_MARKS[swept.verdict], clean(swept.sentence, 1000), tone)
     yield table_of(swept)
@@ -55,7 +55,7 @@ def _blocks(swept: Swept, detail: Detail) -> Iterator[Part]:
         yield Note(f"{part.mark} {part.sentence}", part.tone) if isinstance(part, Headline) else part
 
 
-def table_of(swept: Swept) -> Table:
+def table_of(swept: ShapesReport) -> Table:
     """A row for each shape: the verdict, what changes in the end, where."""
     titles = (("input", 16), ("verdict", 11), ("max_abs", 8), ("mask", 8), ("where", 33))
     columns = tuple(Column(title, width) for title, width in titles)

@@ -54,7 +54,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Swept(Shown):
+class ShapesReport(Shown):
     """The answer to "do the two models part at any of these batches and sizes?".
 
     ``entries`` stand in the order that was asked for; ``how`` says how the images were made; ``timing_s`` is
@@ -113,4 +113,4 @@ class Swept(Shown):
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
     def __repr__(self) -> str:
-        return f"<segdiff.Swept {self.verdict}: {self.sentence}>"
+        return f"<segdiff.ShapesReport {self.verdict}: {self.sentence}>"
