@@ -351,7 +351,7 @@ def _environment(found: Environment) -> str:
     """The packages of both sides; one that both have in the same version is named once."""
     sides = (found.reference, found.candidate)
     packages = dict.fromkeys(f"{name} {version}" for side in sides for name, version in side.versions.items())
-    pythons = dict.fromkeys(f"Python {side.python}" for side in sides)
+    pythons = dict.fromkeys(f"Python {side.python}" for side in sides if side.python)
     return ", ".join((*packages, *pythons, f"segdiff {found.segdiff}"))
 
 

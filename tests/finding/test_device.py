@@ -18,6 +18,7 @@ from segdiff.commands.cli import main
 from segdiff.core.answer import Report
 from segdiff.core.errors import EngineError, InputError, ModelError
 from segdiff.diagnose.device import Sight
+from segdiff.example import example_files
 from segdiff.report.issue import issue
 from segdiff.report.load import load
 from tests.devices import Device, Fault, saved, with_attribute
@@ -425,3 +426,14 @@ def test_another_slope_is_found(tmp_path: Path) -> None:
     report = located(tmp_path, Fault(nth("HardSigmoid"), node=with_attribute("alpha", 0.2)))
     assert report.first and report.first.cause and report.first.cause.proven, report.first
     assert "hard_sigmoid.slope" in report.first.cause.text
+
+
+def test_a_paddle_models_dump_stands_for_it(tmp_path: Path) -> None:
+    with example_files() as files:
+        segdiff.dump(files.reference, files.image, out=tmp_path / "ours", timeout=120)
+        segdiff.dump(files.candidate, files.image, out=tmp_path / "theirs", timeout=60)
+        models = {"reference_model": files.reference, "candidate_model": files.candidate}
+        report = segdiff.locate(tmp_path / "ours", tmp_path / "theirs", files.image, timeout=60, **models)
+    assert report.homes == ("network",) and report.first and report.first.cause
+    assert (report.first.cause.kind, report.first.cause.proven) == ("resize.coordinate_mode", True)
+    assert report.environment and report.environment.reference.engine == "dump"
