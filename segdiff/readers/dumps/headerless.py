@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from math import isqrt, prod
 from pathlib import Path
 
 import numpy as np
 
 from segdiff.core.errors import ModelError
-from segdiff.core.graph import Value
+from segdiff.core.graph import Shape, Value
 from segdiff.readers.dumps.stored import bytes_of, itemsize, shape_text
 
 CHUNK = 1 << 20
 """Bytes that are looked at at once."""
+
+
+def as_fed(value: Value, size: int, inputs: Mapping[str, tuple[int, ...]]) -> Value:
+    """The value with its open sizes those of what was fed, where ``size`` bytes are as many as that needs.
+
+    A network for segmentation ends in the size of its picture, which the file may compute from it.
+    """
+    shape = value.shape
+    if shape is None or None not in shape or len(shape) < 3:
+        return value
+    for fed in inputs.values():
+        stands: Shape = (fed[0], *[None] * (len(shape) - 3), *fed[-2:]) if len(fed) >= 3 else ()
+        whole = [have if want is None else want for want, have in zip(shape, stands, strict=False)]
+        known = tuple(dim for dim in whole if dim is not None)
+        sizes = (prod(known) * itemsize(name, value.name) for name in _choices(value.dtype or "float32"))
+        if len(known) == len(shape) and size in sizes:
+            return replace(value, shape=known)
+    return value
 
 
 def static_shape(value: Value, label: str) -> tuple[int, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from segdiff.core.errors import ModelError
@@ -34,11 +35,12 @@ class Listing:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user says beside the dump: the OM's JSON or ``.om2``, and the name of the input, up to its
-    first dot, whose results are wanted where there are those of several."""
+    """What the user says beside the dump: the OM's JSON or ``.om2``; the name of the input, up to its first
+    dot, whose results are wanted where there are those of several; the shapes that the device was fed."""
 
     map_file: Path | None = None
     sample: str = ""
+    inputs: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def listed(path: Path) -> Listing:

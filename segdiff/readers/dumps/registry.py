@@ -51,7 +51,7 @@ def read_dump(
     wrong is a line of ``Dump.problems``.
     """
     listing = listed(path)
-    asked = Asked(map_file, Path(sample or "").name.partition(".")[0])
+    asked = Asked(map_file, Path(sample or "").name.partition(".")[0], inputs or {})
     with guard(path, "the dump"):
         graph = with_inputs(graph, inputs or {})
         for row in DUMPS:

@@ -20,7 +20,7 @@ from segdiff.core.dumped import Dump
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Array, Graph, Value
 from segdiff.readers.dumps.gather import Sighting, gathered, shown
-from segdiff.readers.dumps.headerless import static_shape, stored_type
+from segdiff.readers.dumps.headerless import as_fed, static_shape, stored_type
 from segdiff.readers.dumps.listing import Asked, Listing
 from segdiff.readers.dumps.manifest import MAX_BYTES, Manifest, Named, as_said, read_json, read_manifest
 from segdiff.readers.dumps.manifest import NAME as MANIFEST
@@ -75,9 +75,9 @@ def read(listing: Listing, graph: Graph, asked: Asked) -> Dump:
     names = Names(graph, any(names.letters(file.stem) for file in files))
     named, counted = _sorted(listing, files, names, manifest)
     _one_result(listing, named)
-    sightings = list(_named(listing, graph, named, manifest, problems))
+    sightings = list(_named(listing, graph, named, manifest, asked.inputs, problems))
     wanted = [result for result in counted if result.stem == asked.sample] or counted
-    sightings += _counted(listing, graph, wanted, problems)
+    sightings += _counted(listing, graph, wanted, asked, problems)
     left = set(files) - set(named) - {result.file for result in counted}
     problems += [f"{listing.name(file)}: names no tensor of {graph.path.name}" for file in sorted(left)]
     return gathered(listing.root, NAME, sightings, graph, {}, problems)
@@ -122,6 +122,7 @@ def _named(
     graph: Graph,
     named: Mapping[Path, frozenset[Meaning]],
     manifest: Manifest,
+    inputs: Mapping[str, tuple[int, ...]],
     problems: list[str],
 ) -> Iterator[Sighting]:
     for file, meanings in named.items():
@@ -130,7 +131,8 @@ def _named(
         found = []
         for meaning in sorted(meanings):
             try:
-                stored = _stored(file, listing.name(file), graph.value(meaning.value), said)
+                value = as_fed(graph.value(meaning.value), file.stat().st_size, inputs)
+                stored = _stored(file, listing.name(file), value, said)
                 found.append(Sighting(stored, frozenset({meaning})))
             except ModelError as error:
                 errors.append(str(error))
@@ -181,7 +183,7 @@ def _text(file: Path, label: str, shape: tuple[int, ...]) -> Array:
 
 
 def _counted(
-    listing: Listing, graph: Graph, counted: Sequence[_Result], problems: list[str]
+    listing: Listing, graph: Graph, counted: Sequence[_Result], asked: Asked, problems: list[str]
 ) -> Iterator[Sighting]:
     if not counted:
         return
@@ -198,6 +200,7 @@ def _counted(
         value = graph.value(name)
         try:
             if len(results) == 1:
+                value = as_fed(value, results[0].file.stat().st_size, asked.inputs)
                 stored = _stored(results[0].file, results[0].label, value, Named())
             else:
                 stored = _joined(listing, value, _in_order(results, order))

@@ -130,3 +130,22 @@ def test_channels_last_by_the_manifest(tmp_path: Path) -> None:
     (tmp_path / "out/manifest.json").write_text(json.dumps(said))
     dump = read_dump(tmp_path / "out", graph)
     assert np.array_equal(dump.tensors[logits].load(), values[logits])
+
+
+def test_an_output_in_the_size_of_the_picture_that_the_file_computes(tmp_path: Path) -> None:
+    """Resize to what a Shape says: the file has no size, but the bytes are as many as the picture's."""
+    net = Net((1, 3, "h", "w"))
+    sizes = net.node("Slice", net.node("Shape", "x"), *(net.constant([n], np.int64) for n in (2, 4)))
+    sizes = net.node("Concat", net.constant([1, 5], np.int64), sizes, axis=0)
+    small = net.node("MaxPool", net.conv("x", (3, 5)), kernel_shape=[2, 2], strides=[2, 2])
+    out = net.node("Resize", small, "", "", sizes, outputs=["out"], mode="nearest")
+    model = net.model(out)
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 5, "h", "w"]))
+    onnx.save(model, tmp_path / "model.onnx")
+    graph, values = read(tmp_path / "model.onnx"), values_of(tmp_path)
+    write_ais_bench(tmp_path / "dump", graph, {"a": values}, half=True)
+    dump = read_dump(tmp_path / "dump", graph, inputs={"x": SHAPE})
+    assert np.array_equal(dump.tensors["out"].load(), values["out"].astype(np.float16))
+    (tmp_path / "dump/a_0.bin").write_bytes(bytes(1000))
+    with pytest.raises(ModelError, match="has no header"):
+        read_dump(tmp_path / "dump", graph, inputs={"x": SHAPE})
