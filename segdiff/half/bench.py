@@ -57,6 +57,19 @@ class Look:
         return max(abs(self.high), abs(self.low))
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A tensor on disk, mapped for as long as somebody looks at it."""
+
+    file: Path
+
+    @property
+    def array(self) -> Array:
+        """Its numbers."""
+        found: Array = np.load(self.file, mmap_mode="r")
+        return found
+
+
 @dataclass
 class Runner:
     """One ONNX file in a process of its own, started anew where that was ended from outside."""
@@ -111,6 +124,7 @@ class Bench:
     groups: tuple[Group, ...]
     outputs: tuple[str, ...]
     looks_deep: bool
+    folder: Path
     runs: int = 0
 
     def run(self, tensors: Mapping[str, Array], rounded: Iterable[int]) -> dict[str, Tensor]:
@@ -125,6 +139,15 @@ class Bench:
         found = self.runner.run({**tensors, **self._flags((), watched=True)}, (*self.outputs, *more))
         samples = found[SAMPLES].array if self.looks_deep else None
         return {name: found[name] for name in self.outputs}, looks(found[EXTENTS].array, samples)
+
+    def kept(self, outputs: Mapping[str, Tensor]) -> Mapping[str, Tensor | Kept]:
+        """The outputs of a large model on disk, so that no run has to share the memory with them."""
+        if self.runner.way != FRUGAL:
+            return outputs
+        files = {name: self.folder / f"plain{place}.npy" for place, name in enumerate(outputs)}
+        for name, tensor in outputs.items():
+            np.save(files[name], tensor.array)
+        return {name: Kept(file) for name, file in files.items()}
 
     def _flags(self, rounded: Iterable[int], *, watched: bool) -> dict[str, Array]:
         flags = np.zeros(len(self.groups), bool)
@@ -157,7 +180,7 @@ def bench(program: Path, how: How, *, timeout: float = 300.0, threads: int | Non
         groups, outputs, deep = write(program, how, place)
         give_back()
         with running(place, timeout=timeout, threads=threads) as runner:
-            yield Bench(runner, groups, outputs, deep)
+            yield Bench(runner, groups, outputs, deep, Path(folder))
 
 
 def write(program: Path, how: How, into: Path) -> tuple[tuple[Group, ...], tuple[str, ...], bool]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from segdiff.core.graph import Array
 from segdiff.core.half import Cost
-from segdiff.engines import Tensor
 from segdiff.score.output import argmax
 
 THRESHOLD = 0.5
@@ -18,6 +18,14 @@ THRESHOLD = 0.5
 
 CHUNK = 1 << 20
 """Elements that are compared at a time: a copy of a large output is never made."""
+
+
+class Held(Protocol):
+    """A tensor, wherever it lies."""
+
+    @property
+    def array(self) -> Array:
+        """Its numbers."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ class Tally:
 
 
 def differences(
-    plain: Mapping[str, Tensor], found: Mapping[str, Tensor], threshold: float = THRESHOLD
+    plain: Mapping[str, Held], found: Mapping[str, Held], threshold: float = THRESHOLD
 ) -> dict[str, Difference]:
     """Each output against the plain one, by its name. One of another shape has lost everything."""
     made = {}

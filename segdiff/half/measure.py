@@ -12,9 +12,8 @@ from segdiff.core.errors import EngineError, InputError, SegdiffError
 from segdiff.core.graph import Array, Graph
 from segdiff.core.half import Static
 from segdiff.core.progress import Progress
-from segdiff.engines import Tensor
 from segdiff.half.bench import Bench, Look
-from segdiff.half.cost import Difference, Tally, differences, squared
+from segdiff.half.cost import Difference, Held, Tally, differences, squared
 from segdiff.half.examples import Example, Examples
 from segdiff.half.groups import Group
 from segdiff.half.shares import Part, by_halves, one_by_one
@@ -89,15 +88,17 @@ def measure(
                 plain, looks = tried.look(example.tensors)
             else:
                 plain, looks = tried.run(example.tensors, ()), ()
+            reference = tried.kept(plain)
+            del plain
             half = tried.run(example.tensors, everything)
         except (InputError, EngineError) as error:
             give_up(error, found, examples)
             found.problems.append(f"{examples_name(examples, place)}: {one_line(error)}")
             continue
-        told = differences(plain, half, asked.threshold)
+        told = differences(reference, half, asked.threshold)
         found.tally.add(told)
         found.images.append(example.name)
-        score(found, graph, example, plain, half, asked.ignore_index)
+        score(found, graph, example, reference, half, asked.ignore_index)
         if example.assumed and example.assumed not in found.remarks:
             found.remarks.append(example.assumed)
         del half
@@ -105,8 +106,8 @@ def measure(
             found.looks = looks
             literal, shared = plan(graph, tried.groups, looks, len(examples), thorough=asked.thorough)
         if len(found.parts) < shared:
-            shares(found, tried, example, plain, looks, told, asked, static, progress, literal=literal)
-        del plain
+            shares(found, tried, example, reference, looks, told, asked, static, progress, literal=literal)
+        del reference
     progress("half", len(examples), len(examples))
     return found
 
@@ -128,7 +129,7 @@ def shares(
     found: Measured,
     tried: Bench,
     example: Example,
-    plain: Mapping[str, Tensor],
+    plain: Mapping[str, Held],
     looks: Sequence[Look],
     told: Mapping[str, Difference],
     asked: Asked,
@@ -190,8 +191,8 @@ def score(
     found: Measured,
     graph: Graph,
     example: Example,
-    plain: Mapping[str, Tensor],
-    half: Mapping[str, Tensor],
+    plain: Mapping[str, Held],
+    half: Mapping[str, Held],
     ignore_index: int | None,
 ) -> None:
     """The areas of both masks against the label, as PaddleSeg's evaluation counts them."""

@@ -234,3 +234,17 @@ def test_every_target_is_simulated(tmp_path: Path, target: str, precision: Any) 
     assert report.cost is not None
     low, high = (1e-4, 5e-3) if precision == "fp16" else (1e-3, 3e-2)
     assert low < report.cost.rel_l2 < high
+
+
+def test_a_large_model_is_asked_with_its_outputs_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = asked(segmenter(), tmp_path)
+    monkeypatch.setattr("segdiff.half.bench.WIDE", 0)
+    monkeypatch.setattr("segdiff.half.measure.LITERAL", 0)
+    large = asked(segmenter(), tmp_path)
+    assert plain.cost is not None and large.cost is not None
+    assert large.cost.rel_l2 == pytest.approx(plain.cost.rel_l2, rel=1e-3)
+    assert large.runs < plain.runs and large.measured < len(large.ops)
+    assert large.largest_unmeasured is not None and 0 < large.largest_unmeasured < 1
+    check(large.to_dict())
