@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,12 @@ def main() -> None:
     parser.add_argument("patterns", nargs="+")
     parser.add_argument("--ncnn", required=True, type=Path, help="the Python that has ncnn, beside its pnnx")
     parser.add_argument("--precision", choices=("fp16", "bf16"), default="fp16")
+    parser.add_argument("--input", type=Path, help="an .npz whose x all pairs are fed, not their own picture")
     asked = parser.parse_args()
     if not asked.ncnn.is_file() or not asked.ncnn.with_name("pnnx").is_file():
         sys.exit(f"{asked.ncnn}: has no ncnn with pnnx beside it; nothing was compared")
     for pair in pairs(asked.patterns):
+        pair = replace(pair, io=asked.input or pair.io)
         print(json.dumps(compared(pair, asked.ncnn, asked.precision)), flush=True)
 
 
