@@ -96,8 +96,8 @@ def precision(
     >>> from segdiff.example import example_files
     >>> with example_files("healthy.onnx") as (reference, candidate, image):
     ...     report = precision(reference, candidate, image)
-    >>> report.verdict, report.cost.mask_changed
-    ('keeps', 0.0)
+    >>> report.verdict, report.cost.mask_changed < 0.001
+    ('keeps', True)
     """
     clock = Clock()
     how = how_of(target, precision, batch_norm)

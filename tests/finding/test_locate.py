@@ -439,7 +439,7 @@ TOP = {
 }  # fmt: skip
 ADDED = {
     "sentence", "remarks", "together", "precision", "environment", "exit_code", "homes", "command", "image",
-    "baseline",
+    "baseline", "device", "device_remarks", "pictures",
 }  # fmt: skip
 OUTPUT_ADDED = {"place", "shape", "dtype", "mismatch"}
 PAIR_ADDED = {"state", "shape", "reason", "why", "rounding", "mismatch", "changed"}
