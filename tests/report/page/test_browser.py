@@ -20,6 +20,7 @@ from segdiff.example import example_files
 from segdiff.report.page.page import page
 from segdiff.report.save import save
 from tests import models
+from tests.devices import Device, Fault, saved
 from tests.models import Net
 from tests.report.page import made
 from tests.score.streets import write_streets
@@ -76,8 +77,10 @@ def network(faults: tuple[int, ...] = ()) -> Any:
 
 
 def others(folder: Path) -> list[Path]:
-    """The pages of a score with the worst image located, of a repair, and of a healthy model."""
-    found = [folder / f"{name}.html" for name in ("score", "repair", "healthy")]
+    """The pages of a score with the worst image located, of a repair, of a healthy model, of what half
+    precision costs, of a device's dump, and of several shapes."""
+    names = ("score", "repair", "healthy", "half", "device", "shapes")
+    found = [folder / f"{name}.html" for name in names]
     with example_files() as files:
         (folder / "streets").mkdir()
         streets = write_streets(folder / "streets", 3)
@@ -85,6 +88,13 @@ def others(folder: Path) -> list[Path]:
         save(segdiff.locate(*files).repair(folder / "fixed.onnx"), found[1])
     with example_files("healthy.onnx") as files:
         save(segdiff.locate(*files), found[2])
+        save(segdiff.precision(*files), found[3])
+    net, x = models.segmenter(), models.image()
+    tensors = Device(net, faults=(Fault(net.graph.node[1].output[0], output=lambda made: made * 1.5),))
+    saved(tensors.run({"x": x}), folder / "dump")
+    model = models.save(net, folder / "net.onnx")
+    save(segdiff.locate(model, folder / "dump", x, candidate_model=model), found[4])
+    save(segdiff.locate_shapes(model, model, x, batch=(1, 2)), found[5])
     return found
 
 
@@ -164,8 +174,9 @@ def test_of_200_hostile_names_nothing_runs(seen: dict[str, Any]) -> None:
 def test_the_pages_of_other_answers_open_as_well(seen: dict[str, Any]) -> None:
     for found in seen["others"]:
         assert found["requests"] == found["complaints"] == found["axe"] == []
-    score, repair, healthy = (found["stages"] for found in seen["others"])
+    score, repair, healthy, *rest = (found["stages"] for found in seen["others"])
     assert score == [5, 5, 6] and repair == [6] and healthy == [3]
+    assert len(rest) == 3
 
 
 def test_it_is_printed(seen: dict[str, Any]) -> None:
