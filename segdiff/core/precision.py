@@ -25,8 +25,9 @@ UNITS: Mapping[str, float] = {
 }
 """Of the types that are coarser."""
 
-STEP = 2.0**-8
-"""The unit of a tensor that is quantised to a byte: one of 256 steps of its range."""
+STEP = 1 / 255
+"""The unit of a tensor that is quantised to a byte: one of the 255 steps of its range. (That of bfloat16 is
+2^-8, and another one: it has a factor of its own in ``walk/judge.py``.)"""
 
 LARGEST: Mapping[str, float] = {"float16": 65504.0}
 """The largest number of a type whose range activations leave."""

@@ -21,7 +21,7 @@ from segdiff.core.edit import Edit, merged
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Op
 from segdiff.core.metrics import Comparison, compare_arrays
-from segdiff.core.precision import EPSILON, STEP, disturbed, unit_of
+from segdiff.core.precision import EPSILON, disturbed, unit_of
 from segdiff.engines import Tensor
 from segdiff.engines.dumped import DumpedReference
 from segdiff.walk.dump_check import CheckedDump
@@ -38,9 +38,6 @@ WEIGHED = frozenset(
     | {"LayerNormalization", "GroupNormalization", "Add", "Sub", "Mul", "Div", "PRelu"}
 )
 """Operators whose parameters are numbers to compute with, not sizes or axes: a device rounds them, too."""
-
-NOT_A_BYTE = 1.001
-"""bfloat16's unit is a step of a byte; by this much it is not taken for one (judge.factor_of)."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +93,6 @@ class DeviceProbe(Probe):
         own = super().unit(segment)
         if coarsest <= own:
             return own
-        if coarsest == STEP:
-            coarsest *= NOT_A_BYTE
         return coarsest * math.sqrt(self.roundings_in(segment))
 
     def roundings_in(self, segment: Segment) -> int:

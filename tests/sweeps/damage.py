@@ -574,10 +574,10 @@ def child(kind: str, start: int, count: int) -> None:
             print(f"end {number} {attempt(kind, Path(folder))}".replace("\n", " "), flush=True)
 
 
-def told(kind: str, start: int, count: int) -> Iterator[tuple[int, str]]:
-    """The outcome of each case, by a child; a child that dies or hangs is one, too."""
+def told(kind: str, start: int, count: int, sweep: str = "tests.sweeps.damage") -> Iterator[tuple[int, str]]:
+    """The outcome of each case, by a child of a sweep; a child that dies or hangs is one, too."""
     while count > 0:
-        words = [sys.executable, "-m", "tests.sweeps.damage", "--child", kind, str(start), str(count)]
+        words = [sys.executable, "-m", sweep, "--child", kind, str(start), str(count)]
         with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
             last = start
             for line in lines(process):

@@ -44,7 +44,10 @@ from tests.dumps.ascend import compiled, inner_values, write_om, write_om2, writ
 from tests.dumps.device import Values, recorded_half
 from tests.dumps.results import write_ais_bench, write_polygraphy, write_qnn, write_trtexec
 from tests.models import image, segmenter
-from tests.sweeps.damage import SECONDS, WOUNDS, judged, lines, report
+from tests.sweeps.damage import SECONDS, WOUNDS, judged, report, told
+
+SWEEP = "tests.sweeps.dump_damage"
+"""Whose children read the cases."""
 
 MEMORY = 2 << 30
 """Bytes of address space of a child: the dumps have some hundred kilobytes."""
@@ -435,27 +438,6 @@ def child(kind: str, start: int, count: int) -> None:
         print(f"end {number} {outcome}".replace("\n", " "), flush=True)
 
 
-def told(kind: str, start: int, count: int) -> Iterator[tuple[int, str]]:
-    """The outcome of each case, by a child; a child that dies or hangs is one, too."""
-    while count > 0:
-        words = [sys.executable, "-m", "tests.sweeps.dump_damage", "--child", kind, str(start), str(count)]
-        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-            last = start
-            for line in lines(process):
-                word, _, rest = line.partition(" ")
-                if word == "end":
-                    number, _, outcome = rest.partition(" ")
-                    last = int(number) + 1
-                    yield int(number), outcome
-            hung = process.poll() is None
-            process.kill()
-            code = process.wait()
-        if last == start + count:
-            return
-        yield last, f"hang: longer than {SECONDS:g} s" if hung else f"crash: exit code {code}"
-        start, count = last + 1, start + count - last - 1
-
-
 # --- through the command
 
 
@@ -516,7 +498,7 @@ def main(argv: list[str] | None = None) -> int:
     with ThreadPoolExecutor(given.jobs) as pool:
 
         def through(kind: str) -> list[tuple[str, int, str]]:
-            return [(kind, number, outcome) for number, outcome in told(kind, 0, counts[kind])]
+            return [(kind, number, outcome) for number, outcome in told(kind, 0, counts[kind], SWEEP)]
 
         found = report(case for part in pool.map(through, counts) for case in part)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
