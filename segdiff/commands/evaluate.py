@@ -10,7 +10,7 @@ from segdiff.commands.base import Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import quiet_stderr
 from segdiff.commands.exports import check_forms
 from segdiff.commands.guard import Reads, file_output, refuse_losses
-from segdiff.commands.locate import python_options, script_of
+from segdiff.commands.locate import cache_options, python_options, script_of
 from segdiff.commands.score import (
     ENCODINGS,
     chosen,
@@ -56,6 +56,7 @@ def evaluate_arguments(parser: Parser) -> None:
         "--timeout", type=seconds, default=300.0, metavar="S", help="seconds an engine may be silent (300)"
     )
     group.add_argument("--threads", type=whole, metavar="N", help="threads of each engine (all cores)")
+    cache_options(group)
     python_options(group)
     group = score_output(parser)
     group.add_argument(
@@ -122,6 +123,7 @@ COMMAND = Command(
     (
         "segdiff evaluate deploy/ model.onnx val.txt --out report.json --pictures worst/",
         "segdiff evaluate deploy/ model.onnx val.txt --candidate-input infer.py:preprocess",
+        "segdiff evaluate deploy/ model.onnx val.txt --cache ~/.cache/segdiff",
     ),
     ("the masks and the raw outputs agree", "they do not"),
 )

@@ -122,7 +122,16 @@ def locate_options(parser: Parser) -> None:
         metavar="N",
         help="threads of each engine (one for Paddle, all cores for onnxruntime)",
     )
+    cache_options(group)
     python_options(group)
+
+
+def cache_options(group: argparse._ArgumentGroup) -> None:
+    """The options on what is kept of the reference for the next run."""
+    group.add_argument(
+        "--cache", metavar="DIR", help="keep the reference's values here: unchanged, it does not run again"
+    )
+    group.add_argument("--cache-size", type=size, metavar="SIZE", help="what the cache may hold (16G)")
 
 
 def python_options(group: argparse._ArgumentGroup) -> None:
@@ -336,7 +345,7 @@ def _converted(reference: str, arguments: Arguments, stack: ExitStack) -> Path:
 def _options(arguments: Arguments) -> dict[str, Any]:
     names = ["candidate_input", "cosine", "abs_error", "rel_l2", "deployed", "allow_nan", "memory"]
     names += ["timeout", "threads", "reference_python", "candidate_python"]
-    own = ["candidate_model", "reference_model", "map", "keep_tensors"]  # of locate alone
+    own = ["candidate_model", "reference_model", "map", "keep_tensors", "cache", "cache_size"]
     names += [each for each in own if getattr(arguments, each, None) is not None]
     return {name: getattr(arguments, name) for name in names}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from segdiff.commands import demo, dump, evaluate, locate, precision, repair, score, show
+from segdiff.commands import cache, demo, dump, evaluate, locate, precision, repair, score, show
 from segdiff.commands.base import Command
 
 COMMANDS: Mapping[str, Command] = {
@@ -15,5 +15,6 @@ COMMANDS: Mapping[str, Command] = {
     "dump": dump.COMMAND,
     "precision": precision.COMMAND,
     "show": show.COMMAND,
+    "cache": cache.COMMAND,
     "demo": demo.COMMAND,
 }

@@ -31,7 +31,9 @@ class EngineRow:
     ``optimiser``: the kind of finding that its optimiser gives, None for one without. ``threads``: by default
     (None for every core). ``hidden(graph)``: values that it cannot show. ``computes_in``: the types that it
     computes in as stored, the others it widens to float32. ``interpreter``: the Python that runs it, None for
-    this one; ``environment``: variables that its framework reads, where the user has not set them.
+    this one; ``packages``: the distributions that compute, by any of their names, whose versions decide
+    whether what was computed once still holds (none: nothing is cached); ``environment``: variables that its
+    framework reads, where the user has not set them.
     """
 
     name: str
@@ -44,6 +46,7 @@ class EngineRow:
     hidden: Callable[[Graph], frozenset[str]] = nothing_hidden
     computes_in: tuple[str, ...] = ("float32", "float64")
     interpreter: str | None = None
+    packages: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,6 +62,7 @@ ENGINES: tuple[EngineRow, ...] = (
         ways=(Deployed(),),
         optimiser="runtime.optimisation",
         hidden=sequences,
+        packages=("onnxruntime", "onnxruntime-gpu", "onnx"),
         # Since 1.32 it reports every session to its makers, and leaves a file among the temporary ones.
         environment={"ORT_DISABLE_TELEMETRY": "1"},
     ),
@@ -79,6 +83,7 @@ ENGINES: tuple[EngineRow, ...] = (
         optimiser="runtime.paddle_ir",
         threads=1,  # its threads spin while they wait; one leaves the other cores to the candidate
         hidden=undelivered,
+        packages=("paddlepaddle", "paddlepaddle-gpu"),
     ),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
@@ -82,6 +83,7 @@ class Reference(Revived):
     """
 
     restarts_left: int = 2
+    remembers: ClassVar[bool] = False  # whether a second run may be an earlier one's values
 
     def stream(self, feeds: Mapping[str, Tensor], wanted: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
         """Run it and yield the values wanted as they come, each once. Raises EngineError."""
@@ -114,3 +116,7 @@ class Reference(Revived):
     def run(self, feeds: Mapping[str, Tensor], wanted: Iterable[str]) -> dict[str, Tensor]:
         """Run it and return all the values wanted at once. Raises EngineError."""
         return dict(self.stream(feeds, wanted))
+
+    def repeated(self, feeds: Mapping[str, Tensor], wanted: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+        """The values of a second run, to be compared with those of the first. Raises EngineError."""
+        return self.stream(feeds, wanted)

@@ -19,6 +19,8 @@ from segdiff.core.graph import Graph, Shape
 from segdiff.core.quantised import Quantisation
 from segdiff.core.version import VERSION
 from segdiff.engines import Blocks, Engine, Tensor
+from segdiff.engines.cache import Cache
+from segdiff.engines.cached import keeping, reference_of
 from segdiff.engines.dumped import DumpedReference
 from segdiff.engines.registry import engine_for, threads_of
 from segdiff.engines.revived import Candidate, Reference
@@ -115,11 +117,13 @@ def started(
     threads: int | None,
     pythons: tuple[str | None, str | None] = (None, None),
     dumped: Path | None = None,
+    cache: Cache | None = None,
 ) -> Iterator[Engines]:
     """Both engines, starting while the caller reads the files; stopped at the end, whatever happens.
 
     ``pythons`` are the interpreters to run them with, None for the one that the engine's row names. With
-    ``dumped`` the reference does not run: its values come from that dump, once it is opened.
+    ``dumped`` the reference does not run: its values come from that dump, once it is opened; with ``cache``
+    it runs for what that does not hold.
     """
     blocks = Blocks()
     options: dict[str, Any] = {
@@ -134,7 +138,14 @@ def started(
     with ExitStack() as stack:
         stack.callback(blocks.close)
         reference = (
-            DumpedReference(dumped, blocks, files[0]) if dumped else Reference(lambda: start(0), start(0))
+            DumpedReference(dumped, blocks, files[0])
+            if dumped
+            else reference_of(
+                lambda: start(0),
+                files[0],
+                blocks,
+                keeping(cache, files[0], pythons[0], threads),
+            )
         )
         stack.callback(lambda: reference.engine.close())
         candidate = Candidate(lambda: start(1), start(1))

@@ -16,12 +16,13 @@ from segdiff.core.memory import PeakMemory
 from segdiff.core.progress import Progress, told_to
 from segdiff.core.question import Question
 from segdiff.core.thresholds import Thresholds
+from segdiff.engines.cache import opened
 from segdiff.engines.session import Clock, default_memory
 from segdiff.finding.dump import refuse_taken
 from segdiff.finding.dumped_sides import own_input, sides_asked
 from segdiff.finding.identity import hashes_of, identified, image_file
 from segdiff.finding.inside import Limits
-from segdiff.finding.one_image import Terms, compared, fed_input
+from segdiff.finding.one_image import Terms, compared, fed_input, from_cache
 from segdiff.finding.side_by_side import (
     Image,
     aligned,
@@ -61,6 +62,8 @@ def locate(
     threads: int | None = None,
     reference_python: str | None = None,
     candidate_python: str | None = None,
+    cache: str | Path | None = None,
+    cache_size: int | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Find the operator at which a candidate model departs from its reference, and prove it.
@@ -93,6 +96,8 @@ def locate(
     reference_python, candidate_python   the Python of another environment, to run a side with the versions
                            that its user has; beside the framework it needs numpy and networkx, for an ONNX
                            file onnx and onnx-graphsurgeon, too
+    cache, cache_size      a folder in which the reference's values are kept, and the bytes that it may hold
+                           (16 GB): as long as nothing of the reference changes it does not run again
 
     Raises ModelError (a file cannot be read), InputError (the image cannot be used) or EngineError (a model
     does not even start to run). A failure in mid-run loses nothing that was measured until then: the report
@@ -127,7 +132,8 @@ def locate(
         if keep_tensors is not None:
             refuse_taken(Path(keep_tensors))
         peak = stack.enter_context(PeakMemory())
-        sides = stack.enter_context(both_sides(files, limits, pythons, asked.reference_dump))
+        kept = None if cache is None else opened(cache, cache_size)
+        sides = stack.enter_context(both_sides(files, limits, pythons, asked.reference_dump, kept))
         prepared = prepared_for(sides, image, allow_nan=allow_nan)
         dump = asked.read_candidate(sides.graphs[1], prepared, image, told)
         clock.lap("read")
@@ -148,6 +154,7 @@ def locate(
     clock.lap("stop")
     return replace(
         report,
+        remarks=(*report.remarks, *from_cache(sides.engines.reference.engine, kept)),
         timing_s=clock.laps,
         peak_memory_mb=round(peak.bytes / 2**20, 1),
         image=str(image) if isinstance(image, str | Path) else None,

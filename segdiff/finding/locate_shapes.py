@@ -25,10 +25,11 @@ from segdiff.core.progress import Progress, told_to
 from segdiff.core.question import Question
 from segdiff.core.shapes_report import Entry, NotRun, ShapesReport, Size
 from segdiff.core.thresholds import Thresholds
+from segdiff.engines.cache import opened
 from segdiff.engines.session import Clock, default_memory, input_specs, own_specs
 from segdiff.finding.identity import hashes_of, identified, image_file
 from segdiff.finding.inside import Limits
-from segdiff.finding.one_image import Terms, compared
+from segdiff.finding.one_image import Terms, compared, from_cache
 from segdiff.finding.side_by_side import Image, Sides, aligned, both_sides, candidate_files, once_ready
 from segdiff.inputs import InputSpec, Prepared, is_ready, prepare
 from segdiff.inputs.several import at_size, batched, config_at, open_spec, resized
@@ -64,6 +65,8 @@ def locate_shapes(
     threads: int | None = None,
     reference_python: str | None = None,
     candidate_python: str | None = None,
+    cache: str | Path | None = None,
+    cache_size: int | None = None,
     progress: Progress | None = None,
 ) -> ShapesReport:
     """Compare two models at several batches and sizes of the input, with one start of the engines.
@@ -104,7 +107,10 @@ def locate_shapes(
         files = find(reference), candidate_files(candidate)
         peak = stack.enter_context(PeakMemory())
         told("start", 0, 0)
-        sides = stack.enter_context(both_sides(files, limits, (reference_python, candidate_python)))
+        pythons, kept = (reference_python, candidate_python), None
+        if cache is not None:
+            kept = opened(cache, cache_size)
+        sides = stack.enter_context(both_sides(files, limits, pythons, cache=kept))
         images = [made(sides, image, each, allow_nan=allow_nan) for each in asked]
         hashes, picture = hashes_of(files), image_file(image)
         sweeping = Sweeping(sides, once_ready(sides), aligned(sides), terms, told)
@@ -129,6 +135,7 @@ def locate_shapes(
         whole,
         (files[0].program, files[1].program, path),
         how=tuple(dict.fromkeys(line for each in images for line in each.prepared.how)),
+        remarks=from_cache(sides.engines.reference.engine, kept),
         timing_s=added(entry.report.timing_s for entry in whole if entry.report),
         peak_memory_mb=round(peak.bytes / 2**20, 1),
     )

@@ -22,6 +22,9 @@ from segdiff.core.progress import Progress
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed import NOT_DEPLOYED, as_deployed
 from segdiff.diagnose import explain, proven_again
+from segdiff.engines import Engine
+from segdiff.engines.cache import Cache
+from segdiff.engines.cached import CachedEngine
 from segdiff.engines.session import Clock
 from segdiff.finding.checkpoint import other_checkpoint
 from segdiff.finding.device import kept_with, on_device, with_device
@@ -234,3 +237,17 @@ def tensors_kept(files: tuple[ModelFiles, ModelFiles], run: Run, reasons: list[s
     if kept.problem:
         reasons.append(f"Not all that a repair or a repro needs was kept: {kept.problem}")
     return kept
+
+
+def from_cache(engine: Engine, cache: Cache | None) -> tuple[str, ...]:
+    """What is to be said of the reference's values, where a cache was asked for."""
+    if cache is None:
+        return ()
+    if not isinstance(engine, CachedEngine):
+        unknown = f"No version of {engine.name} is known here, so nothing of the reference was cached."
+        return (unknown,) if isinstance(engine, Engine) else ()
+    if not engine.kept.taken:
+        return ()
+    return (
+        f"{engine.kept.taken} tensors of the reference are those of an earlier run, from {cache.folder}.",
+    )

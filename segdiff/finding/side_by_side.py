@@ -20,6 +20,7 @@ from segdiff.core.memory import give_back
 from segdiff.core.progress import Progress
 from segdiff.core.sequences import sequences
 from segdiff.core.thresholds import Thresholds
+from segdiff.engines.cache import Cache
 from segdiff.engines.dumped import DumpedReference
 from segdiff.engines.registry import engine_for
 from segdiff.engines.session import Engines, deploy_config, input_specs, own_specs, started
@@ -63,12 +64,14 @@ def both_sides(
     limits: Limits,
     pythons: tuple[str | None, str | None] = (None, None),
     dumped: Path | None = None,
+    cache: Cache | None = None,
 ) -> Iterator[Sides]:
     """Both models, read while their engines start; the engines are stopped at the end, whatever happens.
 
-    With ``dumped`` the reference's values come from that dump. Raises ModelError where a file cannot be read.
+    With ``dumped`` the reference's values come from that dump; with ``cache`` it runs for what that does not
+    hold. Raises ModelError where a file cannot be read.
     """
-    with started(files, limits.memory, limits.timeout, limits.threads, pythons, dumped) as engines:
+    with started(files, limits.memory, limits.timeout, limits.threads, pythons, dumped, cache) as engines:
         graphs = written(read(files[0])), read(files[1])
         if isinstance(engines.reference, DumpedReference) and dumped is not None:
             engines.reference.opened(read_dump(dumped, graphs[0]))

@@ -28,8 +28,11 @@ from segdiff.core.outputs import (
 from segdiff.core.pictured import Pictures
 from segdiff.core.progress import Progress, told_to
 from segdiff.engines import Blocks, Engine
+from segdiff.engines.cache import Cache, opened
+from segdiff.engines.cached import Keeping, engine_of, keeping
 from segdiff.engines.session import Clock, deploy_config, input_specs
 from segdiff.finding.locate import locate
+from segdiff.finding.one_image import from_cache
 from segdiff.inputs import DeployConfig, InputSpec
 from segdiff.inputs.fed import CandidateInput, Reader, candidate_reader, check_named, is_npy
 from segdiff.inputs.image import one_line
@@ -81,6 +84,8 @@ def evaluate(
     threads: int | None = None,
     reference_python: str | None = None,
     candidate_python: str | None = None,
+    cache: str | Path | None = None,
+    cache_size: int | None = None,
     progress: Progress | None = None,
 ) -> ScoreReport:
     """Run both models over a data set: scores of each side, agreement, raw outputs, the worst images.
@@ -107,6 +112,7 @@ def evaluate(
     timeout, threads   seconds that an engine may stay silent, and that your script may take for an image;
                   threads of each engine (all cores)
     reference_python, candidate_python   the Python of another environment, as :func:`segdiff.locate` takes it
+    cache, cache_size   a folder for the reference's outputs, and the bytes that it may hold, as there
 
     Raises ModelError, InputError or EngineError where the run as a whole is impossible. An image that cannot
     be used is skipped and reported.
@@ -118,6 +124,7 @@ def evaluate(
     ('agrees', 1, 0)
     """
     clock = Clock()
+    store = None if cache is None else opened(cache, cache_size)
     pythons = reference_python, candidate_python
     entries = read_dataset(dataset, labels=labels, root=root, separator=separator)
     _check_fed(candidate_input, entries)
@@ -134,7 +141,7 @@ def evaluate(
     frames = tuple(dict.fromkeys(protocol.frame for protocol in (*shown, *terms.protocols())))
     with ExitStack() as stack:
         peak = stack.enter_context(PeakMemory())
-        pair = stack.enter_context(models_started(files, timeout, threads, pythons))
+        pair = stack.enter_context(models_started(files, timeout, threads, pythons, store))
         label_kind = _label_kind(entries, label_encoding)
         fed_by = None
         if candidate_input is not None:
@@ -180,6 +187,7 @@ def evaluate(
         if report.verdict == "diverges" and ranked:
             evaluation.remarks += evaluation.optimised_away(ranked[0])
         remarks = (*evaluation.remarks, *pair.reference.remarks, *pair.candidate.remarks)
+        remarks += from_cache(pair.reference.engine, store)
         clock.lap("optimisers")
     report = replace(
         report,
@@ -212,6 +220,8 @@ def evaluate(
             threads=threads,
             reference_python=reference_python,
             candidate_python=candidate_python,
+            cache=cache,
+            cache_size=cache_size,
             progress=progress,
         )
         if locate_worst
@@ -258,24 +268,32 @@ def models_started(
     timeout: float,
     threads: int | None,
     pythons: tuple[str | None, str | None] = (None, None),
+    cache: Cache | None = None,
 ) -> Iterator[BothModels]:
-    """Both models in their engines, loaded; stopped at the end, whatever happens."""
+    """Both models in their engines, loaded; stopped at the end, whatever happens.
+
+    With ``cache`` the reference runs for what that does not hold.
+    """
     blocks = Blocks()
     cores = threads or os.cpu_count() or 1
 
-    def start(which: ModelFiles, python: str | None) -> Engine:
-        return Engine(which, blocks, timeout=timeout, threads=cores, python=python)
+    known = (keeping(cache, files[0], pythons[0], cores), None)
+
+    def start(which: ModelFiles, python: str | None, kept: Keeping | None) -> Engine:
+        return engine_of(
+            lambda: Engine(which, blocks, timeout=timeout, threads=cores, python=python), which, blocks, kept
+        )
 
     engines: list[Engine] = []
     models: list[Model] = []
     try:
-        for each in zip(files, pythons, strict=True):  # one by one: a failure must not lose the first
+        for each in zip(files, pythons, known, strict=True):  # one by one: a failure must not lose the first
             engines.append(start(*each))
         graphs = read(files[0]), read(files[1])
         check_inputs(*graphs)
         models += [
-            Model(graph, partial(start, each, python), engine)
-            for graph, each, python, engine in zip(graphs, files, pythons, engines, strict=True)
+            Model(graph, partial(start, each, python, kept), engine)
+            for graph, each, python, kept, engine in zip(graphs, files, pythons, known, engines, strict=True)
         ]
         for engine in engines:
             engine.wait_until_ready()

@@ -58,14 +58,15 @@ class Cost:
         return asdict(self)
 
 
-def measure(command: Sequence[str], fine: tuple[int, ...] = (0,)) -> Cost:
-    """Run a command to its end. Raises ContenderError where its exit code is not a fine one."""
+def measure(command: Sequence[str], fine: tuple[int, ...] = (0,), most: float | None = None) -> Cost:
+    """Run a command to its end. Raises ContenderError where its exit code is not a fine one, or where its
+    tree takes more than ``most`` MB: then it is killed."""
     cost = Cost()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder)
         try:
-            usage, code = _watch(process.pid, cost)
+            usage, code = _watch(process.pid, cost, most)
         except BaseException:
             process.kill()
             raise
@@ -80,7 +81,7 @@ def measure(command: Sequence[str], fine: tuple[int, ...] = (0,)) -> Cost:
     return cost
 
 
-def _watch(pid: int, cost: Cost) -> tuple[Any, int]:
+def _watch(pid: int, cost: Cost, most: float | None) -> tuple[Any, int]:
     """Sample until the process ends; its usage (with all it has waited for) and its exit code."""
     while True:
         ended, status, usage = os.wait4(pid, os.WNOHANG)
@@ -88,6 +89,8 @@ def _watch(pid: int, cost: Cost) -> tuple[Any, int]:
             return usage, os.waitstatus_to_exitcode(status)
         began = time.perf_counter()
         _sample(pid, cost)
+        if most is not None and cost.peak > most:
+            raise ContenderError(f"stopped: it has taken {cost.peak:.0f} MB, and {most:.0f} are allowed")
         time.sleep(max(INTERVAL, SHARE * (time.perf_counter() - began)))
 
 

@@ -67,4 +67,6 @@ def _cumulative(pairs: list[tuple[str, str]], run: Run) -> dict[tuple[str, str],
 def repeats_itself(run: Run) -> list[str]:
     """The faulty pairs' reference values that come out differently on a second run."""
     digests = {p.reference: p.digest for s in run.walk.steps for p in s.pairs if p.digest is not None}
-    return [name for name, tensor in run.reference(digests) if digest_of(tensor.array) != digests[name]]
+    return [
+        name for name, tensor in run.reference.repeated(digests) if digest_of(tensor.array) != digests[name]
+    ]
