@@ -14,9 +14,11 @@ from segdiff.core.version import VERSION
 if TYPE_CHECKING:
     from segdiff.core.answer import Repaired, Report
     from segdiff.core.shapes_report import ShapesReport
+    from segdiff.core.sweep_report import SweepReport
     from segdiff.engines.convert import convert
     from segdiff.finding.case import OpenCase, open_case
     from segdiff.finding.dump import dump
+    from segdiff.finding.fleet.sweep import sweep
     from segdiff.finding.locate import locate
     from segdiff.finding.locate_shapes import locate_shapes
     from segdiff.finding.repair import repair
@@ -45,6 +47,7 @@ __all__ = [
     "ScoreReport",
     "SegdiffError",
     "ShapesReport",
+    "SweepReport",
     "assert_agrees",
     "convert",
     "dump",
@@ -55,6 +58,7 @@ __all__ = [
     "precision",
     "repair",
     "score",
+    "sweep",
 ]
 
 _HOMES = {
@@ -64,6 +68,7 @@ _HOMES = {
     "Report": "segdiff.core.answer",
     "ScoreReport": "segdiff.score.report",
     "ShapesReport": "segdiff.core.shapes_report",
+    "SweepReport": "segdiff.core.sweep_report",
     "assert_agrees": "segdiff.report.baseline",
     "convert": "segdiff.engines.convert",
     "dump": "segdiff.finding.dump",
@@ -75,6 +80,7 @@ _HOMES = {
     "repair": "segdiff.finding.repair",
     "score": "segdiff.score.score",
     "locate_shapes": "segdiff.finding.locate_shapes",
+    "sweep": "segdiff.finding.fleet.sweep",
 }
 """Names that are imported when they are first used, so that ``segdiff --help`` comes at once.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from segdiff.commands.base import Arguments, Parser
 from segdiff.commands.guard import STDOUT, Written, file_output, force_argument
@@ -12,6 +12,7 @@ from segdiff.report.exports import EXPORTS, Export, exports_of
 
 if TYPE_CHECKING:
     from segdiff.core.answer import Report
+    from segdiff.core.sweep_report import SweepReport
 
 
 def output_arguments(parser: Parser, kind: str, everything: str) -> argparse._ArgumentGroup:
@@ -82,6 +83,9 @@ def check_baseline(arguments: Arguments) -> None:
         known_in(arguments.baseline)
 
 
-def held(report: Report, arguments: Arguments) -> Report:
+Held = TypeVar("Held", bound="Report | SweepReport")
+
+
+def held(report: Held, arguments: Arguments) -> Held:
     """The report held against the baseline, where one was given."""
-    return report if arguments.baseline is None else report.against(arguments.baseline)
+    return report if arguments.baseline is None else cast("Held", report.against(arguments.baseline))

@@ -147,6 +147,7 @@ RULES: Mapping[str, Callable[[Written, Reads], None]] = MappingProxyType(
         "repro": _new_repro,
         "pictures": _new_pictures,
         "archive": _new_report,
+        "sweep": _new_repro,
     }
 )
 """What no option allows, for each kind of output."""
@@ -160,6 +161,7 @@ CAUTION: Mapping[str, Callable[[Path, str], None]] = MappingProxyType(
         "repro": outputs.refuse_full_folder,
         "pictures": outputs.refuse_pictures,
         "archive": outputs.refuse_existing,
+        "sweep": outputs.refuse_other_folder,
     }
 )
 """What ``--force`` allows."""

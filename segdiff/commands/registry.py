@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from segdiff.commands import cache, demo, dump, evaluate, locate, precision, repair, score, show
+from segdiff.commands import cache, demo, dump, evaluate, locate, precision, repair, score, show, sweep
 from segdiff.commands.base import Command
 
 COMMANDS: Mapping[str, Command] = {
@@ -12,6 +12,7 @@ COMMANDS: Mapping[str, Command] = {
     "repair": repair.COMMAND,
     "score": score.COMMAND,
     "evaluate": evaluate.COMMAND,
+    "sweep": sweep.COMMAND,
     "dump": dump.COMMAND,
     "precision": precision.COMMAND,
     "show": show.COMMAND,

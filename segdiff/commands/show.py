@@ -30,6 +30,7 @@ def show_arguments(parser: Parser) -> None:
 def run_show(arguments: Arguments, parser: Parser) -> int:
     """``segdiff show``: the exit code is that of the report."""
     from segdiff.core.answer import Report
+    from segdiff.core.sweep_report import SweepReport
     from segdiff.report.load import answer_of, read_json
 
     check_forms(arguments, parser)
@@ -38,8 +39,8 @@ def run_show(arguments: Arguments, parser: Parser) -> int:
     answer = answer_of(data, path)
     if arguments.baseline is not None:
         check_baseline(arguments)
-        if not isinstance(answer, Report):
-            raise InputError(f"{path}: is no report of segdiff locate, so no baseline knows it")
+        if not isinstance(answer, Report | SweepReport):
+            raise InputError(f"{path}: is no report of segdiff locate or sweep, so no baseline knows it")
         answer = held(answer, arguments)
         data = answer.to_dict()
     known = (Path(arguments.baseline),) if arguments.baseline else ()

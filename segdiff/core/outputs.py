@@ -28,6 +28,7 @@ OWN_HEAD = re.compile(rb'"name": "segdiff|^pair,state,reference_op,')
 HEAD = 256
 """Bytes that are read of a file to see whether it is a report."""
 REPRO_FILES = frozenset({"segment.onnx", "tensors.json", "reference.json", "repro.py"})
+SWEEP = "results.jsonl"
 GALLERY = "contact_sheet.png"
 PICTURE = re.compile(r"\d\d+_.*\.png")
 """The names that the pictures of a data set's worst images get."""
@@ -132,6 +133,12 @@ def refuse_foreign_folder(target: Path, what: str) -> None:
     """Raise InputError where a repro would be mixed into files that are not those of an earlier repro."""
     if target.is_dir() and any(target.iterdir()) and not all((target / f).is_file() for f in REPRO_FILES):
         raise InputError(f"{what} {target} is not empty; name a new or an empty folder.")
+
+
+def refuse_other_folder(target: Path, what: str) -> None:
+    """Raise InputError where a sweep would be mixed into files that are not those of an earlier one."""
+    if not (target / SWEEP).is_file():
+        refuse_full_folder(target, what)
 
 
 def refuse_pictures(target: Path, what: str) -> None:

@@ -12,6 +12,7 @@ from segdiff.core.answer import Report
 from segdiff.core.baseline import Baseline
 from segdiff.core.errors import InputError
 from segdiff.core.fingerprint import UNKNOWN, same_finding
+from segdiff.core.sweep_report import SweepReport, SweptPair
 from segdiff.finding.locate import locate
 from segdiff.report.load import answer_of, read_json
 from segdiff.score.report import ScoreReport
@@ -26,17 +27,59 @@ def against(report: Report, baseline: Known) -> Report:
     Raises InputError where the baseline cannot be read, or is a report from before there were fingerprints.
     """
     path = str(baseline) if isinstance(baseline, str | Path) else None
-    left = Counter(known_in(baseline) if path is not None else baseline)  # type: ignore[arg-type]
+    known = known_in(baseline) if isinstance(baseline, str | Path) else tuple(baseline)
+    return replace(report, baseline=held(fingerprints(report), known, path))
+
+
+def held(found: Iterable[str], knows: Iterable[str], path: str | None) -> Baseline:
+    """What was found, held against what is known."""
+    left = Counter(knows)
     known, new = [], []
-    for each in fingerprints(report):
+    for each in found:
         match = each if left[each] else next((k for k in left if left[k] and same_finding(k, each)), None)
         if match is None:
             new.append(each)
         else:
             left[match] -= 1
             known.append(each)
-    gone = tuple(left.elements())
-    return replace(report, baseline=Baseline(path, tuple(known), tuple(new), gone))
+    return Baseline(path, tuple(known), tuple(new), tuple(left.elements()))
+
+
+def sweep_against(swept: SweepReport, baseline: Known) -> SweepReport:
+    """The sweep with a baseline at each image: what a saved sweep knows of that pair, or, of a saved report
+    or a list, all that it knows. Raises InputError as :func:`against` does."""
+    path = str(baseline) if isinstance(baseline, str | Path) else None
+    earlier = read_answer(baseline) if isinstance(baseline, str | Path) else None
+    if isinstance(earlier, SweepReport):
+        of_pair = {pair.name: known_of(pair) for pair in earlier.pairs}
+    else:
+        knows = known_in(baseline) if isinstance(baseline, str | Path) else tuple(baseline)
+        of_pair = {pair.name: knows for pair in swept.pairs}
+    pairs = (
+        replace(
+            pair,
+            images=tuple(
+                replace(image, baseline=held(image.fingerprints, of_pair.get(pair.name, ()), path))
+                for image in pair.images
+            ),
+        )
+        for pair in swept.pairs
+    )
+    return replace(swept, pairs=tuple(pairs))
+
+
+def known_of(pair: SweptPair) -> tuple[str, ...]:
+    """The fingerprints of a pair of an earlier sweep, each as often as one image has it."""
+    most: Counter[str] = Counter()
+    for image in pair.images:
+        most |= Counter(image.fingerprints)
+    return tuple(most.elements())
+
+
+def read_answer(path: str | Path) -> Any:
+    """What a file holds: an answer, or a list. Raises InputError."""
+    data: Any = read_json(path)
+    return data if isinstance(data, list) else answer_of(data, path)
 
 
 def fingerprints(report: Report) -> tuple[str, ...]:
@@ -54,6 +97,8 @@ def known_in(path: str | Path) -> tuple[str, ...]:
             raise InputError(f"{path}: a list of known fingerprints holds text alone")
         return tuple(data)
     answer = answer_of(data, path)
+    if isinstance(answer, SweepReport):
+        return tuple(each for pair in answer.pairs for each in known_of(pair))
     report = answer.located if isinstance(answer, ScoreReport) else answer
     if not isinstance(report, Report):
         raise InputError(f"{path}: is no report of segdiff locate, so it knows no origins")

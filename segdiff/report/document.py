@@ -59,7 +59,7 @@ class Cell:
 
     ``lead`` is an operator in front of the text; ``bar`` an error that is drawn on a log scale from 1e-8 to
     1; ``hint`` what a mark means, for forms that can show it on demand; one of ``one_line`` is cut in its
-    middle where there is no room.
+    middle where there is no room. ``href`` is a page beside this one that tells more, for forms with links.
     """
 
     text: str
@@ -68,6 +68,7 @@ class Cell:
     bar: float | None = None
     hint: str = ""
     one_line: bool = False
+    href: str = ""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Export:
 
 
 LOCATED = frozenset({"Report"})
-EVERY = frozenset({"Report", "ScoreReport", "Repaired", "ShapesReport", "HalfReport"})
+EVERY = frozenset({"Report", "ScoreReport", "Repaired", "ShapesReport", "SweepReport", "HalfReport"})
 
 EXPORTS = (
     Export("html", ".html", "segdiff.report.save:html_page", "one HTML page that needs nothing else", EVERY),

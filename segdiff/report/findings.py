@@ -11,6 +11,7 @@ from typing import Any, Literal
 from segdiff.core.answer import Origin, Repaired, Report
 from segdiff.core.printable import clean
 from segdiff.core.shapes_report import Entry, ShapesReport
+from segdiff.core.sweep_report import SweepReport
 from segdiff.report.facts import effect_in_short, proof_in_short
 from segdiff.report.repaired import sentence_of
 from segdiff.report.text import number, rel_l2, shorten
@@ -50,6 +51,8 @@ def findings_of(answer: Any) -> tuple[Finding, ...]:
         return tuple(_swept(answer))
     if isinstance(answer, ScoreReport):
         return tuple(_scored(answer))
+    if isinstance(answer, SweepReport):
+        return tuple(_of_pairs(answer))
     return tuple(_repaired(answer)) if isinstance(answer, Repaired) else ()
 
 
@@ -85,6 +88,34 @@ def entry_findings(swept: ShapesReport, entry: Entry) -> tuple[Finding, ...]:
         return (Finding("inconclusive", "warning", title, (), str(swept.paths[1])),)
     found = _located(entry.report)
     return tuple(replace(each, text=(f"at {shape_of(entry)}", *each.text)) for each in found)
+
+
+def _of_pairs(swept: SweepReport) -> Iterator[Finding]:
+    """The findings of every pair, by the image that is told of it; and what was not compared."""
+    for pair in swept.pairs:
+        told, name = pair.told, clean(pair.name)
+        if told is None or told.verdict == "inconclusive":
+            why = clean(told.sentence if told else pair.problem or "not compared", 1000)
+            yield Finding("inconclusive", "warning", f"{name}: {why}", (), pair.candidate)
+            continue
+        known = told.baseline.known if told.baseline else ()
+        for kind in told.input_causes:
+            title = f"{name}: the candidate is fed another input"
+            yield Finding(kind, "error", title, (), pair.candidate, "", "", kind, kind in known)
+        for origin in told.origins:
+            is_known, where = origin.fingerprint in known, clean(origin.value)
+            title = f"{name}: {clean(origin.candidate_op)} {shorten(where, NAME)!r} errs on equal inputs"
+            yield Finding(
+                clean(origin.kind),
+                "note" if is_known else "error",
+                title,
+                (clean(origin.text, 1000),),
+                pair.candidate,
+                "",
+                where,
+                origin.fingerprint,
+                is_known,
+            )
 
 
 def shape_of(entry: Entry) -> str:

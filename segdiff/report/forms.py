@@ -12,6 +12,7 @@ DOCUMENTS = {
     "ScoreReport": "segdiff.report.scored:document",
     "Repaired": "segdiff.report.repaired:document",
     "ShapesReport": "segdiff.report.located_shapes:document",
+    "SweepReport": "segdiff.report.swept:document",
     "HalfReport": "segdiff.report.halved:document",
     "OpenCase": "segdiff.report.investigated:case_document",
     "Pairs": "segdiff.report.investigated:pairs_document",

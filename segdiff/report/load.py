@@ -17,20 +17,25 @@ from segdiff.core.errors import InputError
 from segdiff.core.metrics import INCOMPARABLE, Comparison
 from segdiff.core.precision import EPSILON
 from segdiff.core.shapes_report import Entry, NotRun, ShapesReport
+from segdiff.core.sweep_report import SweepReport
 from segdiff.half.answer import HalfReport
 from segdiff.report.fits import misfit
 from segdiff.report.half_json import half_report
 from segdiff.report.kept_pictures import PictureError, pictures_of
 from segdiff.report.load_report import cause_of, comparison, report_of
 from segdiff.report.load_score import score_report
+from segdiff.report.sweep_json import sweep_report
 from segdiff.score.report import ScoreReport
 
 Fields = Mapping[str, Any]
 
+Answer = Report | ScoreReport | Repaired | ShapesReport | SweepReport | HalfReport
+"""What a file can hold."""
+
 UNKNOWN = Comparison(INCOMPARABLE, math.nan, math.nan, 0, mismatch="not known")
 
 
-def load(path: str | Path) -> Report | ScoreReport | Repaired | ShapesReport | HalfReport:
+def load(path: str | Path) -> Answer:
     """A report that ``--json``, ``--out`` or ``save`` has written, by any version of segdiff.
 
     What an older version did not write is left out. A repair that wrote no file comes back as the report of
@@ -59,7 +64,7 @@ def _short(error: Exception) -> str:
     return "nested too deep" if isinstance(error, RecursionError) else str(error).splitlines()[0][:200]
 
 
-def answer_of(data: Any, path: str | Path) -> Report | ScoreReport | Repaired | ShapesReport | HalfReport:
+def answer_of(data: Any, path: str | Path) -> Answer:
     """The answer that a report as JSON stands for; see :func:`load`."""
     if not isinstance(data, dict) or "schema" not in data or "verdict" not in data:
         raise InputError(f"{path}: is no report of segdiff")
@@ -80,11 +85,13 @@ def answer_of(data: Any, path: str | Path) -> Report | ScoreReport | Repaired | 
         raise InputError(f"{path}: is damaged: {error}") from error
 
 
-def _answer(data: Fields, path: str | Path) -> Report | ScoreReport | Repaired | ShapesReport | HalfReport:
+def _answer(data: Fields, path: str | Path) -> Answer:
     if "changes" in data:
         return _repair(data, path)
     if "entries" in data:
         return _swept(data)
+    if "swept" in data:
+        return sweep_report(data)
     if "sides" in data:
         return score_report(data)
     return half_report(data) if "remedies" in data else report_of(data)

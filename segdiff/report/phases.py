@@ -26,6 +26,8 @@ WORDS = {
     "half": "running it in float32 and in half precision",
     "shares": "rounding operators one by one",
     "remedies": "trying what helps",
+    "pairs": "looking for pairs of models",
+    "sweep": "comparing pair by pair",
     "evaluate": "running both on the images",
 }
 

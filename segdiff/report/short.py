@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from segdiff.core.answer import Origin, OutputInfo, PairInfo, Report
 from segdiff.core.equal_masks import masks_alone_equal
 from segdiff.core.printable import clean
+from segdiff.core.worst import worst_of
 from segdiff.report.device_facts import device_in_short, no_file_to_edit
 from segdiff.report.document import Action, Document, Headline, Hint, Lines, Part, Profile, lines
 from segdiff.report.elsewhere import remarks_on
@@ -125,13 +126,7 @@ def _outputs(report: Report) -> Iterator[tuple[str, str]]:
 
 def worst_output(report: Report) -> OutputInfo | None:
     """The output that changes most; None where none was measured."""
-    return max((output for output in report.outputs if output.cumulative), key=_badness, default=None)
-
-
-def _badness(output: OutputInfo) -> tuple[bool, float, float]:
-    found = output.cumulative
-    error = found.metrics.rel_l2 if found else 0.0
-    return (bool(found and found.mismatch) or error != error, output.mask_changed or 0.0, error)
+    return worst_of(report.outputs)
 
 
 def _max_abs(output: OutputInfo) -> str:

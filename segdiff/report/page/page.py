@@ -28,6 +28,7 @@ CONTENTS = {
     "ScoreReport": "segdiff.report.page.scored:content",
     "Repaired": "segdiff.report.page.scored:repaired_content",
     "ShapesReport": "segdiff.report.page.located_shapes:content",
+    "SweepReport": "segdiff.report.page.swept:content",
     "HalfReport": "segdiff.report.page.halved:content",
 }
 """By the answer's class: what makes its sections."""
