@@ -6,7 +6,7 @@ an operator that no table knows is its own kind, and is still matched by its pla
 
 from __future__ import annotations
 
-from segdiff.core.graph import Op
+from segdiff.core.graph import Graph, Op
 from segdiff.core.precision import DEQUANTIZE
 
 _SYNONYMS = {
@@ -208,6 +208,25 @@ def is_exact(op: Op) -> bool:
     (False, True)
     """
     return kind_of(op) in EXACT and not op.attributes.get("decimals")
+
+
+def drops(graph: Graph, op: Op) -> bool:
+    """Whether a Dropout is left in training, or may be: it throws other elements away on every run.
+
+    From opset 12 on its third input says so.
+
+    >>> from pathlib import Path
+    >>> op = Op(0, "Dropout", "", ("x", "r", "t"), ("0", "1", "2"), ("y",), {})
+    >>> drops(Graph("onnx", Path("m"), (op,), {}, {}, ("x", "t"), ("y",), opset=17), op)
+    True
+    >>> op = Op(0, "Dropout", "", ("x",), ("0",), ("y",), {})
+    >>> drops(Graph("onnx", Path("m"), (op,), {}, {}, ("x",), ("y",), opset=17), op)
+    False
+    """
+    if op.type != "Dropout" or "2" not in op.slots:
+        return False
+    flag = graph.parameters.get(op.inputs[op.slots.index("2")])
+    return flag is None or bool(flag.load().any())
 
 
 def is_identity(op: Op) -> bool:

@@ -14,7 +14,7 @@ from functools import cached_property
 import networkx as nx
 
 from segdiff.align.branches import with_whole_branches
-from segdiff.align.kinds import QUANTISED_DATA, is_identity, kind_of
+from segdiff.align.kinds import QUANTISED_DATA, drops, is_identity, kind_of
 from segdiff.core.graph import Graph, Op
 from segdiff.core.sequences import sequences
 
@@ -139,7 +139,7 @@ def view_of(graph: Graph) -> View:
                 shapes.update(op.outputs)
         elif op.type == "builtin.combine":
             lists[op.outputs[0]] = op.inputs
-        elif is_identity(op) and op.outputs:
+        elif is_identity(op) and op.outputs and not drops(graph, op):
             alias[op.outputs[0]] = alias.get(op.inputs[0], op.inputs[0])
         else:
             computing.append(op)

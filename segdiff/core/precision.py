@@ -154,7 +154,7 @@ def _disturbed_half(array: Array, signs: Array, unit: float) -> Array:
     flat, out = array.reshape(-1), np.empty(array.size, np.float16)
     for start in range(0, array.size, PATTERN):
         part = flat[start : start + PATTERN].astype(np.float32)
-        size = np.abs(part)
+        size = np.where(np.isfinite(part), np.abs(part), 0)  # infinity less infinity is no number
         moved = part + signs[: part.size] * np.where(size > 0, np.maximum(2 * unit * size, SMALLEST_STEP), 0)
         edge = np.isfinite(part) & (np.abs(moved) > LARGEST["float16"])
         out[start : start + PATTERN] = np.where(edge, part, moved)

@@ -94,7 +94,7 @@ def compared(
     causes = causes_with(causes, inside)
     clock.lap("explain")
     weights = NOT_WEIGHED if checkpoint else weighed(run, causes, reasons, told)
-    run = without_idle(run, weights, reasons)
+    run = without_idle(run, causes, weights, reasons)
     clock.lap("weigh")
     kept = tensors_kept(files, run, reasons) if run.walk.diverges or ends.origins else None
     as_fed = run_as_fed(run, prepared, fed)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from segdiff.align import Alignment, Segment
-from segdiff.align.kinds import kind_of
+from segdiff.align.kinds import drops, kind_of
 from segdiff.align.view import View
 from segdiff.core.answer import (
     ModelInfo,
@@ -111,7 +111,8 @@ def is_finding(findings: Findings, step: Step) -> bool:
 def draws(findings: Findings, step: Step) -> bool:
     """Whether the segment draws random numbers on the reference's side."""
     graph = findings.graphs[0]
-    return any(kind_of(graph.op(index)) == "random" for index in step.segment.reference_ops)
+    ops = map(graph.op, step.segment.reference_ops)
+    return any(kind_of(op) == "random" or drops(graph, op) for op in ops)
 
 
 def pair_infos(findings: Findings, step: Step) -> list[PairInfo]:
@@ -152,7 +153,7 @@ def state_of(findings: Findings, step: Step, pair: PairResult) -> tuple[State, R
         return "unknown", told
     if found.kind == "unfed":
         return "inherited", told
-    if crosses(findings.thresholds, pair.cumulative) and found.kind != "tie":
+    if crosses(findings.thresholds, pair.cumulative) and found.kind not in ("tie", "harmless"):
         return "inherited", Reason("inherited")
     return "clean", told
 
@@ -253,7 +254,7 @@ def remarks_on(findings: Findings, pairs: list[PairInfo]) -> list[str]:
     if drawing:
         graph = findings.graphs[0]
         ops = [graph.op(i) for step in drawing for i in step.segment.reference_ops]
-        op = next(op for op in ops if kind_of(op) == "random")
+        op = next(op for op in ops if kind_of(op) == "random" or drops(graph, op))
         remarks.append(
             f"The reference is random at inference: {op.type} {op.outputs[0]!r} draws new numbers "
             "on every run."

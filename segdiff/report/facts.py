@@ -218,6 +218,8 @@ def proof_in_short(cause: Cause) -> str:
     """Whether a cause is more than a guess, in a word or two."""
     if cause.kind == "unknown":
         return ""
+    if cause.kind == "runtime.refused" and not cause.proven:
+        return ": the runtime says so"
     return ": proven" if cause.proven else ": a guess, not proven"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from segdiff.align import Segment
-from segdiff.align.kinds import BOUNDED, is_exact, kind_of
+from segdiff.align.kinds import BOUNDED, drops, is_exact, kind_of
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Graph
@@ -142,7 +142,8 @@ class Probe:
     ) -> Judgement:
         """Judge an isolated error of a segment; ``output`` and ``inputs`` are shapes of the run's tensors."""
         kinds = self.kinds(segment)
-        apart = "random" in kinds or self.takes_another_tie(segment) or self.exact(segment)
+        drawn = "random" in kinds or any(drops(self.graph, self.graph.op(index)) for index in segment.nodes)
+        apart = drawn or self.takes_another_tie(segment) or self.exact(segment)
         return judge(
             comparison,
             self.thresholds,

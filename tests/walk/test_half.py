@@ -164,6 +164,39 @@ def test_a_constant_that_is_too_small(locate: Locate) -> None:
     assert cause is not None and (cause.kind, cause.proven) == ("precision.underflow", True), cause
 
 
+def masked(hidden: slice, number: float) -> ModelProto:
+    """Self-attention whose scores get ``number`` added where nobody may look: in columns, and in ``hidden``
+    rows as a whole."""
+    net = Net((1, 3, 16, 24), seed=3)
+    flat = net.node("Reshape", net.conv("x", (3, 8)), net.constant([1, 8, 384], np.int64))
+    mask = np.zeros((1, 384, 384), np.float32)
+    mask[:, :, 300:] = number
+    mask[:, hidden] = number
+    scores = net.node("MatMul", net.node("Transpose", flat, perm=[0, 2, 1]), flat)
+    looks = net.node("Softmax", net.node("Add", scores, net.constant(mask)), axis=-1)
+    mixed = net.node("MatMul", flat, net.node("Transpose", looks, perm=[0, 2, 1]))
+    return net.model(net.conv(net.node("Reshape", mixed, net.constant([1, 8, 16, 24], np.int64)), (8, 4)))
+
+
+@pytest.mark.parametrize("most", [1e4, np.inf])
+def test_a_mask_that_does_not_fit_and_that_nobody_reads(locate: Locate, most: float) -> None:
+    """A converter writes -1e4 or minus infinity for -1e9; behind the softmax both are nothing."""
+    theirs = halved(masked(slice(0), -most))
+    report = locate(masked(slice(0), -1e9), theirs, models.image((1, 3, 16, 24)))
+    assert report.verdict == "agrees", report.sentence
+    assert any("err no more for it here" in remark for remark in report.remarks)
+    assert "harmless" in {pair.why.kind for pair in report.pairs}
+
+
+def test_a_mask_that_does_not_fit_and_that_covers_whole_rows(locate: Locate) -> None:
+    """In float32 a row of -1e9 forgets its scores, and looks everywhere alike; with -1e4 it does not."""
+    theirs = halved(masked(slice(5, 9), -1e4))
+    report = locate(masked(slice(5, 9), -1e9), theirs, models.image((1, 3, 16, 24)))
+    assert report.verdict == "diverges", report.sentence
+    assert report.first is not None and report.first.cause is not None
+    assert report.first.cause.kind == "precision.overflow" and report.first.candidate_nodes[0].type == "Add"
+
+
 def test_what_it_costs_is_told(locate: Locate) -> None:
     report = locate(segmenter(), halved(segmenter()))
     found = report.precision
@@ -197,6 +230,11 @@ def test_the_smallest_numbers_move_by_their_step() -> None:
 
 def test_the_largest_numbers_stay_finite() -> None:
     assert np.isfinite(disturbed(np.full(100, 65504, np.float16), 0)).all()
+
+
+def test_infinity_is_not_moved() -> None:
+    array = np.array([-np.inf, np.inf, 1.0], np.float16)
+    assert np.array_equal(disturbed(array, 1)[:2], array[:2])
 
 
 def test_a_coarser_unit_moves_further() -> None:

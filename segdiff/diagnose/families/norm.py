@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from segdiff.align.kinds import kind_of
-from segdiff.core.edit import Edit
+from segdiff.core.edit import Edit, Node
 from segdiff.core.graph import Array, Op
 from segdiff.diagnose.hypothesis import Hypothesis, family
 from segdiff.diagnose.reading.case import Case
@@ -47,9 +47,21 @@ def norm(case: Case, op: Op) -> Iterator[Hypothesis]:
     if op.type == "LayerNormalization":
         yield from _axis(case, op, partner)
     if op.attributes.get("training_mode"):
-        text = f"{op.type} takes the statistics of the batch where the reference has its own"
-        edit = Edit(op.outputs[0], attributes={"training_mode": 0})
-        yield Hypothesis("batch_norm.training_mode", text, (edit,), expected=partner is not None)
+        yield from _training(op, partner)
+
+
+def _training(op: Op, partner: Op | None) -> Iterator[Hypothesis]:
+    """A batch norm left in training, in which it may give out the statistics that it has moved, too."""
+    text = f"{op.type} takes the statistics of the batch where the reference has its own"
+    attributes = {name: value for name, value in op.attributes.items() if name != "training_mode"}
+    made = [Node("BatchNormalization", op.inputs, op.outputs[:1], attributes)]
+    made += [
+        Node("Identity", (old,), (new,))
+        for old, new in zip(op.inputs[3:], op.outputs[1:], strict=False)
+        if new
+    ]
+    edit = Edit(op.outputs[0], nodes=tuple(made))
+    yield Hypothesis("batch_norm.training_mode", text, (edit,), expected=partner is not None)
 
 
 def _family(op: Op) -> str:

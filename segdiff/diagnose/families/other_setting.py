@@ -23,7 +23,7 @@ from segdiff.diagnose.reading.graph_difference import (
     unlike_settings,
 )
 from segdiff.diagnose.reading.partner import partner_of, plain
-from segdiff.diagnose.reading.pieces import candidate_pieces, spelt
+from segdiff.diagnose.reading.pieces import between, candidate_pieces, spelt
 from segdiff.diagnose.reading.schema import input_name, operand_at, setting_kind
 
 SHOWN = 8
@@ -48,11 +48,21 @@ def _same_operator(case: Case, op: Op, theirs: Node) -> Iterator[Node]:
     found = difference(case)
     if found is not None:
         yield from (ours.node for ours, other in found.unlike if other.op is op)
-    other = partner_of(case, op)
+    other = _in_its_place(case, op) or partner_of(case, op)
     pieces = spelt(case, other) if other is not None else None
     own = [piece.node for piece in pieces or () if same_operator(piece.node, theirs)]
     if len(own) == 1:
         yield own[0]
+
+
+def _in_its_place(case: Case, op: Op) -> Op | None:
+    """The reference's op of that type in a node's place, by order, where a node only prepares a size or a
+    condition: no such op is the segment's own."""
+    if op in case.ops:
+        return None
+    ours = [each for each in between(case) or () if each.type == op.type]
+    theirs = [each for each in case.nodes if each.type == op.type]
+    return ours[theirs.index(op)] if len(ours) == len(theirs) else None
 
 
 def _one(ours: Node, other: Node, opset: int) -> bool:

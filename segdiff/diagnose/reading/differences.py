@@ -65,7 +65,8 @@ def near(one: Array, other: Array, slack: Slack = 0.0) -> Array:
 def _near(one: Array, other: Array, largest: float | None = None, slack: Slack = 0.0) -> Array:
     """Element by element; ``largest`` is the greatest magnitude in ``other``, where it is known."""
     size = np.abs(other, dtype=np.float64)
-    gap = np.abs(np.subtract(one, other, dtype=np.float64))
+    with np.errstate(invalid="ignore"):  # infinity less infinity is not near
+        gap = np.abs(np.subtract(one, other, dtype=np.float64))
     unit = max(unit_of(one.dtype.name), unit_of(other.dtype.name))
     rtol = STORED * unit if unit > EPSILON else RTOL
     return np.asarray(gap <= slack + rtol * (size + (size.max() if largest is None else largest) / 8))

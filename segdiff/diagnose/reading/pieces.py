@@ -52,7 +52,7 @@ def reference_pieces(case: Case) -> tuple[Piece, ...] | None:
 
     None where one of them has no spelling in ONNX, or reads what the segment does not have.
     """
-    ops = _between(case)
+    ops = between(case)
     if ops is None:
         return None
     found: list[Piece] = []
@@ -110,7 +110,7 @@ def _resolved(graph: Graph, operand: Operand) -> Operand:
     return operand
 
 
-def _between(case: Case) -> tuple[Op, ...] | None:
+def between(case: Case) -> tuple[Op, ...] | None:
     """All ops of the reference that turn the segment's inputs into its outputs, shape arithmetic too."""
     graph, starts = case.reference, {r for r, _ in case.inputs if r}
     found: dict[int, Op] = {}
