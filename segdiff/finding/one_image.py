@@ -31,6 +31,7 @@ from segdiff.finding.device import kept_with, on_device, with_device
 from segdiff.finding.dump import tensors_written
 from segdiff.finding.findings import Findings
 from segdiff.finding.fingerprint import fingerprinted
+from segdiff.finding.idle import without_idle
 from segdiff.finding.inside import Limits, causes_with, look_inside
 from segdiff.finding.kept import keep
 from segdiff.finding.outputs import Endings, endings, without
@@ -40,7 +41,7 @@ from segdiff.finding.read_otherwise import read_otherwise
 from segdiff.finding.refused import refusal
 from segdiff.finding.side_by_side import Image, Sides, proven, walked_with
 from segdiff.finding.verdict import conclude
-from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh, without_harm, without_idle
+from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh, without_harm
 from segdiff.inputs import CandidateInput, Prepared, compare_inputs, picture_input, read_candidate_input
 from segdiff.walk import Run
 from segdiff.walk.dump_check import CheckedDump
@@ -94,7 +95,7 @@ def compared(
     causes = causes_with(causes, inside)
     clock.lap("explain")
     weights = NOT_WEIGHED if checkpoint else weighed(run, causes, reasons, told)
-    run = without_idle(run, causes, weights, reasons)
+    run = without_idle(run, causes, weights.idle, reasons)
     clock.lap("weigh")
     kept = tensors_kept(files, run, reasons) if run.walk.diverges or ends.origins else None
     as_fed = run_as_fed(run, prepared, fed)

@@ -19,16 +19,12 @@ from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Graph
 from segdiff.core.metrics import compare_arrays
 from segdiff.engines import Tensor
+from segdiff.finding.idle import tolerable
 from segdiff.walk import Run, Step, ends_of
-from segdiff.walk.judge import STORED_FACTOR, Judgement, Kind
-from segdiff.walk.steps import PairResult
 from segdiff.walk.walker import mask_changed, pixels_of
 
 WORSE = 0.02
 """Share of the final error by which a change may let it grow: rounding takes another way then."""
-
-LIMITS = frozenset({"precision.overflow", "precision.underflow", "precision.clipped"})
-"""Causes that are limits of a type, and no operator's fault: they count by what they cost in the end."""
 
 MOST = 8
 """Origins that are weighed; each costs a run of the candidate."""
@@ -68,7 +64,8 @@ class Weights:
     """Effects by segment, of each origin mended alone, and of all of them ``together``; ``harmful`` are the
     segments whose proven change makes the outputs worse; ``mended`` the candidate's outputs, by its names, of
     the run with all of them mended; ``idle`` the segments that only round more coarsely than they need to,
-    or lose what their type does not hold, and whose mending brings the outputs no nearer."""
+    lose what their type does not hold, or hide by another number, and whose mending brings the outputs no
+    nearer."""
 
     alone: Mapping[Segment, Effect]
     together: Effect | None
@@ -149,76 +146,6 @@ def without_harm(causes: Mapping[Segment, Cause], weights: Weights) -> dict[Segm
     }
 
 
-def only_shares_a_scale(step: Step) -> bool:
-    """Whether all that a segment does wrong is to round with one scale for all channels of a weight."""
-    found = {pair.judgement.kind for pair in step.pairs if pair.judgement and pair.judgement.fault}
-    return found == {"scale"}
-
-
-def tolerable(step: Step, cause: Cause | None) -> float | None:
-    """How many times what is left without it a final error may be that a segment brings, for it to cost
-    nothing; None where it has to be right, whatever it costs.
-
-    One scale for all channels rounds like any other, and so nothing may come of it. What a type does not hold
-    is lost for good, but where nothing reads it (a mask of -1e9 in front of a softmax) the outputs err as by
-    any rounding.
-    """
-    if only_shares_a_scale(step):
-        return 1 / (1 - WORSE)
-    return STORED_FACTOR if cause is not None and cause.proven and cause.kind in LIMITS else None
-
-
-def without_idle(run: Run, causes: Mapping[Segment, Cause], weights: Weights, reasons: list[str]) -> Run:
-    """The run in which what costs nothing in the end is what it is by its own measure: rounding, or harmless.
-
-    What was found of it is told in ``reasons``.
-    """
-    if not weights.idle:
-        return run
-    for step in (step for step in run.walk.steps if step.segment in weights.idle):
-        pair = next(pair for pair in step.pairs if pair.judgement and pair.judgement.fault)
-        error = pair.isolated.metrics.rel_l2 if pair.isolated else float("nan")
-        reasons.append(
-            f"{pair.candidate!r} errs by {error:.2g} on equal inputs, since all channels of a weight share "
-            "one scale; a scale for each channel brings the outputs no nearer here."
-            if only_shares_a_scale(step)
-            else f"{pair.candidate!r}: {causes[step.segment].text.rstrip('.')}; but the outputs err no more "
-            "for it here than by the rounding of that type."
-        )
-    ends = {pair for segment in weights.idle for pair in segment.outputs}
-    steps = tuple(
-        replace(step, pairs=tuple(_idle(step, pair) for pair in step.pairs))
-        if step.segment in weights.idle
-        else _fed(run, step)
-        if ends & set(step.segment.inputs)
-        else step
-        for step in run.walk.steps
-    )
-    return replace(run, walk=replace(run.walk, steps=steps))
-
-
-def _fed(run: Run, step: Step) -> Step:
-    """A step that reads what its type does not hold, judged on the nearest that it does hold."""
-    unfed = [pair for pair in step.pairs if pair.judgement is not None and pair.judgement.kind == "unfed"]
-    try:
-        if (
-            not unfed
-            or not run.probe.bench(step.segment, dict(run.reference(ends_of(step)))).attempt().agrees
-        ):
-            return step
-    except EngineError:
-        return step  # then it stays what could not be judged
-    pairs = (replace(pair, judgement=Judgement("rounding")) if pair in unfed else pair for pair in step.pairs)
-    return replace(step, pairs=tuple(pairs))
-
-
-def _idle(step: Step, pair: PairResult) -> PairResult:
-    if pair.judgement is None or not pair.judgement.fault:
-        return pair
-    kind: Kind = "rounding" if only_shares_a_scale(step) else "harmless"
-    return replace(pair, judgement=Judgement(kind, pair.judgement.noise))
-
-
 @dataclass(frozen=True)
 class Scale:
     """The candidate run from the image, with whatever mended, against the reference's outputs ``truth``; why
@@ -266,19 +193,19 @@ class Scale:
     ) -> Iterator[Segment]:
         """The segments that cost nothing in the end: mending one brings the outputs no nearer than is
         ``tolerable``, neither alone nor beside the other repairs."""
-        times = {step.segment: tolerable(step, causes.get(step.segment)) for step in origins}
-        suspects = [
-            step
-            for step in origins
-            if step.segment in alone
-            and (most := times[step.segment]) is not None
-            and alone[step.segment].final_error_removed <= 1 - 1 / most
-        ]
+        times: dict[Segment, float] = {}
+        for step in origins:
+            removed = alone[step.segment].final_error_removed if step.segment in alone else 1.0
+            most = tolerable(self.run, step, causes.get(step.segment), removed)
+            if most is not None and removed <= 1 - (1 - WORSE) / most:
+                times[step.segment] = most
+        suspects = [step for step in origins if step.segment in times]
         whole = self.mended(origins, causes) if suspects and len(origins) > 1 else None
         for step in suspects:
             rest = [other for other in origins if other is not step]
             without = self.mended(rest, causes) if whole else None
-            if whole is None or without is None or without.error <= whole.error * (times[step.segment] or 1):
+            allowed = whole.error * times[step.segment] / (1 - WORSE) if whole else 0.0
+            if whole is None or without is None or without.error <= allowed:
                 yield step.segment
 
     def as_walked(self) -> dict[str, Tensor]:

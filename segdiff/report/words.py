@@ -18,7 +18,7 @@ _WORDS = {
     "unsure": "a fault cannot be told from rounding",
     "unfed": "its inputs do not fit the type it computes in",
     "misread": "right on what its input really holds: the dump has that in another layout",
-    "harmless": "what its type does not hold costs nothing in the end",
+    "harmless": "another number, of which nothing comes in the end",
     "crossed": "crosses your threshold",
     "differs": "differs on equal inputs",
     "choice": "picks other elements",
