@@ -236,4 +236,5 @@ def _directions(array: Array) -> Array:
     rows = rows[:: max(1, rows.shape[0] // SAMPLED_CHANNELS)][:SAMPLED_CHANNELS]
     rows = rows[:, :: max(1, rows.shape[1] // SAMPLED_ELEMENTS)][:, :SAMPLED_ELEMENTS]
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(norms > 0, norms, 1.0)
+    with np.errstate(invalid="ignore"):  # of a mask of minus infinity
+        return np.asarray(rows / np.where(norms > 0, norms, 1.0))

@@ -46,3 +46,11 @@ def crossing(unit: float) -> Thresholds:
 
 CROSSING = Thresholds(cosine=0.999, rel_l2=1e-2)
 """Cumulative error from which a user sees a difference, where no threshold is set: 1% of the tensor."""
+
+
+def crosses(thresholds: Thresholds, cumulative: Comparison | None) -> bool:
+    """Whether a cumulative error is one that the user would see; picking other elements is not one yet."""
+    if cumulative is None:
+        return False
+    bounds = thresholds if thresholds.given else CROSSING
+    return cumulative.mismatch is not None or bounds.crossed(cumulative)

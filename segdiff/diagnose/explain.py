@@ -48,12 +48,14 @@ def explain(
 
     run       a verified run; its reference is run once more for the tensors at the origins' ends
     progress  told how many origins are done
-    seconds   for all origins together; one alone gets at most a third of them
+    seconds   for all origins together, or a multiple of what the walk took where that is more; one alone
+              gets at most a third of them
 
     A cause is ``proven`` where its change makes the segment agree on the reference's own tensors; ``before``
     and ``residual`` are the metrics of the output that errs most, without and with the change. One that was
     not found, or not looked for, is ``unknown`` and says why in its text. Raises nothing that an engine does.
     """
+    seconds = run.walk.patience(seconds)
     end = time.monotonic() + seconds
     causes: dict[Segment, Cause] = {}
     for number, step in enumerate(by_size(run.origins)):

@@ -26,7 +26,7 @@ from segdiff.core.graph import Array, Graph
 from segdiff.core.late import door
 from segdiff.core.printable import clean
 from segdiff.core.progress import Progress, told_to
-from segdiff.core.thresholds import Thresholds
+from segdiff.core.thresholds import Thresholds, crosses
 from segdiff.diagnose import explain
 from segdiff.diagnose.explain import bench_of
 from segdiff.diagnose.reading.difference_map import where
@@ -51,7 +51,7 @@ from segdiff.finding.side_by_side import (
     proven,
     walked_with,
 )
-from segdiff.finding.verdict import crosses, readers_of
+from segdiff.finding.verdict import readers_of
 from segdiff.finding.weigh import own_values, weighed_alone
 from segdiff.inputs import CandidateInput, Prepared
 from segdiff.readers import find

@@ -10,6 +10,7 @@ from segdiff.align import coverage
 from segdiff.align.segments import swallows
 from segdiff.core.answer import AsFed, Origin, PairInfo, Verdict
 from segdiff.core.precision import Precision
+from segdiff.core.thresholds import crosses
 from segdiff.deployed.leg import AsDeployed
 from segdiff.finding.findings import Findings
 from segdiff.walk import Run
@@ -31,6 +32,10 @@ def decide(
     """Verdict, sentence and further remarks."""
     if findings.walk.problem:
         return "inconclusive", findings.walk.problem, found_so_far(origins)
+    left = unproven(findings, origins)
+    if left and all_equal(findings):
+        words = f"The outputs agree, but {left} could not be put to the proof: {findings.walk.reasons[-1]}"
+        return "inconclusive", words, found_so_far(origins)
     all_named = all(map(named, origins))
     standing = [origin for origin in origins if stands(findings, origin, all_named)]
     few = (
@@ -47,6 +52,24 @@ def decide(
         told = f"{findings.checkpoint.sentence} " if findings.checkpoint else ""
         return "diverges", told + blame(origins), (f"Of the models {few}.",) if few else ()
     return unless_unseen(findings, share, pairs)
+
+
+def unproven(findings: Findings, origins: tuple[Origin, ...]) -> str:
+    """How many origins there are, in words, where the time did not suffice to put any to the proof; nothing
+    otherwise."""
+    pairs = {pair for segment in findings.walk.unproven for pair in segment.outputs}
+    left = [each for each in origins if (each.pair.reference, each.pair.candidate) in pairs]
+    if not origins or len(left) < len(origins):
+        return ""
+    return "an origin" if len(left) == 1 else f"{len(left)} origins"
+
+
+def all_equal(findings: Findings) -> bool:
+    """Whether every output of the candidate is the reference's, as far as the run from the image tells."""
+    return bool(findings.outputs) and not any(
+        output.cumulative is None or crosses(findings.thresholds, output.cumulative)
+        for output in findings.outputs
+    )
 
 
 def unless_unseen(

@@ -14,12 +14,13 @@ from segdiff.core.errors import EngineError
 from segdiff.core.files import ModelFiles
 from segdiff.core.kept import KeptTensors
 from segdiff.core.progress import Progress
+from segdiff.core.thresholds import crosses
 from segdiff.diagnose.device import explain_device
 from segdiff.finding.device_misread import misread
 from segdiff.finding.device_rows import OnDevice, handovers, origin_of, outputs_of, rows_of
 from segdiff.finding.device_verdict import decided, fed_otherwise
 from segdiff.finding.kept import keep
-from segdiff.finding.verdict import confirmed, crosses, readers_of
+from segdiff.finding.verdict import confirmed, readers_of
 from segdiff.walk import Run
 from segdiff.walk.device import (
     multiplied_in_half,

@@ -11,10 +11,11 @@ from segdiff.core.device import DeviceInfo
 from segdiff.core.kept import KeptTensors
 from segdiff.core.metrics import compare_arrays
 from segdiff.core.precision import Precision, arithmetic
+from segdiff.core.thresholds import crosses
 from segdiff.diagnose.device_layouts import writings
 from segdiff.diagnose.reading.difference_map import statistics
 from segdiff.finding.outputs import SAME, form, op_info
-from segdiff.finding.verdict import crosses, maker
+from segdiff.finding.verdict import maker
 from segdiff.walk import Run, Step
 from segdiff.walk.dump_check import CheckedDump, Handed
 from segdiff.walk.steps import PairResult

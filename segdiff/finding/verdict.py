@@ -21,9 +21,8 @@ from segdiff.core.answer import (
     Report,
     State,
 )
-from segdiff.core.metrics import Comparison
 from segdiff.core.precision import Precision
-from segdiff.core.thresholds import CROSSING, Thresholds
+from segdiff.core.thresholds import CROSSING, crosses
 from segdiff.finding.decide import compared, cost_of, decide, with_input, with_optimisers
 from segdiff.finding.findings import Findings
 from segdiff.finding.outputs import SAME, op_info
@@ -162,14 +161,6 @@ def uncertainty(pair: PairInfo) -> float:
     """A value's own rounding relative to it, as far as it was measured; nothing for integers."""
     known = pair.noise is not None and not pair.noise.discrete and not pair.noise.mismatch
     return pair.noise.metrics.rel_l2 if known and pair.noise else 0.0
-
-
-def crosses(thresholds: Thresholds, cumulative: Comparison | None) -> bool:
-    """Whether a cumulative error is one that the user would see; picking other elements is not one yet."""
-    if cumulative is None:
-        return False
-    bounds = thresholds if thresholds.given else CROSSING
-    return cumulative.mismatch is not None or bounds.crossed(cumulative)
 
 
 def maker(view: View, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -67,7 +68,9 @@ def walked(
     )
     needed = {r for s in alignment.segments for r, _ in (*s.inputs, *s.outputs) if r and r not in feeds[0]}
     stream = engines.reference.stream(feeds[0], needed)
+    start = time.monotonic()
     walk = walk_through(probe, stream, alignment.segments, feeds[0], progress)
+    walk = replace(walk, seconds=time.monotonic() - start)
     reference = ReferenceTensors(engines.reference, feeds[0], memory)
     partner = {c: r for r, c in alignment.pairs.items()}
     reference.held.update({partner[c]: tensors[0] for c, tensors in walk.ends.items() if c in partner})

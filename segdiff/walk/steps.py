@@ -57,13 +57,18 @@ class Step:
         return self.problem is not None and all(pair.judgement is None for pair in self.pairs)
 
 
+PATIENCE = 12.0
+"""Times the walk's own seconds that proofs, or causes, may take: a verdict must not hang on how busy a
+machine is. With 120 wrong pairs in a U2Net the proofs took six times its walk, at a load of 20."""
+
+
 @dataclass(frozen=True)
 class Walk:
     """Every segment's step, in the order walked; ``problem`` says what stopped the reference, else None, and
     ``reasons`` why an origin could not be put to the proof; ``unproven`` are origins whose turn did not come.
 
     ``forms`` are dtype and shape of the candidate's own tensors, by name; ``ends`` the outputs of both models
-    as they came, (reference's, candidate's), by the candidate's name.
+    as they came, (reference's, candidate's), by the candidate's name; ``seconds`` is how long it took.
     """
 
     steps: tuple[Step, ...]
@@ -72,6 +77,15 @@ class Walk:
     ends: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
     reasons: tuple[str, ...] = ()
     unproven: frozenset[Segment] = frozenset()
+    seconds: float = field(default=0.0, compare=False)
+
+    def patience(self, least: float) -> float:
+        """Seconds for what is asked after the walk: ``least`` where it was fast.
+
+        >>> Walk(()).patience(30.0), Walk((), seconds=10.0).patience(30.0)
+        (30.0, 120.0)
+        """
+        return max(least, PATIENCE * self.seconds)
 
     @property
     def diverges(self) -> bool:

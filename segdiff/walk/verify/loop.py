@@ -32,8 +32,10 @@ def verify(run: Run, seconds: float = SECONDS) -> Run:
 
     Raises nothing that an engine does: a proof that failed leaves its origins as they were measured, and its
     reason stands in the walk's ``reasons``; where a process died of it, that is the walk's ``problem``, too.
-    So do the origins whose turn does not come before ``seconds`` are up: they are ``unproven``.
+    So do the origins whose turn does not come before ``seconds`` are up, or a multiple of what the walk took
+    where that is more: they are ``unproven``.
     """
+    seconds = run.walk.patience(seconds)
     end = time.monotonic() + seconds
     seen: set[tuple[tuple[str, str], ...]] = set()
     for _ in range(ROUNDS):
