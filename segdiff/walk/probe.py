@@ -39,14 +39,11 @@ from segdiff.walk.judge import NOISE_FACTOR, STEP_FACTOR, Judgement, judge
 from segdiff.walk.last_bit import SEED, Steps, as_stored, for_each_channel
 from segdiff.walk.rounding import roundings
 from segdiff.walk.steps import Form
-from segdiff.walk.ties import PICKING, picks_equal
+from segdiff.walk.ties import PICKING, picks_equal, takes_another_tie
 from segdiff.walk.trial import Trial
 
 DRAWS = 6
 """Disturbances that may show that an element jumps."""
-
-LAST = "select_last_index"
-"""The attribute by which an ArgMax takes the last of equal elements; without it, as in Paddle, the first."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,8 @@ class Probe:
         """Judge an isolated error of a segment; ``output`` and ``inputs`` are shapes of the run's tensors."""
         kinds = self.kinds(segment)
         drawn = "random" in kinds or any(drops(self.graph, self.graph.op(index)) for index in segment.nodes)
-        apart = drawn or self.takes_another_tie(segment) or self.exact(segment)
+        ours, theirs = map(self.reference.op, segment.reference_ops), map(self.graph.op, segment.ops)
+        apart = drawn or takes_another_tie(ours, theirs) or self.exact(segment)
         return judge(
             comparison,
             self.thresholds,
@@ -154,17 +152,6 @@ class Probe:
             unmoved=unmoved,
             finest=finest,
         )
-
-    def takes_another_tie(self, segment: Segment) -> bool:
-        """Whether both sides pick elements, and of equal ones one takes the first and the other the last."""
-        picks = [
-            [bool(op.attributes.get(LAST)) for op in ops if kind_of(op) in ("arg_max", "arg_min")]
-            for ops in (
-                [self.reference.op(index) for index in segment.reference_ops],
-                [self.graph.op(index) for index in segment.ops],
-            )
-        ]
-        return bool(picks[0]) and len(picks[0]) == len(picks[1]) and picks[0] != picks[1]
 
     def exact(self, segment: Segment) -> bool:
         """Whether neither side rounds anything, nor chooses among equals: on equal inputs both are the same,

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
+from segdiff.align.kinds import kind_of
 from segdiff.core.graph import Array, Op
 
 PICKING = ("TopK", "ArgMax", "ArgMin")
 """Operators that give the places of elements."""
+
+LAST = "select_last_index"
+"""The attribute by which an ArgMax takes the last of equal elements; without it, as in Paddle, the first."""
+
+
+def takes_another_tie(ours: Iterable[Op], theirs: Iterable[Op]) -> bool:
+    """Whether two sides pick elements, and of equal ones one takes the first and the other the last."""
+    picks = [
+        [bool(op.attributes.get(LAST)) for op in ops if kind_of(op) in ("arg_max", "arg_min")]
+        for ops in (ours, theirs)
+    ]
+    return bool(picks[0]) and len(picks[0]) == len(picks[1]) and picks[0] != picks[1]
 
 
 def picks_equal(op: Op, data: Array, ours: Array, theirs: Array) -> bool:
