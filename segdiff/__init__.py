@@ -13,6 +13,7 @@ from segdiff.core.version import VERSION
 
 if TYPE_CHECKING:
     from segdiff.core.answer import Repaired, Report
+    from segdiff.core.images_report import ImagesReport
     from segdiff.core.shapes_report import ShapesReport
     from segdiff.core.sweep_report import SweepReport
     from segdiff.engines.convert import convert
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from segdiff.report.baseline import assert_agrees
     from segdiff.report.load import load
     from segdiff.score.evaluate import evaluate
+    from segdiff.score.locate_images import locate_images
     from segdiff.score.report import ScoreReport
     from segdiff.score.score import score
 
@@ -38,6 +40,7 @@ __all__ = [
     "AlignmentError",
     "EngineError",
     "HalfReport",
+    "ImagesReport",
     "InputError",
     "ModelError",
     "OpenCase",
@@ -54,6 +57,7 @@ __all__ = [
     "evaluate",
     "load",
     "locate",
+    "locate_images",
     "locate_shapes",
     "precision",
     "repair",
@@ -63,6 +67,7 @@ __all__ = [
 
 _HOMES = {
     "HalfReport": "segdiff.half.answer",
+    "ImagesReport": "segdiff.core.images_report",
     "OpenCase": "segdiff.finding.case",
     "Repaired": "segdiff.core.answer",
     "Report": "segdiff.core.answer",
@@ -79,6 +84,7 @@ _HOMES = {
     "precision": "segdiff.half.precision",
     "repair": "segdiff.finding.repair",
     "score": "segdiff.score.score",
+    "locate_images": "segdiff.score.locate_images",
     "locate_shapes": "segdiff.finding.locate_shapes",
     "sweep": "segdiff.finding.fleet.sweep",
 }

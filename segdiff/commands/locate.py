@@ -29,6 +29,7 @@ from segdiff.commands.exports import (
     written_forms,
 )
 from segdiff.commands.guard import Reads, file_output, refuse_losses
+from segdiff.commands.images import LISTS, NOT_OF_MANY, check_images, images_options, many
 from segdiff.commands.values import batches, bound, cosine, seconds, size, sizes, whole
 
 if TYPE_CHECKING:
@@ -44,13 +45,15 @@ def locate_arguments(parser: Parser) -> None:
         nargs="*",
         metavar="FILE",
         help="REFERENCE: a folder with a Paddle model, a .pdmodel, .json (PIR) or .onnx file; "
-        "CANDIDATE: an .onnx file (not with --convert); IMAGE: a picture, or ready tensors as .npy or .npz",
+        "CANDIDATE: an .onnx file (not with --convert); IMAGE: a picture, ready tensors as .npy or .npz, or "
+        "many pictures: a folder, or a list with one a line",
     )
     group = parser.add_argument_group("a candidate made on the spot")
     group.add_argument("--convert", action="store_true", help="convert REFERENCE with paddle2onnx first")
     group.add_argument("--opset", type=whole, metavar="N", help="ONNX opset of the conversion")
     group.add_argument("--keep", metavar="FILE", help="keep the converted model here")
     shape_options(parser)
+    images_options(parser)
     device_options(parser)
     locate_options(parser)
     baseline_argument(parser)
@@ -161,8 +164,8 @@ def run_locate(arguments: Arguments, parser: Parser) -> int:
         reads(arguments),
         arguments,
     )
-    if arguments.batch or arguments.sizes:
-        return run_shapes(arguments)
+    if arguments.batch or arguments.sizes or many(arguments):
+        return run_images(arguments) if many(arguments) else run_shapes(arguments)
     report = held(located(arguments), arguments)
     delivered = deliver(report, arguments)
     write_repros(report, arguments)
@@ -182,6 +185,23 @@ def run_shapes(arguments: Arguments) -> int:
     return swept.exit_code if delivered else COULD_NOT_TELL
 
 
+def run_images(arguments: Arguments) -> int:
+    """The same on the worst of many images."""
+    import segdiff
+
+    options = {name: value for name, value in _options(arguments).items() if name not in NOT_OF_MANY}
+    chosen = {"root": arguments.root, **({"worst": arguments.worst} if arguments.worst else {})}
+    with asked(arguments) as (reference, candidate, images, progress):
+        found = segdiff.locate_images(reference, candidate, images, progress=progress, **chosen, **options)
+    found = replace(found, command=getattr(arguments, "words", None))
+    delivered = deliver(found, arguments)
+    if found.told and found.told.report:
+        write_repros(found.told.report, arguments)
+    if found.verdict == "inconclusive":
+        complain(f"could not tell: {one_line(found.sentence)}")
+    return found.exit_code if delivered else COULD_NOT_TELL
+
+
 ONE_ALONE = (
     *("candidate_input", "baseline", "annotate", "csv", "model_explorer"),
     *("candidate_model", "reference_model", "map", "keep_tensors"),
@@ -190,7 +210,9 @@ ONE_ALONE = (
 
 
 def check_shapes(arguments: Arguments, parser: Parser) -> None:
-    """Stop where an option speaks of one shape and several are asked for."""
+    """Stop where an option speaks of one shape or image, and several are asked for."""
+    if hasattr(arguments, "worst") and many(arguments):
+        check_images(arguments, parser, ONE_ALONE)
     if not (arguments.batch or arguments.sizes):
         return
     for name in ONE_ALONE:
@@ -248,7 +270,7 @@ def check_order(files: Sequence[str], parser: Parser) -> None:
 def _makes_sense(files: Sequence[str]) -> bool:
     reference, candidate, image = (Path(file).suffix.lower() for file in files)
     models = reference not in _PICTURES and candidate == ".onnx"
-    return models and (image in _PICTURES or (not image and not Path(files[2]).is_dir()))
+    return models and (image in (*_PICTURES, *LISTS) or not image)
 
 
 def reads(arguments: Arguments) -> Reads:
@@ -363,6 +385,7 @@ COMMAND = Command(
         "segdiff locate deploy/ model.onnx street.jpg",
         "segdiff locate deploy/ model.onnx street.jpg --candidate-input infer.py:preprocess",
         "segdiff locate deploy/ model.onnx street.jpg --batch 1,4,8 --sizes 512x512,500x500",
+        "segdiff locate deploy/ model.onnx images/ --worst 5",
         "segdiff locate --convert deploy/ street.jpg --json report.json",
         "segdiff locate deploy/ dump/ street.jpg --candidate-model model.onnx",
     ),

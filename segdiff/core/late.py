@@ -37,6 +37,8 @@ _DOORS = {
     "plot.heatmap": "segdiff.report.plots:heatmap",
     "report.open": "segdiff.finding.case:reopened",
     "swept.to_dict": "segdiff.report.json:swept_to_dict",
+    "located_images.to_dict": "segdiff.report.images_json:images_to_dict",
+    "located_images.repair": "segdiff.score.locate_images:repaired",
     "swept.repair": "segdiff.finding.locate_shapes:repaired",
     "report.repair": "segdiff.finding.repair:repair",
     "pictures.named": "segdiff.report.kept_pictures:named_to_list",

@@ -19,7 +19,7 @@ class Export:
     suffix: str
     home: str
     help: str
-    answers: frozenset[str] = frozenset({"Report", "ScoreReport", "Repaired", "ShapesReport"})
+    answers: frozenset[str] = frozenset({"Report", "ScoreReport", "Repaired", "ShapesReport", "ImagesReport"})
 
     @property
     def attribute(self) -> str:
@@ -33,7 +33,9 @@ class Export:
 
 
 LOCATED = frozenset({"Report"})
-EVERY = frozenset({"Report", "ScoreReport", "Repaired", "ShapesReport", "SweepReport", "HalfReport"})
+EVERY = frozenset(
+    {"Report", "ScoreReport", "Repaired", "ShapesReport", "ImagesReport", "SweepReport", "HalfReport"}
+)
 
 EXPORTS = (
     Export("html", ".html", "segdiff.report.save:html_page", "one HTML page that needs nothing else", EVERY),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segdiff.core.answer import Origin, Repaired, Report
+from segdiff.core.images_report import ImagesReport, LocatedImage
 from segdiff.core.printable import clean
 from segdiff.core.shapes_report import Entry, ShapesReport
 from segdiff.core.sweep_report import SweepReport
@@ -49,6 +50,8 @@ def findings_of(answer: Any) -> tuple[Finding, ...]:
         return tuple(_located(answer))
     if isinstance(answer, ShapesReport):
         return tuple(_swept(answer))
+    if isinstance(answer, ImagesReport):
+        return tuple(_images(answer))
     if isinstance(answer, ScoreReport):
         return tuple(_scored(answer))
     if isinstance(answer, SweepReport):
@@ -79,6 +82,25 @@ def _swept(swept: ShapesReport) -> Iterator[Finding]:
             if key not in seen:
                 seen.add(key)
                 yield each
+
+
+def _images(found: ImagesReport) -> Iterator[Finding]:
+    """The findings of every located image, each told once, with the images that have it."""
+    told: dict[tuple[str, str, str], tuple[Finding, list[str]]] = {}
+    for entry in found.entries:
+        for each in image_findings(found, entry):
+            key = each.kind, each.value, each.title
+            told.setdefault(key, (each, []))[1].append(clean(entry.name, NAME))
+    for each, names in told.values():
+        yield replace(each, text=(f"on {', '.join(names)}", *each.text))
+
+
+def image_findings(found: ImagesReport, entry: LocatedImage) -> tuple[Finding, ...]:
+    """The findings on one image."""
+    if entry.report is None:
+        title = f"{clean(entry.name, NAME)} was not located: {clean(entry.problem or '', 300)}"
+        return (Finding("inconclusive", "warning", title, (), str(found.paths[1])),)
+    return tuple(_located(entry.report))
 
 
 def entry_findings(swept: ShapesReport, entry: Entry) -> tuple[Finding, ...]:

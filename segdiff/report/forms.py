@@ -13,6 +13,7 @@ DOCUMENTS = {
     "Repaired": "segdiff.report.repaired:document",
     "ShapesReport": "segdiff.report.located_shapes:document",
     "SweepReport": "segdiff.report.swept:document",
+    "ImagesReport": "segdiff.report.located_images:document",
     "HalfReport": "segdiff.report.halved:document",
     "OpenCase": "segdiff.report.investigated:case_document",
     "Pairs": "segdiff.report.investigated:pairs_document",

@@ -13,11 +13,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 from segdiff.core.answer import PairInfo, Repaired, Report
+from segdiff.core.images_report import ImagesReport
 from segdiff.core.outputs import PAGE_HEAD
 from segdiff.core.printable import clean
 from segdiff.core.shapes_report import ShapesReport
 from segdiff.core.version import VERSION
-from segdiff.report.findings import Finding, entry_findings, findings_of, shape_of
+from segdiff.report.findings import Finding, entry_findings, findings_of, image_findings, shape_of
 from segdiff.report.forms import shown
 from segdiff.report.words import reason
 from segdiff.score.report import ScoreReport
@@ -107,6 +108,11 @@ def _cases(answer: Any) -> Iterator[Case]:
     elif isinstance(answer, ShapesReport):
         for entry in answer.entries:
             yield Case("segdiff.shapes", shape_of(entry), next(iter(entry_findings(answer, entry)), None))
+        return
+    elif isinstance(answer, ImagesReport):
+        for located in answer.entries:
+            name = clean(located.name)
+            yield Case("segdiff.images", name, next(iter(image_findings(answer, located)), None))
         return
     elif isinstance(answer, ScoreReport) and not findings:
         yield Case("segdiff.score", "the masks agree")

@@ -14,6 +14,7 @@ from typing import Any
 
 from segdiff.core.answer import OutputInfo, Repaired, RepairedOutput, Report
 from segdiff.core.errors import InputError
+from segdiff.core.images_report import ImagesReport
 from segdiff.core.metrics import INCOMPARABLE, Comparison
 from segdiff.core.precision import EPSILON
 from segdiff.core.shapes_report import Entry, NotRun, ShapesReport
@@ -21,6 +22,7 @@ from segdiff.core.sweep_report import SweepReport
 from segdiff.half.answer import HalfReport
 from segdiff.report.fits import misfit
 from segdiff.report.half_json import half_report
+from segdiff.report.images_json import images_of
 from segdiff.report.kept_pictures import PictureError, pictures_of
 from segdiff.report.load_report import cause_of, comparison, report_of
 from segdiff.report.load_score import score_report
@@ -28,8 +30,7 @@ from segdiff.report.sweep_json import sweep_report
 from segdiff.score.report import ScoreReport
 
 Fields = Mapping[str, Any]
-
-Answer = Report | ScoreReport | Repaired | ShapesReport | SweepReport | HalfReport
+Answer = Report | ScoreReport | Repaired | ShapesReport | ImagesReport | SweepReport | HalfReport
 """What a file can hold."""
 
 UNKNOWN = Comparison(INCOMPARABLE, math.nan, math.nan, 0, mismatch="not known")
@@ -88,6 +89,8 @@ def answer_of(data: Any, path: str | Path) -> Answer:
 def _answer(data: Fields, path: str | Path) -> Answer:
     if "changes" in data:
         return _repair(data, path)
+    if "worst_images" in data:
+        return images_of(data)
     if "entries" in data:
         return _swept(data)
     if "swept" in data:

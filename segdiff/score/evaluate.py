@@ -146,7 +146,7 @@ def evaluate(
         fed_by = None
         if candidate_input is not None:
             fed_by = stack.enter_context(candidate_reader(candidate_input, timeout=timeout))
-        loader = _loader(pair, config, label_kind, fed_by)
+        loader = loader_of(pair, config, label_kind, fed_by)
         count = partial(_count_classes, entries, label_kind, ignore_index)
         doubt = doubt_of((e.label for e in entries if e.label), label_encoding, ignore_index)
         evaluation = Evaluation(pair, loader, frames, ignore_index, num_classes, count, doubt=doubt)
@@ -327,7 +327,11 @@ def _label_kind(entries: Sequence[Entry], encoding: str | None) -> Encoding:
     return found_kind("the data set", labels) if labels else "index"
 
 
-def _loader(pair: BothModels, config: DeployConfig | None, kind: Encoding, fed_by: Reader | None) -> Loader:
+def loader_of(
+    pair: BothModels, config: DeployConfig | None, kind: Encoding = "index", fed_by: Reader | None = None
+) -> Loader:
+    """What reads the images of a data set for both models. Raises InputError where a candidate input has not
+    the one input that it could fill."""
     graphs = pair.reference.graph, pair.candidate.graph
     specs = input_specs(graphs)
     own = InputSpec(graphs[1].inputs[0], graphs[1].value(graphs[1].inputs[0]).shape, specs[0].dtype)

@@ -57,7 +57,12 @@ class Evaluation:
         self, entries: Sequence[Entry], keep: int, journal: Journal | None, progress: Progress
     ) -> Summary:
         """Every image: what the journal has, then the rest. Raises EngineError where a model is broken."""
-        summary = Summary(keep)
+        return self.into(Summary(keep), entries, journal, progress)
+
+    def into(
+        self, summary: Summary, entries: Sequence[Entry], journal: Journal | None, progress: Progress
+    ) -> Summary:
+        """The same, added to a summary."""
         done: set[int] = set()
         for number, result in journal.done() if journal else ():
             summary.add(result)

@@ -29,6 +29,7 @@ CONTENTS = {
     "Repaired": "segdiff.report.page.scored:repaired_content",
     "ShapesReport": "segdiff.report.page.located_shapes:content",
     "SweepReport": "segdiff.report.page.swept:content",
+    "ImagesReport": "segdiff.report.page.located_images:content",
     "HalfReport": "segdiff.report.page.halved:content",
 }
 """By the answer's class: what makes its sections."""
