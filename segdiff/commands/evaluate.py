@@ -20,6 +20,7 @@ from segdiff.commands.score import (
     protocol_arguments,
     score_output,
 )
+from segdiff.commands.sweep import crew_options
 from segdiff.commands.values import seconds, whole
 from segdiff.core.errors import SegdiffError
 
@@ -51,6 +52,7 @@ def evaluate_arguments(parser: Parser) -> None:
         help="your own preprocessing, from an image's path to the candidate's tensor",
     )
     protocol_arguments(parser, candidate="dataset")
+    crew_options(parser.add_argument_group("who does the work"))
     group = parser.add_argument_group("resources")
     group.add_argument(
         "--timeout", type=seconds, default=300.0, metavar="S", help="seconds an engine may be silent (300)"
@@ -123,6 +125,7 @@ COMMAND = Command(
     (
         "segdiff evaluate deploy/ model.onnx val.txt --out report.json --pictures worst/",
         "segdiff evaluate deploy/ model.onnx val.txt --candidate-input infer.py:preprocess",
+        "segdiff evaluate deploy/ model.onnx val.txt --workers 4 --out report.json",
         "segdiff evaluate deploy/ model.onnx val.txt --cache ~/.cache/segdiff",
     ),
     ("the masks and the raw outputs agree", "they do not"),

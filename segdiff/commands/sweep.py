@@ -94,7 +94,7 @@ def run_sweep(arguments: Arguments, parser: Parser) -> int:
 def _options(arguments: Arguments) -> dict[str, Any]:
     names = ["images", "workers", "scheduler", "out", "candidate_input"]
     names += ["cosine", "abs_error", "rel_l2", "deployed", "allow_nan", "memory"]
-    names += ["timeout", "threads", "reference_python", "candidate_python"]
+    names += ["timeout", "threads", "reference_python", "candidate_python", "cache", "cache_size"]
     return {name: getattr(arguments, name) for name in names}
 
 

@@ -62,6 +62,22 @@ class Kept(Generic[K, R]):
             for line in lines:
                 yield self._read(json.loads(line))
 
+    def places(self) -> dict[K, int]:
+        """Where each result begins in the file, by its key; of several of one key the last."""
+        found, place = {}, 0
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines):
+                if number:
+                    found[self._key_of(json.loads(line)["entry"])] = place
+                place += len(line)
+        return found
+
+    def at(self, place: int) -> R:
+        """The result that begins there."""
+        with self.path.open("rb") as lines:
+            lines.seek(place)
+            return self._read(json.loads(lines.readline()))[1]
+
     def add(self, key: K, result: R) -> None:
         """Keep one more result."""
         self._write({"entry": key, **self._to_dict(result)})

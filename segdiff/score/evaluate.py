@@ -6,8 +6,8 @@ read -> start both engines -> image by image: run, score, compare, keep -> repor
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segdiff.core.answer import Report
+from segdiff.core.crew import crew_of
 from segdiff.core.errors import InputError
 from segdiff.core.memory import PeakMemory
 from segdiff.core.outputs import (
@@ -27,34 +28,29 @@ from segdiff.core.outputs import (
 )
 from segdiff.core.pictured import Pictures
 from segdiff.core.progress import Progress, told_to
-from segdiff.engines import Blocks, Engine
-from segdiff.engines.cache import Cache, opened
-from segdiff.engines.cached import Keeping, engine_of, keeping
-from segdiff.engines.session import Clock, deploy_config, input_specs
+from segdiff.engines.cache import opened
+from segdiff.engines.session import Clock, deploy_config
 from segdiff.finding.locate import locate
 from segdiff.finding.one_image import from_cache
-from segdiff.inputs import DeployConfig, InputSpec
-from segdiff.inputs.fed import CandidateInput, Reader, candidate_reader, check_named, is_npy
+from segdiff.inputs.fed import CandidateInput, check_named, is_npy
 from segdiff.inputs.image import one_line
 from segdiff.inputs.transforms import check_transforms
-from segdiff.readers import ModelFiles, find, read
+from segdiff.readers import ModelFiles, find
 from segdiff.readers.companions import companions
 from segdiff.score.areas import IGNORE
 from segdiff.score.asked import asked
 from segdiff.score.compare import CANDIDATE, REFERENCE, SAME_INPUT, Summary
 from segdiff.score.conclude import Terms, is_doubtful, score_report
 from segdiff.score.dataset import Entry, passed_over, read_dataset
-from segdiff.score.encoding import Encoding
-from segdiff.score.evaluation import Evaluation
-from segdiff.score.folder import Folder, checked_kind, classes_in, found_kind
 from segdiff.score.journal import Journal, digest, fingerprint
 from segdiff.score.names import class_names
 from segdiff.score.pictures import write_gallery
 from segdiff.score.protocol import EVALUATED, Protocol, protocol_of
 from segdiff.score.readings import doubt_of, label_reading
 from segdiff.score.report import ScoreReport
-from segdiff.score.run import BothModels, Loader, Model, check_inputs
 from segdiff.score.seen import MOST, remembered, seen_of
+from segdiff.score.spread import Spread
+from segdiff.score.started import Setting, count_classes, evaluation_of, label_kind_of
 
 if TYPE_CHECKING:
     import onnx
@@ -80,6 +76,8 @@ def evaluate(
     pictures: str | Path | None = None,
     worst: int = 8,
     locate_worst: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
     timeout: float = 300.0,
     threads: int | None = None,
     reference_python: str | None = None,
@@ -109,6 +107,9 @@ def evaluate(
                   that was interrupted goes on from there
     pictures      a folder to write pictures of the ``worst`` images to
     locate_worst  ask :func:`segdiff.locate` about the worst image
+    workers, scheduler   processes of this machine that share the images, or the address of a running Dask
+                  cluster, as :func:`segdiff.sweep` takes them; the totals are the same to the last digit
+                  where each engine has as many threads; by default the workers divide the cores
     timeout, threads   seconds that an engine may stay silent, and that your script may take for an image;
                   threads of each engine (all cores)
     reference_python, candidate_python   the Python of another environment, as :func:`segdiff.locate` takes it
@@ -141,15 +142,25 @@ def evaluate(
     frames = tuple(dict.fromkeys(protocol.frame for protocol in (*shown, *terms.protocols())))
     with ExitStack() as stack:
         peak = stack.enter_context(PeakMemory())
-        pair = stack.enter_context(models_started(files, timeout, threads, pythons, store))
-        label_kind = _label_kind(entries, label_encoding)
-        fed_by = None
-        if candidate_input is not None:
-            fed_by = stack.enter_context(candidate_reader(candidate_input, timeout=timeout))
-        loader = loader_of(pair, config, label_kind, fed_by)
-        count = partial(_count_classes, entries, label_kind, ignore_index)
+        crew = stack.enter_context(crew_of(workers, scheduler))
+        label_kind = label_kind_of(entries, label_encoding)
         doubt = doubt_of((e.label for e in entries if e.label), label_encoding, ignore_index)
-        evaluation = Evaluation(pair, loader, frames, ignore_index, num_classes, count, doubt=doubt)
+        setting = Setting(
+            files,
+            config,
+            label_kind,
+            frames,
+            ignore_index,
+            num_classes,
+            doubt,
+            candidate_input,
+            timeout,
+            threads,
+            pythons,
+        )
+        count = partial(count_classes, entries, label_kind, ignore_index)
+        evaluation = stack.enter_context(evaluation_of(setting, count, store))
+        pair = evaluation.pair
         evaluation.remarks += passed_over(dataset, labels, entries)
         clock.lap("start")
         journal = None
@@ -165,7 +176,8 @@ def evaluate(
             ]
             journal = stack.enter_context(Journal(journal_of(out), _identity(files, entries, options)))
         told = stack.enter_context(told_to(progress))
-        summary = evaluation.all(entries, worst, journal, told)
+        spread = None if crew.where == "here" else Spread(crew, setting, evaluation, cache, cache_size)
+        summary = evaluation.all(entries, worst, journal, told, spread)
         clock.lap("run")
         known = class_names(names, evaluation.classes or _classes_of(summary))
         ranked = _ranked(entries, summary)
@@ -262,48 +274,6 @@ def journal_of(out: str | Path) -> Path:
     return results_of(Path(out))
 
 
-@contextmanager
-def models_started(
-    files: tuple[ModelFiles, ModelFiles],
-    timeout: float,
-    threads: int | None,
-    pythons: tuple[str | None, str | None] = (None, None),
-    cache: Cache | None = None,
-) -> Iterator[BothModels]:
-    """Both models in their engines, loaded; stopped at the end, whatever happens.
-
-    With ``cache`` the reference runs for what that does not hold.
-    """
-    blocks = Blocks()
-    cores = threads or os.cpu_count() or 1
-
-    known = (keeping(cache, files[0], pythons[0], cores), None)
-
-    def start(which: ModelFiles, python: str | None, kept: Keeping | None) -> Engine:
-        return engine_of(
-            lambda: Engine(which, blocks, timeout=timeout, threads=cores, python=python), which, blocks, kept
-        )
-
-    engines: list[Engine] = []
-    models: list[Model] = []
-    try:
-        for each in zip(files, pythons, known, strict=True):  # one by one: a failure must not lose the first
-            engines.append(start(*each))
-        graphs = read(files[0]), read(files[1])
-        check_inputs(*graphs)
-        models += [
-            Model(graph, partial(start, each, python, kept), engine)
-            for graph, each, python, kept, engine in zip(graphs, files, pythons, known, engines, strict=True)
-        ]
-        for engine in engines:
-            engine.wait_until_ready()
-        yield BothModels(blocks, *models)
-    finally:
-        for engine in (*engines, *(model.engine for model in models)):
-            engine.close()
-        blocks.close()
-
-
 def _protocol(name: str, shown: tuple[Protocol, Protocol]) -> Protocol:
     return shown[0] if protocol_of(name, "linear").over == "dataset" else shown[1]
 
@@ -318,32 +288,6 @@ def _check_fed(candidate_input: CandidateInput | None, entries: Sequence[Entry])
             f"The candidate input is one tensor, but the data set has {len(entries)} images; give a "
             "function, written module:function or path/to/script.py:function."
         )
-
-
-def _label_kind(entries: Sequence[Entry], encoding: str | None) -> Encoding:
-    if encoding:
-        return checked_kind(encoding)
-    labels = [entry.label for entry in entries if entry.label is not None]
-    return found_kind("the data set", labels) if labels else "index"
-
-
-def loader_of(
-    pair: BothModels, config: DeployConfig | None, kind: Encoding = "index", fed_by: Reader | None = None
-) -> Loader:
-    """What reads the images of a data set for both models. Raises InputError where a candidate input has not
-    the one input that it could fill."""
-    graphs = pair.reference.graph, pair.candidate.graph
-    specs = input_specs(graphs)
-    own = InputSpec(graphs[1].inputs[0], graphs[1].value(graphs[1].inputs[0]).shape, specs[0].dtype)
-    if fed_by is not None and len(specs) > 1:
-        raise InputError(f"{graphs[0].path} has {len(specs)} inputs; a candidate input fills one.")
-    return Loader(specs, config, kind, fed_by, own)
-
-
-def _count_classes(entries: Sequence[Entry], kind: Encoding, ignore_index: int | None) -> int:
-    """As many classes as the labels have; 0 without labels."""
-    labels = {entry.name: entry.label for entry in entries if entry.label is not None}
-    return classes_in(Folder(Path("the data set"), labels, kind), ignore_index) if labels else 0
 
 
 def _classes_of(summary: Summary) -> int:

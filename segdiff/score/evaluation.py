@@ -35,6 +35,15 @@ from segdiff.score.readings import OTHER, OTHER_SIDES, Doubt
 from segdiff.score.run import BothModels, LoadedImage, Loader, loaded
 from segdiff.walk.judge import NOISE_FACTOR
 
+Numbered = Sequence[tuple[int, Entry]]
+"""Images with their numbers in the data set."""
+
+Keep = Callable[[int, ImageResult], None]
+"""Keeps the result of an image by its number."""
+
+Results = Callable[[Numbered, Keep], Iterator[ImageResult | SegdiffError]]
+"""Who runs images: what came of each, in their order; each result is kept as it comes."""
+
 
 @dataclass
 class Evaluation:
@@ -54,43 +63,68 @@ class Evaluation:
     doubt: Doubt | None = None
 
     def all(
-        self, entries: Sequence[Entry], keep: int, journal: Journal | None, progress: Progress
+        self,
+        entries: Sequence[Entry],
+        keep: int,
+        journal: Journal | None,
+        progress: Progress,
+        results: Results | None = None,
     ) -> Summary:
-        """Every image: what the journal has, then the rest. Raises EngineError where a model is broken."""
-        return self.into(Summary(keep), entries, journal, progress)
+        """Every image, in the order of the data set: from the journal, or from ``results`` (by default this
+        process). Raises EngineError where a model is broken."""
+        return self.into(Summary(keep), entries, journal, progress, results)
 
     def into(
-        self, summary: Summary, entries: Sequence[Entry], journal: Journal | None, progress: Progress
+        self,
+        summary: Summary,
+        entries: Sequence[Entry],
+        journal: Journal | None,
+        progress: Progress,
+        results: Results | None = None,
     ) -> Summary:
         """The same, added to a summary."""
-        done: set[int] = set()
-        for number, result in journal.done() if journal else ():
-            summary.add(result)
-            done.add(number)
-        if done:
-            found = "1 image was" if len(done) == 1 else f"{len(done)} images were"
+        places = journal.places() if journal else {}
+        if places:
+            found = "1 image was" if len(places) == 1 else f"{len(places)} images were"
             self.remarks.append(f"{found} already done and taken from {journal and journal.path}.")
-        todo = [(number, entry) for number, entry in enumerate(entries) if number not in done]
-        for count, (number, entry, ready) in enumerate(loaded(self.loader, todo), start=len(done)):
-            progress("evaluate", count, len(entries))
+        kept = journal.add if journal else _not_kept
+        todo = [(number, entry) for number, entry in enumerate(entries) if number not in places]
+        coming = (results or self.here)(todo, kept)
+        for number, entry in enumerate(entries):
+            progress("evaluate", number, len(entries))
+            if journal and number in places:
+                summary.add(journal.at(places[number]))
+                continue
+            result = next(coming)
+            if isinstance(result, SegdiffError):
+                summary.skip(f"{entry.name}: {one_line(result)}")
+            else:
+                summary.add(result)
+        progress("evaluate", len(entries), len(entries))
+        return summary
+
+    def here(self, todo: Numbered, kept: Keep) -> Iterator[ImageResult | SegdiffError]:
+        """The result of each image, run in this process, in their order; each is kept as it comes."""
+        for number, _, ready in loaded(self.loader, todo):
             try:
                 if isinstance(ready, SegdiffError):
                     raise ready
                 result = self.one(ready)
             except SegdiffError as error:
                 self._give_up(error)
-                summary.skip(f"{entry.name}: {one_line(error)}")
+                yield error
                 continue
-            summary.add(result)
-            if journal:
-                journal.add(number, result)
-        progress("evaluate", len(entries), len(entries))
-        return summary
+            kept(number, result)
+            yield result
 
     def _give_up(self, error: SegdiffError) -> None:
-        broken = (self.pair.reference.is_broken, self.pair.candidate.is_broken)
-        if isinstance(error, EngineError) and any(broken):
+        if isinstance(error, EngineError) and self.is_broken:
             raise error
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a model is to blame for what failed, and no image."""
+        return self.pair.reference.is_broken or self.pair.candidate.is_broken
 
     def one(self, ready: LoadedImage) -> ImageResult:
         """What one image says. Raises InputError or EngineError where it says nothing.
@@ -236,6 +270,10 @@ class Evaluation:
                     )
         except SegdiffError as error:
             yield f"{entry.name}: not compared with a run without optimisation: {one_line(error)}"
+
+
+def _not_kept(number: int, result: ImageResult) -> None:
+    """Where nothing keeps results."""
 
 
 def clear_agreement(output: Output, reference: Values, candidate: Values) -> Agreement:

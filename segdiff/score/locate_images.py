@@ -32,10 +32,10 @@ from segdiff.inputs.image import one_line
 from segdiff.readers import ModelFiles, find
 from segdiff.score.compare import Agreement, ImageResult, Summary
 from segdiff.score.dataset import Entry, passed_over, read_dataset
-from segdiff.score.evaluate import loader_of, models_started
 from segdiff.score.evaluation import Evaluation, clear_agreement, output_error
 from segdiff.score.output import output_of
 from segdiff.score.run import LoadedImage
+from segdiff.score.started import loader_of, models_started
 
 if TYPE_CHECKING:
     import onnx

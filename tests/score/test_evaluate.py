@@ -29,11 +29,12 @@ from segdiff.score.areas import areas, scores
 from segdiff.score.compare import Agreement, ImageResult, OutputError, Summary
 from segdiff.score.conclude import Terms, score_report
 from segdiff.score.dataset import Entry, passed_over, read_dataset
-from segdiff.score.evaluate import journal_of, models_started
+from segdiff.score.evaluate import journal_of
 from segdiff.score.evaluation import Evaluation
 from segdiff.score.output import Output, Undo, argmax, output_of, way_back
 from segdiff.score.protocol import EVALUATED, per_image
 from segdiff.score.run import Loader
+from segdiff.score.started import models_started
 from tests.deployed.test_optimisation import padded_pool
 from tests.models import chain
 from tests.score.streets import write_streets

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from segdiff.core.crew.told import Done, Failure, R, T, attempt, cores, failure_of
 from segdiff.core.errors import EngineError, InputError
@@ -34,6 +34,8 @@ PRIVATE = ("KilledWorker", "FutureCancelledError", "CancelledError")
 class Cluster:
     """The workers of a running Dask cluster; a context manager that is open while it is asked."""
 
+    where: Literal["cluster"] = "cluster"
+
     def __init__(self, address: str) -> None:
         self.address = address
         self.client: Client = connected(address)
@@ -51,7 +53,7 @@ class Cluster:
 
     def run(
         self, task: Callable[[T], R], items: Iterable[T], leave: Callable[[], object] | None = None
-    ) -> Iterator[Done[R]]:
+    ) -> Generator[Done[R], None, None]:
         """Each item's task, as they end; see :class:`segdiff.core.crew.told.Crew`."""
         from distributed import as_completed
 

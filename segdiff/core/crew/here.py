@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from typing import Literal
 
 from segdiff.core.crew.told import Done, R, T, attempt, cores
 
@@ -11,6 +12,7 @@ class Here:
     """This process."""
 
     workers = beside = 1
+    where: Literal["here"] = "here"
 
     @property
     def threads(self) -> int:
@@ -19,7 +21,7 @@ class Here:
 
     def run(
         self, task: Callable[[T], R], items: Iterable[T], leave: Callable[[], object] | None = None
-    ) -> Iterator[Done[R]]:
+    ) -> Generator[Done[R], None, None]:
         """Each item's task, in their order; see :class:`segdiff.core.crew.told.Crew`."""
         try:
             for number, item in enumerate(items):

@@ -10,11 +10,11 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 from segdiff.core.crew.told import Done, R, T, attempt, cores, failure_of, lost
 from segdiff.core.errors import EngineError
@@ -31,6 +31,8 @@ STARTS = 3
 class Local:
     """Workers on this machine; their processes live as long as a run."""
 
+    where: Literal["local"] = "local"
+
     def __init__(self, workers: int) -> None:
         self.workers = self.beside = workers
 
@@ -41,7 +43,7 @@ class Local:
 
     def run(
         self, task: Callable[[T], R], items: Iterable[T], leave: Callable[[], object] | None = None
-    ) -> Iterator[Done[R]]:
+    ) -> Generator[Done[R], None, None]:
         """Each item's task, as they end; see :class:`segdiff.core.crew.told.Crew`. The workers end with it.
 
         Raises EngineError where no worker starts.

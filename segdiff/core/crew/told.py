@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -43,6 +43,10 @@ class Crew(Protocol):
     machine, and ``threads`` how many cores each of these has to itself."""
 
     @property
+    def where(self) -> Literal["here", "local", "cluster"]:
+        """In this process, in others of this machine, or on others."""
+
+    @property
     def workers(self) -> int:
         """Tasks at a time."""
 
@@ -56,7 +60,7 @@ class Crew(Protocol):
 
     def run(
         self, task: Callable[[T], R], items: Iterable[T], leave: Callable[[], object] | None = None
-    ) -> Iterator[Done[R]]:
+    ) -> Generator[Done[R], None, None]:
         """Each item's task, in the order in which they end; closing the iterator stops all of them.
 
         ``leave`` is called at the end wherever a worker lives on: to let go of what it has held for the next

@@ -6,8 +6,8 @@ find the pairs -> what an earlier run has kept -> the rest over the workers, kep
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
@@ -23,7 +23,7 @@ from segdiff.core.progress import Progress, told_to
 from segdiff.core.sweep_report import SweepReport, SweptImage, SweptPair
 from segdiff.core.version import VERSION
 from segdiff.finding.fleet.faults import faults_of
-from segdiff.finding.fleet.pairs import Found, Pair, pairs_of, script_of
+from segdiff.finding.fleet.pairs import Found, Pair, pairs_of, path_of, script_of
 from segdiff.finding.fleet.task import Answered, Asked, answered, failed, from_dict, to_dict
 from segdiff.finding.fleet.words import sentence_of
 from segdiff.readers import find
@@ -34,6 +34,13 @@ REPORTS, PAGES = "reports", "pages"
 
 PACKAGES = ("paddlepaddle", "onnxruntime", "onnx")
 """Whose versions are part of what a result is: another one may give another."""
+
+THREADS = 1
+"""Of each engine. onnxruntime splits a sum by its threads and so rounds otherwise: with as many for every
+number of workers the table is the same to the last digit, and no two workers wait for one core."""
+
+NO_MATTER = ("cache", "cache_size", "memory", "timeout")
+"""Options that change how long a result takes, and not what it is."""
 
 SLUG = 60
 """Characters of a pair's name in the names of its files."""
@@ -59,6 +66,8 @@ def sweep(
     threads: int | None = None,
     reference_python: str | None = None,
     candidate_python: str | None = None,
+    cache: str | Path | None = None,
+    cache_size: int | None = None,
     progress: Progress | None = None,
 ) -> SweepReport:
     """Locate on many pairs of models, each on several images, over workers.
@@ -73,8 +82,9 @@ def sweep(
     out       a folder that keeps each result as it comes, with the report and a page of each pair; a second
               start with the same folder does only what is missing, or whose files have changed
 
-    The other arguments are those of :func:`segdiff.locate`, for all pairs; ``threads`` is by default what the
-    workers leave each other, ``memory`` a worker's part of it. A pair that fails is a row that says so.
+    The other arguments are those of :func:`segdiff.locate`, for all pairs; ``threads`` is by default 1, so
+    that the table is the same for any number of workers; ``memory`` a worker's part of it. A pair that fails
+    is a row that says so.
 
     Raises InputError where no pair is found or a list makes no sense, EngineError where no worker starts.
 
@@ -98,6 +108,8 @@ def sweep(
         "threads": threads,
         "reference_python": reference_python,
         "candidate_python": candidate_python,
+        "cache": cache and path_of(cache, None),
+        "cache_size": cache_size,
     }
     given = (images,) if isinstance(images, str | Path) else tuple(images)
     with ExitStack() as stack:
@@ -111,9 +123,10 @@ def sweep(
         missing = [task for task in tasks if task.key not in rows]
         if missing:
             crew = stack.enter_context(crew_of(workers, scheduler))
-            for task, row in done_by(crew, missing, folder, kept):
-                rows[task.key] = row
-                told("sweep", len(rows), len(tasks))
+            with closing(done_by(crew, missing, folder, kept)) as run:
+                for task, row in run:
+                    rows[task.key] = row
+                    told("sweep", len(rows), len(tasks))
         told("conclude", 0, 0)
     whole = tuple(merged(found, tasks, rows))
     report = SweepReport(
@@ -155,7 +168,7 @@ class Task:
     @cached_property
     def key(self) -> str:
         """What its result rests on, hashed: files, options, versions. Another one is another result."""
-        said = sorted((name, value) for name, value in self.options.items())
+        said = sorted((name, value) for name, value in self.options.items() if name not in NO_MATTER)
         return digest(map(str, (self.pair.name, *map(state_of, self.files), said, VERSION, versions())))
 
     @property
@@ -174,14 +187,9 @@ class Task:
 
     def asked(self, crew: Crew, folder: Path | None) -> Asked:
         """What a worker is asked."""
-        options = {**self.options, "threads": self.options["threads"] or threads_for(crew)}
+        options = {**self.options, "threads": self.options["threads"] or THREADS}
         pair = self.pair
         return Asked(pair.reference, pair.candidate, self.image, options, crew.beside, folder is not None)
-
-
-def threads_for(crew: Crew) -> int | None:
-    """Threads of each engine where several tasks share a machine; what ``locate`` takes where one has it."""
-    return crew.threads if crew.beside > 1 else None
 
 
 def versions() -> tuple[str, ...]:
@@ -257,15 +265,16 @@ def has_files(row: SweptImage, folder: Path) -> bool:
 
 def done_by(
     crew: Crew, tasks: Sequence[Task], folder: Path | None, kept: Kept[str, SweptImage] | None
-) -> Iterator[tuple[Task, SweptImage]]:
+) -> Generator[tuple[Task, SweptImage], None, None]:
     """Each task with its row, kept as it comes. What failed is not kept: a second start tries it again."""
-    run = crew.run(answered, [task.asked(crew, folder) for task in tasks])
-    for done in run:
-        task = tasks[done.number]
-        row = row_kept(task, done, folder)
-        if kept is not None and row.failure is None:
-            kept.add(task.key, row)
-        yield task, row
+    asked = [task.asked(crew, folder) for task in tasks]
+    with closing(crew.run(answered, asked)) as run:
+        for done in run:
+            task = tasks[done.number]
+            row = row_kept(task, done, folder)
+            if kept is not None and row.failure is None:
+                kept.add(task.key, row)
+            yield task, row
 
 
 def row_kept(task: Task, done: Done[Answered], folder: Path | None) -> SweptImage:
