@@ -6,13 +6,16 @@ has made: the numbers cut off, another layout, other weights, another setting.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from segdiff.align import Segment
+from segdiff.align.segments import swallows
 from segdiff.core.answer import Cause
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
@@ -27,6 +30,8 @@ from segdiff.diagnose.reading.difference_map import statistics, where
 from segdiff.engines import Tensor
 from segdiff.walk import Run, Step, ends_of
 from segdiff.walk.probe import Bench
+
+T = TypeVar("T")
 
 HELPS = 0.5
 """What leaves more than this share of the error explains nothing, and is not judged."""
@@ -103,16 +108,23 @@ def explain_device(
 
 
 def _explained(run: Run, step: Step, seconds: float) -> Cause:
+    end = time.monotonic() + seconds
+    held, size = len(step.segment.ops), len(run.alignment.candidate.ops)
+    wide = swallows((held, held), (size, size))
     sights = sights_of(run, step)
     if not sights:
         return Cause(
             "device.unknown", "No tensor of its outputs could be had, so no cause was looked for.", False
         )
-    for test in (overflowed, saturated, laid_out, set_otherwise, reweighted):
-        causes = [test(sight) for sight in sights]
+    for test in OF_ENDS if wide else OF_OPERATORS:
+        causes = [test(sight, end) for sight in sights]
         if all(cause is not None for cause in causes) and causes[0] is not None:
             return causes[0]
-    return _as_of_a_device(explained_step(run, step, seconds), sights[0])
+    if wide:
+        text = f"The dump holds nothing of what happens in {held} operators: no more was tried in so many."
+        return Cause("device.unknown", text, False)
+    left = max(end - time.monotonic(), seconds / SHARE)
+    return _as_of_a_device(explained_step(run, step, left), sights[0])
 
 
 def sights_of(run: Run, step: Step) -> list[Sight]:
@@ -131,7 +143,7 @@ def _as_float(tensor: Tensor) -> Array:
     return array.astype(np.float32) if array.dtype == np.float16 else array.copy()
 
 
-def overflowed(sight: Sight) -> Cause | None:
+def overflowed(sight: Sight, end: float) -> Cause | None:
     """NaN or infinity where the file's nodes make numbers."""
     mine, theirs = sight.mine, sight.theirs
     if theirs.dtype.kind != "f" or theirs.shape != mine.shape:
@@ -151,7 +163,7 @@ def overflowed(sight: Sight) -> Cause | None:
     return Cause("device.overflow", inside, False, None, compare_arrays(theirs, mine).metrics)
 
 
-def saturated(sight: Sight) -> Cause | None:
+def saturated(sight: Sight, end: float) -> Cause | None:
     """Numbers that end where the file's go on."""
     mine, theirs = sight.mine, sight.theirs
     if theirs.dtype.kind != "f" or theirs.shape != mine.shape or not np.isfinite(theirs).all():
@@ -174,9 +186,9 @@ def saturated(sight: Sight) -> Cause | None:
     return sight.fitted("device.saturated", text, cut)
 
 
-def laid_out(sight: Sight) -> Cause | None:
+def laid_out(sight: Sight, end: float = math.inf) -> Cause | None:
     """The same numbers in another order."""
-    for words, array in writings(sight.mine, sight.theirs.shape):
+    for words, array in in_time(writings(sight.mine, sight.theirs.shape), end):
         text = f"The device's numbers are the file's in another layout: {words}."
         cause = sight.fitted("device.layout", text, array)
         if cause is not None:
@@ -184,22 +196,38 @@ def laid_out(sight: Sight) -> Cause | None:
     return None
 
 
-def set_otherwise(sight: Sight) -> Cause | None:
+def set_otherwise(sight: Sight, end: float) -> Cause | None:
     """What the file's nodes make with a setting that devices get wrong."""
-    for kind, words, edits in other_settings(sight.bench):
+    for kind, words, edits in in_time(other_settings(sight.bench), end):
         cause = _tried(sight, kind, f"On the device {words}.", edits)
         if cause is not None:
             return cause
     return None
 
 
-def reweighted(sight: Sight) -> Cause | None:
+def reweighted(sight: Sight, end: float) -> Cause | None:
     """What the file's nodes make with other weights."""
-    for kind, words, edits in other_weights(sight.bench, sight.value, sight.theirs):
+    for kind, words, edits in in_time(other_weights(sight.bench, sight.value, sight.theirs), end):
         cause = _tried(sight, kind, f"The device has computed with other weights: {words}.", edits)
         if cause is not None:
             return cause
     return None
+
+
+OF_ENDS = (overflowed, laid_out)
+"""What a tensor tells by itself, whatever stands before it; with some bound, setting or weight anything can
+be had of a part of a model that is wide enough."""
+
+
+OF_OPERATORS = (overflowed, saturated, laid_out, set_otherwise, reweighted)
+
+
+def in_time(tried: Iterator[T], end: float) -> Iterator[T]:
+    """What is tried, until the time is up: a segment of many operators has thousands of settings."""
+    for each in tried:
+        if time.monotonic() > end:
+            return
+        yield each
 
 
 def _tried(sight: Sight, kind: str, text: str, edits: tuple[Edit, ...]) -> Cause | None:

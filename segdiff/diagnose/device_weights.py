@@ -24,6 +24,11 @@ LARGEST_KERNEL = 1200
 EQUATIONS = 4
 """Places of the output for every weight that is solved for."""
 
+SPARE = 1.5
+"""Places of the output for every unknown, from which on weights are solved for. Whatever a device does can be
+put down to weights where there are as many unknowns as numbers; what is not linear leaves the root of
+1 - 1/1.5 of its error here, more than what still counts as helping (``HELPS`` of :mod:`.device`)."""
+
 DIFFERS = 0.02
 """Share of a weight's largest number from which on a solved weight is told as another one: well above what a
 rounding of the output to half precision does to it."""
@@ -150,7 +155,7 @@ def _told(name: str, weight: Array, solved: Array) -> str:
 def _least_squares(rows: Array, wanted: Array) -> tuple[Array, Array] | None:
     """Weights and bias: ``wanted`` (places, channels) as a linear function of ``rows`` (places, weights)."""
     count = rows.shape[1] + 1
-    if count > LARGEST_KERNEL or len(rows) < count:
+    if count > LARGEST_KERNEL or len(rows) < SPARE * count:
         return None
     if len(rows) > EQUATIONS * count:
         chosen = np.random.default_rng(0).choice(len(rows), EQUATIONS * count, replace=False)

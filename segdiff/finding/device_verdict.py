@@ -64,8 +64,9 @@ def unless_unseen(device: OnDevice, pairs: tuple[PairInfo, ...]) -> str | None:
         return f"{count} could not be judged, first {unknown[0].candidate!r}: {unknown[0].why.detail}."
     if not info.isolated and total:
         return (
-            "The device's outputs are within what its arithmetic costs, but the dump holds nothing in "
-            "between: no operator was run on the device's own tensors."
+            f"The device's outputs err by {final_error(device)}, which its arithmetic may at most cost in "
+            f"{total} operators, and the dump holds nothing in between: no operator was run on the device's "
+            "own tensors."
         )
     if info.missing:
         return f"No operator errs that the dump shows, but {info.missing} of {total} are not in it."
@@ -73,6 +74,13 @@ def unless_unseen(device: OnDevice, pairs: tuple[PairInfo, ...]) -> str | None:
         name = next(o.candidate for o in outputs_of(device) if o.cumulative is None)
         return f"No operator errs that the dump shows, but output {name!r} is not known."
     return None
+
+
+def final_error(device: OnDevice) -> str:
+    """How far the outputs are off, in words."""
+    found = [output.cumulative for output in outputs_of(device) if output.cumulative is not None]
+    errors = [each.metrics.rel_l2 for each in found if not each.mismatch]
+    return f"rel_l2 {max(errors):.2g}" if errors else "an unknown amount"
 
 
 def cost(device: OnDevice) -> str:

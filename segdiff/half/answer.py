@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from segdiff.core.elsewhere import DeviceRemark
 from segdiff.core.environment import Computed
 from segdiff.core.half import EXIT_CODES, Cost, Half, HalfEdit, HalfOp, HalfRemedy, HalfVerdict, Static
 from segdiff.core.late import Shown, door
@@ -41,7 +42,8 @@ class HalfReport(Shown):
     loss (None where all were). ``scores`` are the mIoU in float32 and in half precision, None without
     labels, ``classes`` those of each class. ``cost`` is None where nothing could be measured. ``allowed`` is
     the share of pixels that may change. ``skipped`` images were not used, for the reasons in ``problems``.
-    ``edit`` is what the user's own edit of the file changes, where one was given.
+    ``edit`` is what the user's own edit of the file changes, where one was given. ``device_remarks`` say what
+    of the file a device may read otherwise, whatever its precision.
     """
 
     verdict: HalfVerdict
@@ -73,6 +75,7 @@ class HalfReport(Shown):
     timing_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: float | None = None
     edit: HalfEdit | None = None
+    device_remarks: tuple[DeviceRemark, ...] = ()
 
     @property
     def exit_code(self) -> int:

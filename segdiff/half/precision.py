@@ -22,6 +22,7 @@ from segdiff.core.outputs import refuse_unwritable_folder
 from segdiff.core.progress import Progress, told_to
 from segdiff.core.version import VERSION
 from segdiff.engines.session import Clock, deploy_config, own_specs
+from segdiff.finding.read_otherwise import read_otherwise
 from segdiff.half.answer import ClassScore, HalfEnvironment, HalfReport
 from segdiff.half.bench import Bench, bench
 from segdiff.half.conclude import largest_unmeasured, ops_of, sentence_of, verdict_of
@@ -135,6 +136,7 @@ def precision(
         reference=str(files[0].program),
         candidate=str(files[1].program),
         classes=classes_of(found, names),
+        device_remarks=read_otherwise(graph),
         asked=asked(
             "precision",
             [reference, candidate, images],

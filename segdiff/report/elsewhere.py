@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from segdiff.core.answer import Origin, Report
 from segdiff.core.elsewhere import DeviceRemark
+from segdiff.core.plain import plain
 from segdiff.core.printable import clean
 from segdiff.report.text import shorten
+
+DEVICE_HEADING = "What a device may read otherwise (remarks, no findings)"
 
 NAMED = 3
 """Nodes that a remark names."""
@@ -78,9 +81,20 @@ def remarks_on(report: Report, origin: Origin) -> Iterator[tuple[str, str]]:
             yield "perhaps", f"{device_text(remark)} [{clean(remark.kind)}]"
 
 
-def device_lines(report: Report) -> Iterator[tuple[str, str]]:
+def device_lines(remarks: Iterable[DeviceRemark]) -> Iterator[tuple[str, str]]:
     """Each remark with its nodes and its kind, a line each."""
-    for remark in report.device_remarks:
+    for remark in remarks:
         names = [shorten(clean(name), NAME) for name in remark.nodes[:NAMED]]
         more = f" and {len(remark.nodes) - NAMED} more" if len(remark.nodes) > NAMED else ""
         yield f"{', '.join(names)}{more}", f"{device_text(remark)} [{clean(remark.kind)}]"
+
+
+def device_remark_to_dict(remark: DeviceRemark) -> dict[str, Any]:
+    """A remark as docs/json.md has it."""
+    facts = plain(remark.facts)
+    return {"kind": remark.kind, "nodes": list(remark.nodes), "text": remark.text, "facts": facts}
+
+
+def device_remark(data: Mapping[str, Any]) -> DeviceRemark:
+    """The remark that such a dict holds; the JSON must fit the schema."""
+    return DeviceRemark(data["kind"], tuple(data["nodes"]), data["facts"])

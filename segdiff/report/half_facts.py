@@ -57,7 +57,8 @@ def simulated_lines(report: HalfReport) -> Iterator[Line]:
     form = FORMS.get(report.batch_norm, report.batch_norm)
     yield (
         "target",
-        f"{report.target}: batch norms {form}, what is too large is {beyond}; simulated on the CPU",
+        f"{report.target}: batch norms {form}, what is too large is {beyond}; simulated on the CPU; "
+        "the reference's model is not run",
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from segdiff.core.environment import Computed
 from segdiff.core.half import Cost, HalfEdit, HalfOp, HalfRemedy, Static
 from segdiff.half.answer import ClassScore, HalfEnvironment, HalfReport
+from segdiff.report.elsewhere import device_remark, device_remark_to_dict
 
 Fields = Mapping[str, Any]
 
@@ -46,6 +47,7 @@ def half_to_dict(report: HalfReport) -> dict[str, Any]:
         "runs": report.runs,
         "problems": list(report.problems),
         "remarks": list(report.remarks),
+        "device_remarks": [device_remark_to_dict(each) for each in report.device_remarks],
         "environment": asdict(report.environment) if report.environment else None,
         "timing_s": dict(report.timing_s),
         "peak_memory_mb": report.peak_memory_mb,
@@ -124,6 +126,7 @@ def half_report(data: Fields) -> HalfReport:
         skipped=data["images"]["skipped"],
         problems=tuple(data["problems"]),
         remarks=tuple(data["remarks"]),
+        device_remarks=tuple(map(device_remark, data.get("device_remarks", ()))),
         environment=_read_environment(environment) if environment else None,
         asked=tuple(data["asked"]),
         command=tuple(data["command"]) if data["command"] else None,

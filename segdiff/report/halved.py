@@ -22,6 +22,7 @@ from segdiff.report.document import (
     more,
     without_empty,
 )
+from segdiff.report.elsewhere import DEVICE_HEADING, device_lines
 from segdiff.report.half_facts import (
     LISTED,
     MARKS,
@@ -50,7 +51,15 @@ def document(report: HalfReport, detail: Detail = "full") -> Document:
     found = (*_head(report, LISTED if detail == "short" else MANY),)
     if detail == "short":
         return (*found, Hint("more", "--full shows every op, --html FILE keeps it"))
-    return (*found, *_ops(report, everything=detail == "all"), *_classes(report))
+    everything = detail == "all"
+    return (*found, *_ops(report, everything=everything), *_classes(report), *_elsewhere(report))
+
+
+def _elsewhere(report: HalfReport) -> Iterator[Part]:
+    found = lines(device_lines(report.device_remarks))
+    if found:
+        yield Heading(DEVICE_HEADING)
+        yield from found
 
 
 def _head(report: HalfReport, most: int) -> Iterator[Part]:

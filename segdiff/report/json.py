@@ -23,6 +23,7 @@ from segdiff.core.outlets import Ends, Outlets
 from segdiff.core.plain import plain
 from segdiff.core.precision import EPSILON
 from segdiff.core.shapes_report import NotRun, ShapesReport
+from segdiff.report.elsewhere import device_remark_to_dict
 from segdiff.report.kept_pictures import pictures_to_dict
 from segdiff.report.links import docs_of
 from segdiff.report.repaired import sentence_of
@@ -58,10 +59,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "device": _device(report),
         "environment": asdict(report.environment) if report.environment else None,
         "remarks": list(report.remarks),
-        "device_remarks": [
-            {"kind": each.kind, "nodes": list(each.nodes), "text": each.text, "facts": plain(each.facts)}
-            for each in report.device_remarks
-        ],
+        "device_remarks": [device_remark_to_dict(each) for each in report.device_remarks],
         "pictures": pictures_to_dict(report.pictures),
         "timing_s": dict(report.timing_s),
         "peak_memory_mb": report.peak_memory_mb,

@@ -23,7 +23,6 @@ from segdiff.core.answer import (
 from segdiff.core.baseline import Baseline
 from segdiff.core.device import DeviceInfo
 from segdiff.core.edit import Edit, Node
-from segdiff.core.elsewhere import DeviceRemark
 from segdiff.core.environment import Computed, Environment
 from segdiff.core.fed import InputComparison, InputFinding
 from segdiff.core.files import HashedFile
@@ -31,6 +30,7 @@ from segdiff.core.inside import InsideOf
 from segdiff.core.metrics import INCOMPARABLE, Comparison, Metrics
 from segdiff.core.outlets import Outlet, Outlets
 from segdiff.core.precision import Precision
+from segdiff.report.elsewhere import device_remark
 from segdiff.report.kept_pictures import pictures_of
 
 Fields = Mapping[str, Any]
@@ -60,10 +60,7 @@ def report_of(data: Fields) -> Report:
         input_findings=tuple(_how(fed)),
         remarks=tuple(data.get("remarks", ())),
         pictures=pictures_of(data.get("pictures")),
-        device_remarks=tuple(
-            DeviceRemark(each["kind"], tuple(each["nodes"]), each["facts"])
-            for each in data.get("device_remarks", ())
-        ),
+        device_remarks=tuple(map(device_remark, data.get("device_remarks", ()))),
         together=_effect(data.get("together")),
         as_fed=_as_fed(fed),
         precision=Precision(**_known(precision, Precision)) if precision else None,

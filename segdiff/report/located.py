@@ -28,7 +28,7 @@ from segdiff.report.document import (
     more,
     without_empty,
 )
-from segdiff.report.elsewhere import device_lines, remarks_on
+from segdiff.report.elsewhere import DEVICE_HEADING, device_lines, remarks_on
 from segdiff.report.facts import (
     VERDICT_MARKS,
     VERDICT_TONES,
@@ -198,12 +198,9 @@ def outputs_of(report: Report) -> Iterator[Part]:
         yield Note("mask: the share of pixels whose class changes", "dim")
 
 
-DEVICE_HEADING = "What a device may read otherwise (remarks, no findings)"
-
-
 def device_parts(report: Report) -> Iterator[Part]:
     """What of the candidate's file a device may read otherwise, under its heading."""
-    found = lines(device_lines(report))
+    found = lines(device_lines(report.device_remarks))
     if found:
         yield Heading(DEVICE_HEADING)
         yield from found

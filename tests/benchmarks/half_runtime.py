@@ -3,9 +3,15 @@
 python -m tests.benchmarks.half_runtime --ncnn ENV/bin/python [--precision fp16|bf16] PAIR ...
 
 ENV has ncnn and pnnx. For each pair (tests/sweeps/pairs.py) pnnx converts the ONNX file, its weights left in
-float32. Two things are compared: the relative error of the output with everything in half precision, and
-where it comes from. For that both run from every place of the net on, fed with exact values there: the error
-falls from place to place, and most where the worst operator stands.
+float32; the picture is fed as it is, and turned over in three ways. Compared are
+
+- the relative error of the output with everything in half precision, and that of what goes into a Sigmoid or
+  Softmax at the end: where those saturate, the output's error is that of a few pixels;
+- the errors of all values that both store, from the image (``along``: ours by theirs, in the middle, and the
+  tenth and ninetieth hundredth);
+- what each operator does alone, all others in float32: ncnn's layers one after the other against segdiff's
+  groups (``likeness`` is the correlation of the logarithms), and the worst of both, with their shares of the
+  sum of squares.
 """
 
 from __future__ import annotations
@@ -16,9 +22,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +33,11 @@ import onnxruntime as ort
 
 from segdiff.core.graph import Array
 from segdiff.core.half import Half
-from segdiff.half.simulate import simulated
+from segdiff.half.groups import Group
+from segdiff.half.read import File
+from segdiff.half.simulate import groups, simulated
 from segdiff.half.targets import How
-from tests.benchmarks.ncnn_run import layers
+from tests.benchmarks.ncnn_run import SQUASH, Layer, layers
 from tests.sweeps.pairs import Pair, pairs
 
 SAME = 1e-3
@@ -38,9 +45,12 @@ SAME = 1e-3
 
 RUNNER = Path(__file__).with_name("ncnn_run.py")
 
+TURNS: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3))
+"""The axes along which the picture is turned over, to have more than one."""
+
 
 def main() -> None:
-    """A line for each pair, and one at the end."""
+    """A line for each pair."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("patterns", nargs="+")
     parser.add_argument("--ncnn", required=True, type=Path, help="the Python that has ncnn, beside its pnnx")
@@ -55,20 +65,29 @@ def main() -> None:
 
 
 def compared(pair: Pair, python: Path, precision: Half) -> dict[str, Any]:
-    """Both errors of one pair, and the places where they fall most."""
+    """The figures of one pair, or why there are none."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
             param = converted(pair, python, folder)
-            np.save(folder / "x.npy", pair.image)
-            files = [param, param.with_suffix(".bin"), folder / "x.npy", folder / "out.npz"]
-            run([python, RUNNER, *files, precision])
+            theirs = []
+            for turn in TURNS:
+                np.save(folder / "x.npy", np.ascontiguousarray(np.flip(pair.image, turn)))
+                files = [param, param.with_suffix(".bin"), folder / "x.npy", folder / "out.npz"]
+                run([python, RUNNER, *files, precision])
+                with np.load(folder / "out.npz") as found:
+                    theirs.append({key: found[key] for key in found.files})
         except subprocess.CalledProcessError as error:
             words = (error.stderr or error.stdout or "").strip().splitlines()
             return {"pair": pair.name, "skipped": words[-1][:200] if words else str(error)}
-        with np.load(folder / "out.npz") as found:
-            theirs = {key: found[key] for key in found.files}
-        return {"pair": pair.name, "precision": precision, **judged(pair, param, theirs, precision)}
+        order = layers(param.read_text())
+    model = onnx.load(pair.candidate)
+    how = How(precision=precision, batch_norm="folded")
+    each = [
+        sides(model, np.ascontiguousarray(np.flip(pair.image, turn)), order, got, how)
+        for turn, got in zip(TURNS, theirs, strict=True)
+    ]
+    return {"pair": pair.name, "precision": precision, **summed(each)}
 
 
 def converted(pair: Pair, python: Path, folder: Path) -> Path:
@@ -85,42 +104,158 @@ def run(words: list[Any], folder: Path | None = None) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=1800)
 
 
-def judged(pair: Pair, param: Path, theirs: Mapping[str, Array], precision: Half) -> dict[str, Any]:
-    """The figures of both sides."""
-    model = onnx.load(pair.candidate)
-    how = How(precision=precision, batch_norm="folded")
-    values = all_values(model, pair.image)
-    end = model.graph.output[0].name
-    truth = values[end]
-    ours = error(outputs(simulated(model, how), pair.image)[0], truth)
-    fitting = error(theirs["whole"].reshape(-1), truth.reshape(-1))
-    known = matched(values, theirs)
-    steps = list(cuts(layers(str(param)), known, end))
-    curve = []
-    for place, live in steps:
-        got = from_there(model, how, values, live, end)
-        if got is not None and np.isfinite(theirs["curve"][place]):
-            curve.append((place, live, error(got, truth), float(theirs["curve"][place])))
+# --- one picture
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Both sides' errors on one picture: of the output, of the end before a squashing function, of the values
+    that both store, and what each group does alone."""
+
+    output: tuple[float, float]
+    end: tuple[float, float]
+    along: list[tuple[float, float]]
+    alone: dict[str, tuple[float, float]]
+
+
+def sides(
+    model: onnx.ModelProto, image: Array, order: list[Layer], theirs: Mapping[str, Array], how: How
+) -> Sides:
+    """What both make of one picture."""
+    values = all_values(model, image)
+    half = all_values(simulated(model, how), image)
+    found = {value: group for group in groups(model, how) for value in group.outputs}
+    blobs = {key.removeprefix("blob."): each for key, each in theirs.items() if key.startswith("blob.")}
+    known = matched(values, blobs, found)
+    output = model.graph.output[0].name
+    end = end_value(model)
+    along = [
+        (error(half[value], values[value]), error(theirs[f"half.{blob}"], values[value]))
+        for blob, value in known.items()
+        if value in found and value in half and f"half.{blob}" in theirs
+    ]
+    last = order[-1][2][0]
+    before = order[-1][1][0] if order[-1][0] in SQUASH else last
+    return Sides(
+        (error(half[output], values[output]), error(theirs[f"half.{last}"], values[output])),
+        (at_end(model, how, image, end, values), error(theirs[f"half.{before}"], values[end])),
+        along,
+        each_alone(model, how, image, end, values, placed(model, order, known, theirs, how)),
+    )
+
+
+def end_value(model: onnx.ModelProto) -> str:
+    """The value at which errors are measured: the output, or what goes into the Sigmoid or Softmax that
+    writes it."""
+    output = model.graph.output[0].name
+    writer = next(node for node in model.graph.node if output in node.output)
+    return str(writer.input[0]) if writer.op_type in SQUASH else output
+
+
+def ending_in(model: onnx.ModelProto, end: str) -> onnx.ModelProto:
+    """The model with that value for its only output."""
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    del made.graph.output[:]
+    made.graph.output.append(onnx.helper.make_tensor_value_info(end, onnx.TensorProto.FLOAT, None))
+    return made
+
+
+def at_end(model: onnx.ModelProto, how: How, image: Array, end: str, values: Mapping[str, Array]) -> float:
+    """The simulation's error at the end."""
+    return error(outputs(simulated(ending_in(model, end), how), image)[0], values[end])
+
+
+def each_alone(
+    model: onnx.ModelProto,
+    how: How,
+    image: Array,
+    end: str,
+    values: Mapping[str, Array],
+    theirs: Mapping[str, float],
+) -> dict[str, tuple[float, float]]:
+    """What each group does alone in the simulation, beside ncnn's layers that are in it."""
+    short = ending_in(model, end)
+    found = {}
+    for group in groups(short, how):
+        if group.nodes and group.value in theirs:
+            got = outputs(simulated(short, how, only=frozenset(group.outputs)), image)[0]
+            found[group.value] = (error(got, values[end]), theirs[group.value])
+    return found
+
+
+def placed(
+    model: onnx.ModelProto,
+    order: list[Layer],
+    known: Mapping[str, str],
+    theirs: Mapping[str, Array],
+    how: How,
+) -> dict[str, float]:
+    """What ncnn's layers do alone, summed up (in quadrature) over the group that each is part of: the one
+    whose node makes its blob, else that of the layer that reads it."""
+    by_value = {
+        name: group.value
+        for group in groups(ending_in(model, end_value(model)), how)
+        for index in group.nodes
+        for name in File(model).nodes[index].output
+    }
+    readers = {name: outs[0] for _, ins, outs in reversed(order) for name in ins}
+    sums: dict[str, float] = {}
+    for key, array in theirs.items():
+        blob: str | None = key.removeprefix("alone.")
+        if key.startswith("alone.") and np.isfinite(array):
+            while blob is not None and known.get(blob) not in by_value:
+                blob = readers.get(blob)
+            if blob is not None:
+                owner = by_value[known[blob]]
+                sums[owner] = sums.get(owner, 0.0) + float(array) ** 2
+    return {value: total**0.5 for value, total in sums.items()}
+
+
+# --- all pictures
+
+
+def summed(each: list[Sides]) -> dict[str, Any]:
+    """The figures of all pictures: errors as the root of their mean square."""
+    output, end = (
+        [root(getattr(one, name)[side] for one in each) for side in (0, 1)] for name in ("output", "end")
+    )
+    along = np.array([ours / theirs for one in each for ours, theirs in one.along if ours and theirs])
+    names = [name for name in each[0].alone if all(name in one.alone for one in each)]
+    alone = {name: [root(one.alone[name][side] for one in each) for side in (0, 1)] for name in names}
+    logs = np.log([pair for pair in alone.values() if min(pair) > 0])
     return {
-        "simulation": ours,
-        "ncnn": fitting,
-        "factor": max(ours, fitting) / max(min(ours, fitting), 1e-30),
-        "places": len(curve),
-        "curve_factor": float(np.median([max(a, b) / max(min(a, b), 1e-30) for _, _, a, b in curve])),
-        "worst": falls(curve, 2)[:3],
-        "ncnn_worst": falls(curve, 3)[:3],
+        "simulation": output[0],
+        "ncnn": output[1],
+        "factor": factor(*output),
+        "end_factor": factor(*end),
+        "end": end,
+        "along": [len(along), *(round(float(np.quantile(along, q)), 3) for q in (0.1, 0.5, 0.9))],
+        "alone": len(alone),
+        "likeness": round(float(np.corrcoef(logs.T)[0, 1]), 3) if len(logs) > 2 else None,
+        "worst": worst(alone, 0),
+        "ncnn_worst": worst(alone, 1),
     }
 
 
-def falls(curve: list[tuple[int, list[str], float, float]], side: int) -> list[list[Any]]:
-    """Where a curve falls most: what is live behind that place, and the share of the squared error."""
-    points = [(each[1], float(each[side])) for each in curve]  # type: ignore[arg-type]
-    whole = points[0][1] ** 2 if points else 1.0
-    steps = [
-        [round((before[1] ** 2 - after[1] ** 2) / whole, 3), "+".join(sorted({*after[0]} - {*before[0]}))]
-        for before, after in pairwise(points)
-    ]
-    return sorted(steps, key=lambda each: -each[0])
+def root(errors: Iterable[float]) -> float:
+    """The root of the mean square."""
+    return float(np.sqrt(np.mean(np.square(list(errors)))))
+
+
+def factor(ours: float, theirs: float) -> float:
+    """How many times the larger is the smaller."""
+    return max(ours, theirs) / max(min(ours, theirs), 1e-30)
+
+
+def worst(alone: Mapping[str, list[float]], side: int) -> list[list[Any]]:
+    """The three operators with the largest errors alone, and their shares of the sum of squares."""
+    whole = sum(pair[side] ** 2 for pair in alone.values()) or 1.0
+    shares = [[round(pair[side] ** 2 / whole, 3), name] for name, pair in alone.items()]
+    return sorted(shares, key=lambda each: -each[0])[:3]
+
+
+# --- models
 
 
 def error(got: Array, truth: Array) -> float:
@@ -158,89 +293,23 @@ def all_values(model: onnx.ModelProto, data: Array) -> dict[str, Array]:
     return {**feeds, **{name: each for name, each in found.items() if each.dtype == np.float32}}
 
 
-def matched(values: Mapping[str, Array], theirs: Mapping[str, Array]) -> dict[str, str]:
-    """The ONNX value that each blob of ncnn's is, by what both hold."""
+def matched(
+    values: Mapping[str, Array], blobs: Mapping[str, Array], stored: Mapping[str, Group]
+) -> dict[str, str]:
+    """The ONNX value that each blob of ncnn's is, by what both hold; of several one that a group has
+    ``stored``."""
     by_size: dict[int, list[str]] = {}
-    for name, array in values.items():
-        by_size.setdefault(array.size, []).append(name)
+    for name in sorted(values, key=lambda each: each not in stored):
+        by_size.setdefault(values[name].size, []).append(name)
     found = {}
-    for key, blob in theirs.items():
-        if key.startswith("blob."):
-            flat = blob.reshape(-1)
-            for name in by_size.get(flat.size, ()):
-                truth = values[name].reshape(-1)
-                if np.linalg.norm(truth - flat) <= SAME * np.linalg.norm(truth):
-                    found[key.removeprefix("blob.")] = name
-                    break
+    for blob, array in blobs.items():
+        flat = array.reshape(-1)
+        for name in by_size.get(flat.size, ()):
+            truth = values[name].reshape(-1)
+            if np.linalg.norm(truth - flat) <= SAME * np.linalg.norm(truth):
+                found[blob] = name
+                break
     return found
-
-
-def cuts(
-    order: list[tuple[list[str], list[str]]], known: Mapping[str, str], end: str
-) -> Iterator[tuple[int, list[str]]]:
-    """The places of ncnn's layers behind which all that is live is known in the ONNX file, with that."""
-    seen: set[str] = set()
-    for place in range(len(order) - 1):
-        made = {name for _, outs in order[: place + 1] for name in outs}
-        live = made & {name for ins, _ in order[place + 1 :] for name in ins}
-        if live and live <= known.keys():
-            names = sorted({known[name] for name in live})
-            key = "+".join(names)
-            if key not in seen and end not in names:
-                seen.add(key)
-                yield place, names
-
-
-def from_there(
-    model: onnx.ModelProto, how: How, values: Mapping[str, Array], live: list[str], end: str
-) -> Array | None:
-    """The output of what stands behind some values, in half precision, they themselves stored in it; None
-    where something else reaches it."""
-    part = behind(model, live, end)
-    if part is None:
-        return None
-    for item in part.graph.input:
-        for size in values[item.name].shape:
-            item.type.tensor_type.shape.dim.add().dim_value = size
-    made = session(simulated(part, how))
-    feeds = {item.name: values[item.name] for item in made.get_inputs()}
-    return np.asarray(made.run([end], feeds)[0])
-
-
-def behind(model: onnx.ModelProto, live: list[str], end: str) -> onnx.ModelProto | None:
-    """The nodes between some values and the output."""
-    writer = {name: node for node in model.graph.node for name in node.output}
-    held = {tensor.name for tensor in model.graph.initializer}
-    needed: set[str] = set()
-    queue = [end]
-    while queue:
-        name = queue.pop()
-        if name in live or name in held or not name:
-            continue
-        node = writer.get(name)
-        if node is None:
-            return None
-        if node.output[0] not in needed:
-            needed.add(node.output[0])
-            queue += node.input
-    nodes = [node for node in model.graph.node if node.output[0] in needed]
-    read = {name for node in nodes for name in node.input}
-    graph = onnx.helper.make_graph(
-        nodes,
-        "part",
-        [
-            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [])
-            for name in live
-            if name in read
-        ],
-        [item for item in model.graph.output if item.name == end],
-        [tensor for tensor in model.graph.initializer if tensor.name in read],
-    )
-    for item in graph.input:
-        item.type.tensor_type.ClearField("shape")
-        item.type.tensor_type.shape.SetInParent()
-    made = onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-    return made if graph.input else None
 
 
 if __name__ == "__main__":

@@ -437,3 +437,18 @@ def test_a_paddle_models_dump_stands_for_it(tmp_path: Path) -> None:
     assert report.homes == ("network",) and report.first and report.first.cause
     assert (report.first.cause.kind, report.first.cause.proven) == ("resize.coordinate_mode", True)
     assert report.environment and report.environment.reference.engine == "dump"
+
+
+def test_in_a_part_that_is_most_of_the_model_no_setting_is_made_to_fit(tmp_path: Path) -> None:
+    """Outputs alone: an origin of all the operators has no proven cause, and is told in no time."""
+    final = segmenter().graph.output[0].name
+    model = save(segmenter(), tmp_path / "model.onnx")
+    wrong = Device(segmenter(), faults=(FAULTS["device.operator"],)).run({"x": image()})
+    report = segdiff.locate(model, saved({final: wrong[final]}, tmp_path / "dump"), image(), timeout=60)
+    if report.first is not None:
+        assert report.first.cause and report.first.cause.kind == "device.unknown"
+        assert not report.first.cause.proven and report.timing_s["explain"] < 5
+    turned = np.ascontiguousarray(np.moveaxis(Device(segmenter()).run({"x": image()})[final], 1, -1))
+    laid = saved({final: turned.reshape(1, 4, 16, 24)}, tmp_path / "turned")
+    report = segdiff.locate(model, laid, image(), timeout=60)
+    assert report.first and report.first.cause and report.first.cause.kind == "device.layout"

@@ -158,3 +158,13 @@ def test_of_an_operator_that_a_device_computes_otherwise_it_is_told_in_short() -
     seen = replace(report, device=DeviceInfo(Path("dump"), "npy", "float16", 4, 4, 0, 0))
     told = " ".join(shown(seen, "text", "short").split())
     assert "perhaps Softmax with axis 1 of 4 before opset 13" in told
+
+
+def test_the_report_on_half_precision_tells_them_as_well(tmp_path: Path) -> None:
+    model = classified(rewritten=True)
+    report = segdiff.precision(model, model, image())
+    assert [remark.kind for remark in report.device_remarks] == ["device.softmax_axis", "device.dynamic_axes"]
+    assert "device.softmax_axis" not in shown(report, "text", "short")
+    assert "What a device may read otherwise" in shown(report, "text", "full")
+    assert "the reference's model is not run" in " ".join(shown(report, "text", "short").split())
+    assert segdiff.load(report.save(tmp_path / "half.json")) == report

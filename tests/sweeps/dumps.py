@@ -1,11 +1,13 @@
 """Dumps of a device: is a healthy one agreed with in every form, is the operator found that it gets wrong?
 
-``SEGDIFF_ZOO=DIR python -m tests.sweeps.dumps --out FILE [--faults N] [--minutes M] [PATTERN ...]``
+``SEGDIFF_ZOO=DIR python -m tests.sweeps.dumps --out FILE [--faults N] [--strange N] [PATTERN ...]``
 
 A simulated device (``tests/devices.py``) runs each model node by node, stores float16 (or float32) after
 every fused group, and leaves its tensors in the forms of ``tests/dumps``. Faults "of the device": a node with
 another attribute (``tests.faults``), one saturated, one whose layout was not undone, one with shifted
-weights.
+weights. ``--strange`` plants what no hypothesis is made for: the operator must be found, and no cause of it
+may count as proven. Of results that are the outputs alone nothing can be found inside: a right device must
+not be accused, nor must any operator.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from segdiff.readers import find, read
 from tests.devices import Device, Fault
 from tests.dumps.arrays import NAMINGS, write_npy, write_npz
 from tests.dumps.ascend import DeviceOp, compiled, inner_values, write_om, write_om2, write_raw
-from tests.dumps.results import write_polygraphy
+from tests.dumps.results import write_ais_bench, write_polygraphy, write_qnn
 from tests.faults import KINDS, Injector, NoEligibleNode
 from tests.sweeps.log import Log, Record
 from tests.sweeps.pairs import Pair, pairs
@@ -121,6 +123,21 @@ def as_polygraphy(side: Side, values: Mapping[str, Array], place: Path) -> tuple
     return place.with_suffix(".json"), None
 
 
+def as_counted(form: str, first: int) -> Write:
+    """The outputs alone, by their number: ais_bench counts from 0, the older ``benchmark`` from 1."""
+
+    def write(side: Side, values: Mapping[str, Array], place: Path) -> tuple[Path, Path | None]:
+        write_ais_bench(place, side.graph, {"image": values}, form=form, first=first, summary=not first)
+        return place, None
+
+    return write
+
+
+def as_qnn(side: Side, values: Mapping[str, Array], place: Path) -> tuple[Path, Path | None]:
+    write_qnn(place, values)
+    return place / "Result_0", None
+
+
 FORMS: Mapping[str, Write] = {
     **{f"npy-{naming}": as_npy(naming) for naming in NAMINGS},
     "npz": as_npz,
@@ -130,7 +147,19 @@ FORMS: Mapping[str, Write] = {
     "raw-2-FRACTAL_NZ": as_raw(2, "FRACTAL_NZ"),
     "raw-2-NC1HWC0-om2": as_raw(2, "NC1HWC0", newer=True),
     "polygraphy": as_polygraphy,
+    "results-ais_bench": as_counted("bin", 0),
+    "results-ais_bench-txt": as_counted("txt", 0),
+    "results-benchmark": as_counted("bin", 1),
+    "results-qnn": as_qnn,
 }
+
+OUTPUTS_ALONE = frozenset({"results-ais_bench", "results-ais_bench-txt", "results-benchmark"})
+
+OF_FAULTS = ("npz", "raw-2-NC1HWC0", "results-qnn")
+"""The forms that faulty dumps have, in turn."""
+
+DRAWS = 8
+"""How often another fault is drawn where one changes too little to count."""
 
 
 # --- faults
@@ -154,6 +183,37 @@ def unpadded(array: Array) -> Array:
 def shifted(weight: Array) -> Array:
     """A weight that begins one number late."""
     return np.roll(weight.reshape(-1), 1).reshape(weight.shape)
+
+
+def squashed(array: Array) -> Array:
+    """Numbers that bend where they grow, and never end."""
+    bound = np.float32(np.abs(array).max() / 3)
+    return (bound * np.tanh(array / bound)).astype(array.dtype)
+
+
+def noisy(array: Array) -> Array:
+    """Numbers with noise of a tenth of their spread."""
+    noise = np.random.default_rng(array.size).normal(0, array.std() / 10, array.shape)
+    return (array + noise).astype(array.dtype)
+
+
+def stuck(array: Array) -> Array:
+    """Numbers of which every fifth is the one before it."""
+    flat = array.reshape(-1).copy()
+    flat[4::5] = flat[3::5][: flat[4::5].size]
+    return flat.reshape(array.shape)
+
+
+STRANGE = {"squashed": squashed, "noisy": noisy, "stuck": stuck}
+
+
+def strange(side: Side, number: int) -> tuple[str, Fault]:
+    """Something that no hypothesis is made for, at some operator, with its kind."""
+    made = [op for op in side.graph.ops if op.outputs[0] not in side.inner]
+    places = [op.outputs[0] for op in made if op.type in ("Conv", "Relu", "Add", "Mul", "Concat", "Resize")]
+    kind = sorted(STRANGE)[number % len(STRANGE)]
+    place = str(np.random.default_rng(10_000 + number).choice(places))
+    return kind, Fault(place, output=STRANGE[kind])
 
 
 def planted(
@@ -192,7 +252,6 @@ def planted(
                 continue
             same = len(model.graph.node) == len(side.model.graph.node)
             if same and fault.outputs[0]:
-                used.add(str(name))
                 yield f"operator:{name}", "device.operator", fault.outputs[0], None, model
 
 
@@ -240,6 +299,14 @@ def facts(report: Report) -> Record:
         "seen": device.seen if device else None,
         "missing": device.missing if device else None,
         "problems": list(device.problems)[:3] if device else [],
+        "final": max(
+            (
+                o.cumulative.metrics.rel_l2
+                for o in report.outputs
+                if o.cumulative and not o.cumulative.mismatch
+            ),
+            default=None,
+        ),
         "seconds": sum(report.timing_s.values()),
     }
 
@@ -257,45 +324,111 @@ def healthy(side: Side, log: Log, until: float) -> None:
                     dump, om = write(side, values, Path(folder) / "dump")
                     own = side.pair.reference if form == "npz" else None
                     found = facts(asked(side, dump, om, own))
-                    ending = "right" if found["verdict"] == "agrees" else "WRONG"
+                    ending = of_right(found, form)
                 except SegdiffError as error:
                     found, ending = {"sentence": str(error)}, "FAILED"
             log.add({"key": key, "ending": ending, **found})
-            print(f"{ending:8}{key} {found['sentence'][:110]}", flush=True)
+            print(f"{ending:14} {key} {found['sentence'][:110]}", flush=True)
+
+
+def of_right(found: Record, form: str) -> str:
+    """How an answer on a right device is counted: of outputs alone nothing inside can be known."""
+    if form in OUTPUTS_ALONE:
+        unseen = found["verdict"] == "inconclusive" and not found["origins"] and found["isolated"] == 0
+        return "right outputs" if unseen and found["final"] is not None else "WRONG"
+    return "right" if found["verdict"] == "agrees" else "WRONG"
 
 
 def faulty(side: Side, count: int, log: Log, until: float) -> None:
-    """Faults of the device, in half precision; every other dump is an Ascend one."""
+    """As many faults of the device, in half precision, the dumps of several forms in turn."""
     right, used = side.tensors(True), set[str]()
-    for number in range(count):
-        form = ("npz", "raw-2-NC1HWC0")[number // 4 % 2]
-        for kind, cause, place, fault, model in planted(side, number, used):
-            key = f"{side.pair.name}:{number}:{kind}"
-            if key in log or time.monotonic() > until:
+    for place in range(count):
+        form = OF_FAULTS[place // 4 % len(OF_FAULTS)]
+        key = f"{side.pair.name}:{place}"
+        if key in log or time.monotonic() > until:
+            continue
+        for draw in range(DRAWS):
+            found = drawn(side, right, place + 1000 * draw, used)
+            if found is not None:
+                kind, cause, end, values = found
+                record = asked_of(side, values, form, end, cause)
+                log.add({"key": key, "kind": kind, "draw": draw, **record})
+                tell(record, key, kind)
                 break
-            try:
-                values = side.tensors(True, *([fault] if fault else []), model=model)
-            except Exception:  # the runtime does not take the faulty node: another one
-                continue
-            end = side.end_of(place)
-            if (
-                end not in values
-                or end not in right
-                or not LEAST < error(right[end], values[end]) < float("inf")
-            ):
-                if fault is None:
-                    continue
+        else:
+            print(f"{'NOT DRAWN':14}{key}", flush=True)
+            continue
+        if place < 4:  # one of each kind by the outputs alone
+            record = asked_of(side, values, "results-ais_bench", end, cause)
+            log.add({"key": f"{key}:outputs", "kind": kind, **record})
+            tell(record, f"{key}:outputs", kind)
+
+
+Drawn = tuple[str, str, str, dict[str, Array]]
+"""Kind of the fault, kind of the cause wanted, the value that errs, and what the device stores."""
+
+
+def drawn(side: Side, right: Mapping[str, Array], number: int, used: set[str]) -> Drawn | None:
+    """A fault that changes what its operator makes enough to count; None where this one does not."""
+    for kind, cause, place, fault, model in planted(side, number, used):
+        try:
+            values = side.tensors(True, *([fault] if fault else []), model=model)
+        except Exception:  # the runtime does not take the faulty node: another one
+            continue
+        if counts(right, values, end := side.end_of(place)):
+            if fault is None:
+                used.add(kind.partition(":")[2])
+            return kind, cause, end, values
+    return None
+
+
+def counts(right: Mapping[str, Array], values: Mapping[str, Array], end: str) -> bool:
+    """Whether a fault changes what it is planted in, in its shape."""
+    there = end in values and end in right
+    return there and LEAST < error(right[end], values[end]) < float("inf")
+
+
+def odd(side: Side, count: int, log: Log, until: float) -> None:
+    """Faults that no hypothesis is made for."""
+    right = side.tensors(True)
+    for place in range(count):
+        key = f"{side.pair.name}:strange:{place}"
+        if key in log or time.monotonic() > until:
+            continue
+        for draw in range(DRAWS):
+            kind, fault = strange(side, place + 1000 * draw * len(STRANGE))
+            values = side.tensors(True, fault)
+            if counts(right, values, end := side.end_of(fault.at)):
+                record = asked_of(side, values, OF_FAULTS[place % len(OF_FAULTS)], end, "device.unknown")
+                log.add({"key": key, "kind": kind, **record})
+                tell(record, key, kind)
                 break
-            with tempfile.TemporaryDirectory() as folder:
-                try:
-                    dump, om = FORMS[form](side, values, Path(folder) / "dump")
-                    found = facts(asked(side, dump, om))
-                    ending = ended(found, end, cause)
-                except SegdiffError as error_:
-                    found, ending = {"sentence": str(error_)}, "FAILED"
-            log.add({"key": key, "ending": ending, "at": end, "wanted": cause, "form": form, **found})
-            print(f"{ending:14}{key} {end} {found['sentence'][:90]}", flush=True)
-            break
+
+
+def tell(record: Record, key: str, kind: str) -> None:
+    """A line on one planted fault."""
+    print(f"{record['ending']:14} {key} {kind} {record['at']} {record['sentence'][:90]}", flush=True)
+
+
+def asked_of(side: Side, values: Mapping[str, Array], form: str, end: str, cause: str) -> Record:
+    """What is said of a faulty device, and how that is counted."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            dump, om = FORMS[form](side, values, Path(folder) / "dump")
+            found = facts(asked(side, dump, om))
+            ending = of_outputs(found, side) if form in OUTPUTS_ALONE else ended(found, end, cause)
+        except SegdiffError as error_:
+            found, ending = {"sentence": str(error_)}, "FAILED"
+    return {"ending": ending, "at": end, "wanted": cause, "form": form, **found}
+
+
+def of_outputs(found: Record, side: Side) -> str:
+    """How an answer on the outputs of a faulty device is counted: nobody inside may be accused, and it may
+    not be agreed with."""
+    narrow = [o for o in found["origins"] if len(o["nodes"]) <= len(side.graph.ops) // 2 or o["proven"]]
+    if found["verdict"] == "agrees" or narrow:
+        return "WRONG OUTPUTS"
+    return "outputs err" if found["origins"] else "outputs within"
 
 
 def ended(found: Record, place: str, cause: str) -> str:
@@ -308,6 +441,8 @@ def ended(found: Record, place: str, cause: str) -> str:
     told = origins[0]
     if not told["proven"]:
         return "found"
+    if cause == "device.unknown":
+        return "PROVEN WRONGLY"
     return "explained" if told["cause"] == cause else "other cause"
 
 
@@ -316,6 +451,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sweeps.dumps", description=__doc__)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--faults", type=int, default=15, help="of each model")
+    parser.add_argument("--strange", type=int, default=0, help="of each model, that nothing explains")
     parser.add_argument("--minutes", type=float, default=600)
     parser.add_argument("--healthy", action="store_true", help="right dumps alone")
     parser.add_argument("--faulty", action="store_true", help="faults alone")
@@ -328,6 +464,7 @@ def main() -> int:
             healthy(side, log, until)
         if not given.healthy:
             faulty(side, given.faults, log, until)
+            odd(side, given.strange, log, until)
     print(dict(Counter(record["ending"] for record in log.records.values())))
     return 0
 

@@ -54,6 +54,27 @@ def test_outputs_are_counted(tmp_path: Path, form: str, half: bool, first: int) 
     assert mask.how == ("float32 for int64",) if form == "txt" else ("int32 for int64",)
 
 
+@pytest.mark.parametrize("form", ["bin", "txt"])
+def test_open_sizes_are_those_of_the_picture(tmp_path: Path, form: str) -> None:
+    """The file may leave even the size of its output open: how many numbers there are tells."""
+    two_outputs(tmp_path)
+    model = onnx.load(tmp_path / "model.onnx")
+    for output in model.graph.output:
+        for axis in (2, 3):
+            output.type.tensor_type.shape.dim[axis].dim_param = f"s{axis}"
+    model.graph.node[0].input[0] = "y"
+    model.graph.node.insert(0, helper.make_node("Reshape", ["x", "shape"], ["y"]))
+    sizes = helper.make_node("Shape", ["x"], ["shape"])
+    model.graph.node.insert(0, sizes)
+    onnx.save(model, tmp_path / "model.onnx")
+    graph, values = read(tmp_path / "model.onnx"), values_of(tmp_path)
+    write_ais_bench(tmp_path / "out", graph, {"street": values}, form=form)
+    dump = read_dump(tmp_path / "out", graph, inputs={"x": SHAPE})
+    assert dump.problems == ()
+    for name in graph.outputs:
+        assert np.allclose(dump.tensors[name].load(), values[name], rtol=1e-6)
+
+
 def test_a_mask_in_floats_is_told_from_one_in_integers(tmp_path: Path) -> None:
     graph, folder = two_outputs(tmp_path), tmp_path / "out"
     values = values_of(tmp_path)
