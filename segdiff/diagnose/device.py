@@ -36,6 +36,10 @@ T = TypeVar("T")
 HELPS = 0.5
 """What leaves more than this share of the error explains nothing, and is not judged."""
 
+WEIGHTS_HELP = 0.25
+"""The same of other weights: those that were solved for take away more than half of any error, linear or not
+(``SPARE`` of :mod:`.device_weights`)."""
+
 LIMIT = LARGEST["float16"]
 
 WEIGHTS = (
@@ -116,7 +120,9 @@ def _explained(run: Run, step: Step, seconds: float) -> Cause:
         return Cause(
             "device.unknown", "No tensor of its outputs could be had, so no cause was looked for.", False
         )
-    for test in OF_ENDS if wide else OF_OPERATORS:
+    # with some bound, setting or weight anything can be had of a part of a model that is wide enough
+    tests = (overflowed, laid_out) if wide else (overflowed, saturated, laid_out, set_otherwise, reweighted)
+    for test in tests:
         causes = [test(sight, end) for sight in sights]
         if all(cause is not None for cause in causes) and causes[0] is not None:
             return causes[0]
@@ -208,18 +214,11 @@ def set_otherwise(sight: Sight, end: float) -> Cause | None:
 def reweighted(sight: Sight, end: float) -> Cause | None:
     """What the file's nodes make with other weights."""
     for kind, words, edits in in_time(other_weights(sight.bench, sight.value, sight.theirs), end):
-        cause = _tried(sight, kind, f"The device has computed with other weights: {words}.", edits)
+        text = f"The device has computed with other weights: {words}."
+        cause = _tried(sight, kind, text, edits, WEIGHTS_HELP)
         if cause is not None:
             return cause
     return None
-
-
-OF_ENDS = (overflowed, laid_out)
-"""What a tensor tells by itself, whatever stands before it; with some bound, setting or weight anything can
-be had of a part of a model that is wide enough."""
-
-
-OF_OPERATORS = (overflowed, saturated, laid_out, set_otherwise, reweighted)
 
 
 def in_time(tried: Iterator[T], end: float) -> Iterator[T]:
@@ -230,12 +229,12 @@ def in_time(tried: Iterator[T], end: float) -> Iterator[T]:
         yield each
 
 
-def _tried(sight: Sight, kind: str, text: str, edits: tuple[Edit, ...]) -> Cause | None:
+def _tried(sight: Sight, kind: str, text: str, edits: tuple[Edit, ...], most: float = HELPS) -> Cause | None:
     try:
         trial = sight.bench.attempt(edits)
     except EngineError:
         return None
-    if not trial.agrees or trial.error > HELPS * sight.error:
+    if not trial.agrees or trial.error > most * sight.error:
         return None
     return Cause(kind, text, True, trial.worst, compare_arrays(sight.theirs, sight.mine).metrics)
 

@@ -24,10 +24,10 @@ LARGEST_KERNEL = 1200
 EQUATIONS = 4
 """Places of the output for every weight that is solved for."""
 
-SPARE = 1.5
+SPARE = 1.2
 """Places of the output for every unknown, from which on weights are solved for. Whatever a device does can be
-put down to weights where there are as many unknowns as numbers; what is not linear leaves the root of
-1 - 1/1.5 of its error here, more than what still counts as helping (``HELPS`` of :mod:`.device`)."""
+put down to weights where there are as many unknowns as numbers; what is not linear leaves here the root of
+1 - 1/1.2, or 0.41, of its error, more than what counts as helping (``WEIGHTS_HELP`` of :mod:`.device`)."""
 
 DIFFERS = 0.02
 """Share of a weight's largest number from which on a solved weight is told as another one: well above what a

@@ -16,6 +16,7 @@ from segdiff.core.kept import KeptTensors
 from segdiff.core.progress import Progress
 from segdiff.core.thresholds import crosses
 from segdiff.diagnose.device import explain_device
+from segdiff.finding.device_effect import effects_of
 from segdiff.finding.device_misread import misread
 from segdiff.finding.device_rows import OnDevice, handovers, origin_of, outputs_of, rows_of
 from segdiff.finding.device_verdict import decided, fed_otherwise
@@ -52,11 +53,12 @@ def on_device(
     run, misread_tensors = misread(run)
     total = len(run.origins)
     causes = explain_device(run, misread_tensors, lambda done: progress("explain", done, total))
+    effects = effects_of(run, network, reasons)
     kept = keep(files, run) if total else None
     if kept is not None and kept.problem:
         reasons.append(f"Not all that a repro needs was kept: {kept.problem}")
     info = info_of(run, dump, (IN_HALF,) if inside else ())
-    return OnDevice(run, network, dump, info, causes, kept, tuple(reasons))
+    return OnDevice(run, network, dump, info, causes, effects, kept, tuple(reasons))
 
 
 IN_HALF = (

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from segdiff.align import Segment
-from segdiff.core.answer import Cause, OpInfo, Origin, OutputInfo, PairInfo, Reason, State
+from segdiff.core.answer import Cause, Effect, OpInfo, Origin, OutputInfo, PairInfo, Reason, State
 from segdiff.core.device import DeviceInfo
 from segdiff.core.kept import KeptTensors
 from segdiff.core.metrics import compare_arrays
@@ -26,8 +26,8 @@ class OnDevice:
     """What a dump has shown.
 
     ``run`` has the device in the reference's place; ``network`` is that of the file against the reference;
-    ``causes`` by the segment of an origin; ``kept`` the tensors of a repro; ``reasons`` why something is not
-    known.
+    ``causes`` and ``effects`` by the segment of an origin; ``kept`` the tensors of a repro; ``reasons`` why
+    something is not known.
     """
 
     run: Run
@@ -35,6 +35,7 @@ class OnDevice:
     dump: CheckedDump
     info: DeviceInfo
     causes: Mapping[Segment, Cause] = field(default_factory=dict)
+    effects: Mapping[Segment, Effect] = field(default_factory=dict)
     kept: KeptTensors | None = None
     reasons: tuple[str, ...] = ()
 
@@ -112,7 +113,8 @@ def origin_of(device: OnDevice, step: Step, rows: tuple[PairInfo, ...], sure: bo
     ops: tuple[OpInfo, ...] = tuple(op_info(graph.op(index)) for index in step.segment.ops)
     inputs = tuple((c, c) for _, c in step.segment.inputs)
     cause = device.causes.get(step.segment)
-    return Origin(worst, ops, ops, inputs, sure, cause)
+    effect = device.effects.get(step.segment)
+    return Origin(worst, ops, ops, inputs, sure, cause, effect)
 
 
 def handovers(device: OnDevice, origins: tuple[Origin, ...]) -> Iterator[Origin]:

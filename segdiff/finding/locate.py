@@ -27,6 +27,7 @@ from segdiff.finding.side_by_side import (
     Image,
     aligned,
     both_sides,
+    is_one_file,
     once_ready,
     prepared_for,
 )
@@ -148,7 +149,9 @@ def locate(
         clock.lap("align")
         deployed = deployed and dump is None and asked.reference_dump is None
         keeping = None if keep_tensors is None else Path(keep_tensors)
-        terms = Terms(thresholds, limits, deployed, dump=dump, keep_tensors=keeping)
+        once = dump is not None and asked.reference_dump is None and pythons[0] == pythons[1]
+        once = once and is_one_file(files, sides.graphs[0])
+        terms = Terms(thresholds, limits, deployed, dump=dump, keep_tensors=keeping, once=once)
         report, _ = compared(sides, alignment, prepared, fed, terms, clock, told)
         report = identified(report, sides.graphs, hashes)
     clock.lap("stop")

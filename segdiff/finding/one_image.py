@@ -39,7 +39,7 @@ from segdiff.finding.pictures import maps_of, pictured
 from segdiff.finding.precision import precision_of
 from segdiff.finding.read_otherwise import read_otherwise
 from segdiff.finding.refused import refusal
-from segdiff.finding.side_by_side import Image, Sides, proven, walked_with
+from segdiff.finding.side_by_side import Image, Sides, proven, walked_once, walked_with
 from segdiff.finding.verdict import conclude
 from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh, without_harm
 from segdiff.inputs import CandidateInput, Prepared, compare_inputs, picture_input, read_candidate_input
@@ -54,7 +54,8 @@ class Terms:
 
     ``deployed`` is whether both also run as deployed; ``known`` are causes that another image has proven, by
     the segment that errs: they are tried before any is looked for. ``dump`` is what a device left that ran
-    the candidate's file, ``keep_tensors`` a folder for every value of both sides.
+    the candidate's file, ``keep_tensors`` a folder for every value of both sides. ``once``: both sides are
+    one file in one environment, which need not be walked against itself.
     """
 
     thresholds: Thresholds
@@ -63,6 +64,7 @@ class Terms:
     known: Mapping[Segment, Cause] = field(default_factory=dict)
     dump: CheckedDump | None = None
     keep_tensors: Path | None = None
+    once: bool = False
 
 
 def compared(
@@ -80,7 +82,8 @@ def compared(
     Raises EngineError where a model does not even start to run.
     """
     files, limits = sides.files, terms.limits
-    run = walked_with(sides, alignment, prepared, terms.thresholds, limits.memory, told)
+    walk = walked_once if terms.once else walked_with
+    run = walk(sides, alignment, prepared, terms.thresholds, limits.memory, told)
     clock.lap("walk")
     reasons: list[str] = []
     checkpoint = other_checkpoint(run)

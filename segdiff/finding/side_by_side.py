@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segdiff.align import Alignment, align, cut
+from segdiff.align.kinds import kind_of
 from segdiff.core.environment import Environment
 from segdiff.core.errors import EngineError, InputError, ModelError
 from segdiff.core.files import ModelFiles
@@ -28,7 +29,7 @@ from segdiff.finding.inside import Limits
 from segdiff.inputs import Prepared, is_ready, prepare
 from segdiff.readers import find, read
 from segdiff.readers.dumps import read_dump
-from segdiff.walk import Run, walked
+from segdiff.walk import Run, walked, walked_by_itself
 from segdiff.walk.verify import doubtful, repeats_itself, surfaced, verify
 
 if TYPE_CHECKING:
@@ -132,6 +133,30 @@ def walked_with(
     return walked(
         sides.engines, alignment, feeds, thresholds, memory // 2, lambda done: progress("walk", done, total)
     )
+
+
+def walked_once(
+    sides: Sides,
+    alignment: Alignment,
+    prepared: Prepared,
+    thresholds: Thresholds,
+    memory: int,
+    progress: Progress,
+) -> Run:
+    """As :func:`walked_with`, of one file that stands on both sides (:func:`is_one_file`)."""
+    feeds = sides.engines.feeds(sides.graphs, alignment, prepared)
+    total = len(alignment.segments)
+    return walked_by_itself(
+        sides.engines, alignment, feeds, thresholds, memory // 2, lambda done: progress("walk", done, total)
+    )
+
+
+def is_one_file(files: tuple[ModelFiles, ModelFiles], graph: Graph) -> bool:
+    """Whether both sides are the very same file, which gives the same whenever it runs."""
+    ours, theirs = files
+    if ours.format != theirs.format or ours.program.resolve() != theirs.program.resolve():
+        return False
+    return not any(kind_of(op) == "random" for op in graph.ops)
 
 
 def proven(run: Run, reasons: list[str]) -> tuple[Run, tuple[str, ...]]:

@@ -72,24 +72,27 @@ class Kept:
 
 @dataclass
 class Runner:
-    """One ONNX file in a process of its own, started anew where that was ended from outside."""
+    """One ONNX file in a process of its own, started anew where that was ended from outside; ``copies`` are
+    it and the file of a user that it is a copy of, which is told in its place."""
 
     start: Callable[[], Engine]
     engine: Engine
     blocks: Blocks
     way: Deployed | None = None
+    copies: tuple[Path, Path] | None = None
 
     def run(self, tensors: Mapping[str, Array], outputs: Iterable[str]) -> dict[str, Tensor]:
         """The outputs of a run, optimised as a user's. Raises EngineError."""
         wanted = tuple(outputs)
-        try:
-            return self._run(tensors, wanted)
-        except EngineError as error:
-            if not error.died or error.silent:
-                raise
-            self.engine.close()
-            self.engine = self.start()
-            return self._run(tensors, wanted)
+        with told_as(self.copies):
+            try:
+                return self._run(tensors, wanted)
+            except EngineError as error:
+                if not error.died or error.silent:
+                    raise
+                self.engine.close()
+                self.engine = self.start()
+                return self._run(tensors, wanted)
 
     def _run(self, tensors: Mapping[str, Array], outputs: tuple[str, ...]) -> dict[str, Tensor]:
         if self.way is None:
@@ -99,8 +102,23 @@ class Runner:
 
 
 @contextmanager
-def running(program: Path, *, timeout: float, threads: int | None) -> Iterator[Runner]:
-    """A process that runs an ONNX file; it ends with the block."""
+def told_as(copies: tuple[Path, Path] | None) -> Iterator[None]:
+    """Let an engine's error name the file that a user has given, and not the copy of it that was run."""
+    try:
+        yield
+    except EngineError as error:
+        if copies is not None:
+            copy, own = copies
+            error.args = (str(error).replace(str(copy), str(own)),)
+        raise
+
+
+@contextmanager
+def running(
+    program: Path, *, timeout: float, threads: int | None, own: Path | None = None
+) -> Iterator[Runner]:
+    """A process that runs an ONNX file; it ends with the block. ``own`` is the user's file that it is a copy
+    of. Raises EngineError."""
     blocks = Blocks()
     row = engine_for(WHOLE)
     files = ModelFiles(WHOLE, program, None, None)
@@ -108,7 +126,9 @@ def running(program: Path, *, timeout: float, threads: int | None) -> Iterator[R
     def start() -> Engine:
         return Engine(files, blocks, timeout=timeout, threads=threads_of(row, threads))
 
-    runner = Runner(start, start(), blocks)
+    copies = None if own is None else (program, own)
+    with told_as(copies):
+        runner = Runner(start, start(), blocks, copies=copies)
     try:
         yield runner
     finally:
@@ -179,7 +199,7 @@ def bench(program: Path, how: How, *, timeout: float = 300.0, threads: int | Non
         place = Path(folder) / program.name
         groups, outputs, deep = write(program, how, place)
         give_back()
-        with running(place, timeout=timeout, threads=threads) as runner:
+        with running(place, timeout=timeout, threads=threads, own=program) as runner:
             yield Bench(runner, groups, outputs, deep, Path(folder))
 
 

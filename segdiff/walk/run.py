@@ -16,7 +16,7 @@ from segdiff.walk.beside import Beside
 from segdiff.walk.probe import Probe
 from segdiff.walk.reference_tensors import ReferenceTensors
 from segdiff.walk.steps import Step, Walk
-from segdiff.walk.walker import walk_through
+from segdiff.walk.walker import walk_alone, walk_through
 
 
 @dataclass(frozen=True)
@@ -57,21 +57,59 @@ def walked(
     ``feeds`` are the inputs of the reference and of the candidate, ``memory`` the bytes of reference tensors
     that may be kept for the proofs.
     """
-    graphs = alignment.reference.graph, alignment.candidate.graph
-    probe = Probe(
-        engines.candidate,
-        *graphs,
-        engines.blocks,
-        thresholds,
-        feeds[1],
-        beside=beside(engines, graphs[0], feeds[0]),
-    )
-    needed = {r for s in alignment.segments for r, _ in (*s.inputs, *s.outputs) if r and r not in feeds[0]}
-    stream = engines.reference.stream(feeds[0], needed)
+    probe = probe_of(engines, alignment, feeds, thresholds)
+    stream = engines.reference.stream(feeds[0], needed_of(alignment, feeds[0]))
     start = time.monotonic()
     walk = walk_through(probe, stream, alignment.segments, feeds[0], progress)
     walk = replace(walk, seconds=time.monotonic() - start)
-    reference = ReferenceTensors(engines.reference, feeds[0], memory)
+    return run_of(engines, alignment, feeds[0], probe, walk, memory)
+
+
+def walked_by_itself(
+    engines: Engines,
+    alignment: Alignment,
+    feeds: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
+    thresholds: Thresholds,
+    memory: int,
+    progress: Callable[[int], None],
+) -> Run:
+    """The walk of a file that stands on both sides, run once as a whole: that it agrees with itself need not
+    be measured, as long as it draws no random numbers. What is returned is as of :func:`walked`."""
+    probe = probe_of(engines, alignment, feeds, thresholds)
+    stream = engines.reference.stream(feeds[0], needed_of(alignment, feeds[0]))
+    ends, start = frozenset(alignment.candidate.outputs), time.monotonic()
+    walk = walk_alone(stream, alignment.segments, feeds[0], ends, progress)
+    walk = replace(walk, seconds=time.monotonic() - start)
+    return run_of(engines, alignment, feeds[0], probe, walk, memory)
+
+
+def probe_of(
+    engines: Engines,
+    alignment: Alignment,
+    feeds: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
+    thresholds: Thresholds,
+) -> Probe:
+    """What runs segments of the candidate."""
+    graphs = alignment.reference.graph, alignment.candidate.graph
+    own = beside(engines, graphs[0], feeds[0])
+    return Probe(engines.candidate, *graphs, engines.blocks, thresholds, feeds[1], beside=own)
+
+
+def needed_of(alignment: Alignment, fed: Mapping[str, Tensor]) -> set[str]:
+    """The reference's values at the ends of segments, but for what it is fed."""
+    return {r for s in alignment.segments for r, _ in (*s.inputs, *s.outputs) if r and r not in fed}
+
+
+def run_of(
+    engines: Engines,
+    alignment: Alignment,
+    fed: Mapping[str, Tensor],
+    probe: Probe,
+    walk: Walk,
+    memory: int,
+) -> Run:
+    """A walk with what ran it, and the tensors kept that the proofs will ask for."""
+    reference = ReferenceTensors(engines.reference, fed, memory)
     partner = {c: r for r, c in alignment.pairs.items()}
     reference.held.update({partner[c]: tensors[0] for c, tensors in walk.ends.items() if c in partner})
     for step in walk.steps:
@@ -79,7 +117,7 @@ def walked(
     reference.keep(alignment.reference.outputs)
     partner = {c: r for r, c in alignment.pairs.items()}
     reference.held.update({partner[c]: ours for c, (ours, _) in walk.ends.items() if c in partner})
-    hidden = engines.hidden(graphs[0])
+    hidden = engines.hidden(alignment.reference.graph)
     return Run(replace(probe, forms=walk.forms), reference, alignment, walk, hidden)
 
 

@@ -44,6 +44,47 @@ def walk_through(
     return _Walker(probe, forms=dict(probe.forms)).walk(reference, segments, feeds, progress)
 
 
+def walk_alone(
+    reference: Iterator[tuple[str, Tensor]],
+    segments: tuple[Segment, ...],
+    feeds: Mapping[str, Tensor],
+    outputs: frozenset[str],
+    progress: Callable[[int], None],
+) -> Walk:
+    """The walk of one file that is its own candidate: each value that it gives is equal to itself.
+
+    ``outputs`` are kept as both sides' ends. Never raises for what the engine does.
+    """
+    partners: dict[str, set[str]] = defaultdict(set)
+    for segment in segments:
+        for r, c in segment.outputs:
+            partners[r].add(c)
+    seen: dict[str, PairResult] = {}
+    forms: dict[str, Form] = {}
+    ends: dict[str, tuple[Tensor, Tensor]] = {}
+    problem = None
+    try:
+        for name, tensor in _chain(feeds, reference):
+            array = tensor.array
+            same, changed = compare_arrays(array, array), None
+            for c in partners.get(name, ()):
+                forms[c] = array.dtype, array.shape
+                if c in outputs:
+                    ends[c], changed = (tensor, tensor), mask_changed(array, array)
+                equal = Judgement("equal")
+                seen[c] = PairResult(name, c, array.shape, same, same, equal, mask_changed=changed)
+            progress(len(seen) * len(segments) // max(1, len(partners)))
+    except EngineError as error:
+        problem = str(error)
+    steps = []
+    for segment in segments:
+        found = tuple(seen[c] for _, c in segment.outputs if c in seen)
+        whole = len(found) == len(segment.outputs)
+        lost = problem or "the reference did not deliver its values"
+        steps.append(Step(segment, found) if whole else _unknown(segment, lost))
+    return Walk(tuple(steps), problem, forms, ends)
+
+
 CONTRADICTION = "it errs on the reference's inputs, but not on its own, though these are the same"
 """Of an isolated error where inputs and output agree in the run from the image."""
 

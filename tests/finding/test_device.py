@@ -381,7 +381,7 @@ def test_tensors_that_causes_are_tried_against_are_copies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Sight] = []
-    monkeypatch.setattr("segdiff.diagnose.device.laid_out", lambda sight: seen.append(sight))
+    monkeypatch.setattr("segdiff.diagnose.device.laid_out", lambda sight, end: seen.append(sight))
     for half in (True, False):
         located(tmp_path / str(half), FAULTS["device.weights"], half=half)
     assert len(seen) == 2
@@ -452,3 +452,39 @@ def test_in_a_part_that_is_most_of_the_model_no_setting_is_made_to_fit(tmp_path:
     laid = saved({final: turned.reshape(1, 4, 16, 24)}, tmp_path / "turned")
     report = segdiff.locate(model, laid, image(), timeout=60)
     assert report.first and report.first.cause and report.first.cause.kind == "device.layout"
+
+
+def test_an_origin_says_what_it_costs_in_the_end(tmp_path: Path) -> None:
+    """The rest runs here from the device's tensors: with the operator right the outputs are right."""
+    report = located(tmp_path / "one", FAULTS["device.saturated"])
+    assert report.first and report.first.effect
+    assert report.first.effect.final_error_removed > 0.9
+    report = located(tmp_path / "two", FAULTS["device.saturated"], FAULTS["device.operator"])
+    effects = [origin.effect for origin in report.origins]
+    assert len(effects) == 2 and all(effects)
+    assert any(effect and effect.final_error_removed > 0.05 for effect in effects)
+    assert checked(report.to_dict()) is not None
+
+
+def test_a_file_that_is_its_own_reference_is_not_walked_against_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing else is said for that."""
+
+    def told(folder: Path) -> dict[str, Any]:
+        found = located(folder, FAULTS["device.layout"], half=False).to_dict()
+        return {name: each for name, each in found.items() if name not in ("timing_s", "peak_memory_mb")}
+
+    once = told(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("segdiff.finding.one_image.walked_with", None)
+        assert told(tmp_path) == once
+    monkeypatch.setattr("segdiff.finding.locate.is_one_file", lambda *given: False)
+    assert told(tmp_path) == once
+
+
+def test_what_is_not_linear_is_not_put_down_to_weights(tmp_path: Path) -> None:
+    """Weights are solved for by hardly more numbers than there are unknowns: that proves nothing by itself."""
+    bent = Fault(nth("Conv", 1), output=lambda a: (0.5 * np.tanh(2 * a)).astype(a.dtype))
+    report = located(tmp_path, bent)
+    assert report.first and report.first.cause and not report.first.cause.proven, report.first.cause

@@ -180,6 +180,16 @@ def test_a_file_that_does_not_run_is_no_answer(tmp_path: Path) -> None:
         asked(segmenter(), tmp_path, image((1, 3, 16, 25)))
 
 
+def test_what_the_engine_says_is_said_of_the_users_file(tmp_path: Path) -> None:
+    """What runs is a copy in a folder that is gone when somebody reads the message."""
+    net = Net()
+    made = net.node("Reshape", net.conv("x", (3, 4)), net.constant([1, 4, 7, 7], np.int64))
+    with pytest.raises(segdiff.EngineError) as raised:
+        asked(net.model(net.node("Relu", made)), tmp_path)
+    assert str(next(tmp_path.glob("**/*.onnx"))) in str(raised.value)
+    assert "segdiff-" not in str(raised.value)
+
+
 @pytest.mark.parametrize("opset", [7, 9, 10, 12])
 def test_old_files_are_asked_as_well(tmp_path: Path, opset: int) -> None:
     net = Net(opset=opset)

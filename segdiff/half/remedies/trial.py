@@ -149,7 +149,8 @@ class Trials:
         with TemporaryDirectory(dir=self.folder) as folder:
             into = Path(folder) / "model.onnx"
             write_runnable(program, how, keep, self.outputs, into)
-            with running(into, timeout=self.timeout, threads=self.threads) as runner:
+            own = self.source if self.folder in program.parents else program
+            with running(into, timeout=self.timeout, threads=self.threads, own=own) as runner:
                 yield runner
 
     def draft(self) -> Path:
