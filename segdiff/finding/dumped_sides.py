@@ -52,7 +52,8 @@ class SidesAsked:
             sample=Path(image).name if isinstance(image, str | Path) else None,
             inputs=fed_shapes(prepared, graph),
         )
-        return checked(dump, lambda done, total: progress("dump_read", done, total))
+        quantised = frozenset(graph.quantised) - graph.parameters.keys()
+        return checked(dump, lambda done, total: progress("dump_read", done, total), quantised)
 
 
 def sides_asked(

@@ -24,9 +24,10 @@ from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.core.precision import EPSILON, disturbed, unit_of
 from segdiff.engines import Tensor
 from segdiff.engines.dumped import DumpedReference
+from segdiff.engines.session import quantised_values
 from segdiff.walk.dump_check import CheckedDump
 from segdiff.walk.judge import Judgement
-from segdiff.walk.last_bit import SEED, Steps, as_stored
+from segdiff.walk.last_bit import SEED, Steps, as_stored, quantises
 from segdiff.walk.probe import Bench, Probe
 from segdiff.walk.reference_tensors import ReferenceTensors
 from segdiff.walk.run import Run, ends_of
@@ -72,14 +73,23 @@ class DeviceProbe(Probe):
         own = {name: t for index in segment.nodes for name, t in self.given.get(index, {}).items()}
         if not own.keys() & feeds.keys():
             return feeds
-        read = {name: self.blocks.tensor(own[name].load()) for name in own.keys() & feeds.keys()}
+        read = {name: self.blocks.tensor(self.numbers(own[name])) for name in own.keys() & feeds.keys()}
         return {name: self.fitting(name, read[name]) if name in read else t for name, t in feeds.items()}
+
+    def numbers(self, tensor: DumpedTensor) -> Array:
+        """The numbers of a tensor, or those that its bytes stand for."""
+        array, how = tensor.load(), self.graph.quantised.get(tensor.value)
+        return array if how is None or array.dtype.name != how.dtype else how.numbers(array)
 
     def _declared(self, c: str, tensor: Tensor) -> np.dtype[Any]:
         """The type that the file computes a value in: the device stores it otherwise, not the file."""
         if self.graph.value(c).dtype is None and tensor.array.dtype == np.float16:
             return np.dtype(self.arithmetic if self.arithmetic == "float16" else np.float32)
         return super()._declared(c, tensor)
+
+    def alike(self, segment: Segment) -> bool:
+        """Never: a device that keeps bytes multiplies them by integers of its own, and is a step off."""
+        return False
 
     def unit(self, segment: Segment) -> float:
         """One rounding of the type in which the device stores, as often as it stores on the way.
@@ -113,7 +123,7 @@ class DeviceProbe(Probe):
     ) -> Comparison | None:
         """What the last bit of the type that the device stores in does, in inputs and parameters."""
         unit, feeds = self.unit(segment), self.as_given(segment, feeds)
-        if unit <= EPSILON or any(c in self.graph.quantised for _, c in segment.outputs):
+        if unit <= EPSILON or quantises(self.graph, segment.nodes):
             return super().disturb(segment, c, undisturbed, feeds, edits, steps_of)
         shaken = {
             name: self.blocks.tensor(disturbed(tensor.array, SEED + place, unit))
@@ -163,6 +173,7 @@ def walked_on_device(
     alignment = Alignment(view, view, pairs, dict.fromkeys(pairs, ("dumped",)), segments, places)
     blocks = run.probe.blocks
     engine = DumpedReference(dump.path, blocks).opened(dump)
+    engine.quantised = engine.dumped.quantised = quantised_values(view.graph)
     feeds = {**run.probe.feeds, **dict(engine.run({}, [name for name in inputs if name in dump.tensors]))}
     probe = DeviceProbe(
         run.probe.candidate,

@@ -38,23 +38,30 @@ class Handed:
 class CheckedDump:
     """A dump whose tensors can all be read; ``stored`` is the type each was computed in, which may be coarser
     than that of its file; ``broken`` are those with NaN or infinite values, ``handed`` those that changed
-    between two operators."""
+    between two operators, ``quantised`` those whose bytes stand for other numbers."""
 
     dump: Dump
     stored: dict[str, str]
     broken: frozenset[str]
     handed: tuple[Handed, ...] = ()
+    quantised: frozenset[str] = frozenset()
 
     @property
     def arithmetic(self) -> str:
         """The type in which most of the device's numbers are stored."""
-        found = [dtype for dtype in self.stored.values() if dtype.startswith(("float", "bfloat"))]
+        found = [
+            dtype
+            for name, dtype in self.stored.items()
+            if dtype.startswith(("float", "bfloat")) or name in self.quantised
+        ]
         return max(sorted(set(found)), key=found.count, default="float32")
 
 
-def checked(dump: Dump, progress: Callable[[int, int], None]) -> CheckedDump:
-    """Read every tensor once. Raises ModelError where none can be read; one that cannot is left out, with a
-    line of the dump's problems."""
+def checked(
+    dump: Dump, progress: Callable[[int, int], None], quantised: frozenset[str] = frozenset()
+) -> CheckedDump:
+    """Read every tensor once; of the ``quantised`` ones the bytes stand for other numbers. Raises ModelError
+    where none can be read; one that cannot is left out, with a line of the dump's problems."""
     problems: list[str] = []
     stored: dict[str, str] = {}
     broken: set[str] = set()
@@ -80,7 +87,8 @@ def checked(dump: Dump, progress: Callable[[int, int], None]) -> CheckedDump:
         for op in dump.ops
     )
     found = replace(dump, tensors=tensors, ops=ops, problems=(*dump.problems, *problems))
-    return CheckedDump(found, stored, frozenset(broken), tuple(handed_on(found)))
+    bytes_ = quantised & stored.keys()
+    return CheckedDump(found, stored, frozenset(broken), tuple(handed_on(found)), bytes_)
 
 
 def handed_on(dump: Dump) -> Iterator[Handed]:

@@ -1,9 +1,9 @@
 """Is the simulation of half precision right? Against ncnn, which stores its values in half precision.
 
-python -m tests.benchmarks.half_runtime --ncnn ENV/bin/python [--precision fp16|bf16] PAIR ...
+python -m tests.benchmarks.half_runtime --ncnn ENV/bin/python [--precision fp16|bf16] [--pictures N] PAIR ...
 
 ENV has ncnn and pnnx. For each pair (tests/sweeps/pairs.py) pnnx converts the ONNX file, its weights left in
-float32; the picture is fed as it is, and turned over in three ways. Compared are
+float32; the picture is fed as it is, and turned over in up to three ways. Compared are
 
 - the relative error of the output with everything in half precision, and that of what goes into a Sigmoid or
   Softmax at the end: where those saturate, the output's error is that of a few pixels;
@@ -56,22 +56,23 @@ def main() -> None:
     parser.add_argument("--ncnn", required=True, type=Path, help="the Python that has ncnn, beside its pnnx")
     parser.add_argument("--precision", choices=("fp16", "bf16"), default="fp16")
     parser.add_argument("--input", type=Path, help="an .npz whose x all pairs are fed, not their own picture")
+    parser.add_argument("--pictures", type=int, default=len(TURNS), help="how many of the four turns")
     asked = parser.parse_args()
     if not asked.ncnn.is_file() or not asked.ncnn.with_name("pnnx").is_file():
         sys.exit(f"{asked.ncnn}: has no ncnn with pnnx beside it; nothing was compared")
     for pair in pairs(asked.patterns):
         pair = replace(pair, io=asked.input or pair.io)
-        print(json.dumps(compared(pair, asked.ncnn, asked.precision)), flush=True)
+        print(json.dumps(compared(pair, asked.ncnn, asked.precision, TURNS[: asked.pictures])), flush=True)
 
 
-def compared(pair: Pair, python: Path, precision: Half) -> dict[str, Any]:
+def compared(pair: Pair, python: Path, precision: Half, turns: tuple[tuple[int, ...], ...]) -> dict[str, Any]:
     """The figures of one pair, or why there are none."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
             param = converted(pair, python, folder)
             theirs = []
-            for turn in TURNS:
+            for turn in turns:
                 np.save(folder / "x.npy", np.ascontiguousarray(np.flip(pair.image, turn)))
                 files = [param, param.with_suffix(".bin"), folder / "x.npy", folder / "out.npz"]
                 run([python, RUNNER, *files, precision])
@@ -85,9 +86,9 @@ def compared(pair: Pair, python: Path, precision: Half) -> dict[str, Any]:
     how = How(precision=precision, batch_norm="folded")
     each = [
         sides(model, np.ascontiguousarray(np.flip(pair.image, turn)), order, got, how)
-        for turn, got in zip(TURNS, theirs, strict=True)
+        for turn, got in zip(turns, theirs, strict=True)
     ]
-    return {"pair": pair.name, "precision": precision, **summed(each)}
+    return {"pair": pair.name, "precision": precision, "pictures": len(each), **summed(each)}
 
 
 def converted(pair: Pair, python: Path, folder: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, numpy_helper
+from onnx import ModelProto, TensorProto, numpy_helper
 
 import segdiff
 from segdiff.commands.cli import main
@@ -23,7 +23,7 @@ from segdiff.report.issue import issue
 from segdiff.report.load import load
 from tests.devices import Device, Fault, saved, with_attribute
 from tests.dumps.ascend import compiled, inner_values, write_raw
-from tests.models import Net, graph_of, image, names_of, save, segmenter
+from tests.models import Net, graph_of, image, names_of, save, segmenter, with_pairs
 from tests.models import with_attribute as written_with
 from tests.schema import checked
 
@@ -484,7 +484,59 @@ def test_a_file_that_is_its_own_reference_is_not_walked_against_itself(
 
 
 def test_what_is_not_linear_is_not_put_down_to_weights(tmp_path: Path) -> None:
-    """Weights are solved for by hardly more numbers than there are unknowns: that proves nothing by itself."""
+    """Weights are solved for by hardly more numbers than there are unknowns, which alone proves nothing."""
     bent = Fault(nth("Conv", 1), output=lambda a: (0.5 * np.tanh(2 * a)).astype(a.dtype))
     report = located(tmp_path, bent)
     assert report.first and report.first.cause and not report.first.cause.proven, report.first.cause
+
+
+def quantised() -> ModelProto:
+    """A small net with every value quantised but the last."""
+    net = Net()
+    first = net.node("Relu", net.conv("x", (3, 8)))
+    second = net.node("Relu", net.conv(first, (8, 8)))
+    return with_pairs(net.model(net.conv(net.node("Add", first, second), (8, 4))))
+
+
+def off_by_a_step(array: Any) -> Any:
+    """Bytes of which some are rounded to the other side."""
+    up = np.random.default_rng(4).random(array.shape) < 0.02
+    return np.where(up & (array < 255), array + 1, array).astype(array.dtype)
+
+
+@pytest.mark.parametrize("names", ["bytes", "floats"])
+def test_bytes_are_judged_as_the_numbers_that_they_stand_for(tmp_path: Path, names: str) -> None:
+    """A device keeps the bytes alone, by the name of the file's bytes or of the floats around them."""
+    model = quantised()
+    path = save(model, tmp_path / "model.onnx")
+    floats = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "QuantizeLinear"}
+
+    def asked(*faults: Fault) -> Report:
+        values = Device(model, False, faults=faults).run({"x": image()})
+        final = model.graph.output[0].name
+        kept = {name: a for name, a in values.items() if a.dtype == np.uint8 or name in ("x", final)}
+        own = {floats.get(name, name) if names == "floats" else name: a for name, a in kept.items()}
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        return segdiff.locate(path, saved(own, folder), image(), timeout=60)
+
+    report = asked()
+    assert report.verdict == "agrees" and report.device and not report.device.problems, report.sentence
+    assert (report.device.precision, report.device.missing) == ("uint8", 0)
+    place = list(names_of(model, "Conv"))[1]
+    report = asked(Fault(place, output=lambda a: np.clip(a, -1, 1)))
+    assert report.first and report.first.pair.candidate == f"{place}.bytes", report.sentence
+    assert len(report.origins) == 1 and report.first.cause
+    assert report.first.cause.kind == "device.saturated" and report.first.cause.proven
+
+
+def test_bytes_that_are_a_step_off_here_and_there_agree(tmp_path: Path) -> None:
+    model = quantised()
+    values = Device(model, False).run({"x": image()})
+    last = next(node.output[0] for node in model.graph.node[::-1] if node.op_type == "QuantizeLinear")
+    given = {"x": values["x"], **{name: a for name, a in values.items() if a.dtype == np.uint8}}
+    given[last] = off_by_a_step(given[last])
+    final = model.graph.output[0].name
+    behind = Device(model, False, faults=(Fault(last, output=off_by_a_step),)).run({"x": image()})
+    dump = saved({**given, final: behind[final]}, tmp_path / "dump")
+    report = segdiff.locate(save(model, tmp_path / "model.onnx"), dump, image(), timeout=60)
+    assert report.verdict == "agrees", report.sentence

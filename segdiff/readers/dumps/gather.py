@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +112,8 @@ def _more(count: int) -> str:
 
 def _settled(sighting: Sighting, graph: Graph, lines: list[str]) -> list[_Seen]:
     """The one meaning of a sighting (of several, the one whose size fits), or a line why there is none."""
+    meanings = frozenset(_of_bytes(meaning, sighting.stored, graph) for meaning in sighting.meanings)
+    sighting = replace(sighting, meanings=meanings)
     if all(meaning.role == "input" for meaning in sighting.meanings):
         return _operand(sighting, graph)
     found: list[_Seen] = []
@@ -136,6 +138,22 @@ def _settled(sighting: Sighting, graph: Graph, lines: list[str]) -> list[_Seen]:
         return []
     outputs = [one for one in found if one.meaning.role == "output"]
     return (outputs or found)[:1]
+
+
+def _of_bytes(meaning: Meaning, stored: Stored, graph: Graph) -> Meaning:
+    """A quantised device keeps the bytes of a value that the file has as floats, between the two operators
+    that quantise it: then it is the bytes' own value that was seen."""
+    dtype = graph.value(meaning.value).dtype
+    if dtype is None or "float" not in dtype or not stored.dtype.lstrip("u").startswith("int"):
+        return meaning
+    made = graph.producer.get(meaning.value)
+    beside = [made.inputs[0]] if made is not None and made.type == "DequantizeLinear" else []
+    readers = graph.consumers.get(meaning.value, ())
+    beside += [op.outputs[0] for op in readers if op.type == "QuantizeLinear"]
+    known = [
+        name for name in beside if name in graph.quantised and graph.quantised[name].dtype == stored.dtype
+    ]
+    return replace(meaning, value=known[0]) if len(known) == 1 else meaning
 
 
 _REGROUPS = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
