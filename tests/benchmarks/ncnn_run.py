@@ -30,6 +30,7 @@ def net(param: str, weights: str, precision: str) -> Any:
     for name in OPTIONS:
         setattr(made.opt, name, False)
     made.opt.num_threads = 1
+    made.opt.use_winograd_convolution = False  # it stores what it transforms, in half precision as well
     if precision == "bf16":
         made.opt.use_bf16_storage = True
     if precision == "fp16":
