@@ -28,7 +28,8 @@ def images_options(parser: Parser) -> None:
 def many(arguments: Arguments) -> bool:
     """Whether the last file stands for many images: a folder, a list, or what ``--worst`` is asked of."""
     image = arguments.files[-1]
-    listed = Path(image).suffix.lower() in LISTS or Path(image).is_dir()
+    elsewhere = "://" in image and not Path(image.partition("?")[0]).suffix  # a folder, by all it says
+    listed = elsewhere or Path(image).suffix.lower() in LISTS or Path(image).is_dir()
     return listed or getattr(arguments, "worst", None) is not None
 
 

@@ -330,12 +330,14 @@ def asked(arguments: Arguments) -> Iterator[tuple[str, str | Path, str, Progress
     """Reference, candidate (converted first, where that is wanted), image, and who is told how far it is."""
     from segdiff.commands.progress import progress_bar
     from segdiff.finding.beforehand import check_beforehand
+    from segdiff.readers.urls import fetched_once
 
     reference, *given, image = arguments.files
     candidates: list[str | Path] = list(given)
     with ExitStack() as stack:
         if not arguments.debug:
             stack.enter_context(quiet_stderr())
+        stack.enter_context(fetched_once())
         progress = stack.enter_context(progress_bar(False if arguments.no_progress else None))
         if arguments.convert:
             progress("check", 0, 0)

@@ -31,7 +31,8 @@ class KeptTensors:
     ``feeds`` are the candidate's inputs and ``outputs`` what the reference makes of them, by the
     candidate's names; ``segments`` the origins' tensors, by the candidate's value that the origin ends in.
     ``problem`` says why some of them, or all, are missing. ``finals`` are all of the reference's outputs in
-    their order; empty where one of them cannot be had.
+    their order; empty where one of them cannot be had. ``folder`` is what the files lie in, where they were
+    fetched from elsewhere: it is there as long as this is.
     """
 
     files: tuple[ModelFiles, ModelFiles]
@@ -40,3 +41,4 @@ class KeptTensors:
     segments: Mapping[str, SegmentTensors] = field(default_factory=dict)
     problem: str | None = None
     finals: tuple[Array, ...] = ()
+    folder: object = field(default=None, repr=False)

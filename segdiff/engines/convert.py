@@ -18,6 +18,7 @@ from segdiff.core.errors import EngineError, InputError, ModelError
 from segdiff.core.process import how_it_ended, mortal, start
 from segdiff.engines.lacking import advice, lacking_operators
 from segdiff.readers import ModelFiles, find, read
+from segdiff.readers.urls import a_model, takes_urls
 
 TIMEOUT = 1800.0
 """Seconds. Most models take less than ten; folding the constants of a branchy one has taken five minutes."""
@@ -45,6 +46,7 @@ NOISE = re.compile(
 """Colours, times and labels of a log line."""
 
 
+@takes_urls(reference=a_model)
 def convert(
     reference: str | Path, onnx_path: str | Path, *, opset: int | None = None, timeout: float = TIMEOUT
 ) -> Path:

@@ -11,8 +11,10 @@ from segdiff.finding.side_by_side import Image
 from segdiff.inputs import CandidateInput, prepare
 from segdiff.inputs.fed import check_named
 from segdiff.readers import find, read
+from segdiff.readers.urls import a_file, a_model, takes_urls
 
 
+@takes_urls(reference=a_model, image=a_file)
 def check_beforehand(
     reference: str | Path,
     image: Image,

@@ -55,6 +55,7 @@ from segdiff.finding.verdict import readers_of
 from segdiff.finding.weigh import own_values, weighed_alone
 from segdiff.inputs import CandidateInput, Prepared
 from segdiff.readers import find
+from segdiff.readers.urls import a_file, a_model, takes_urls
 from segdiff.walk import Run
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ RESTARTS = 5
 """How often an engine may be started again for one question."""
 
 
+@takes_urls(reference=a_model, candidate=a_model, image=a_file)
 def open_case(
     reference: str | Path | onnx.ModelProto,
     candidate: str | Path | onnx.ModelProto,

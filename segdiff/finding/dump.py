@@ -23,12 +23,14 @@ from segdiff.finding.dump_files import keeper
 from segdiff.finding.side_by_side import Image
 from segdiff.inputs import prepare
 from segdiff.readers import find, read
+from segdiff.readers.urls import a_file, a_model, takes_urls
 from segdiff.walk import Run
 
 if TYPE_CHECKING:
     import onnx
 
 
+@takes_urls(model=a_model, image=a_file)
 def dump(
     model: str | Path | onnx.ModelProto,
     image: Image,

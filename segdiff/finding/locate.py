@@ -32,6 +32,7 @@ from segdiff.finding.side_by_side import (
     prepared_for,
 )
 from segdiff.inputs import CandidateInput
+from segdiff.readers.urls import a_file, a_model, takes_urls
 
 if TYPE_CHECKING:
     import onnx
@@ -43,6 +44,9 @@ PHASES = (
 """What the progress and the report's times speak of, in order."""
 
 
+@takes_urls(
+    reference=a_model, candidate=a_model, image=a_file, reference_model=a_model, candidate_model=a_model
+)
 def locate(
     reference: str | Path | onnx.ModelProto,
     candidate: str | Path | onnx.ModelProto,

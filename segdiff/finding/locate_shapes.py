@@ -34,6 +34,7 @@ from segdiff.finding.side_by_side import Image, Sides, aligned, both_sides, cand
 from segdiff.inputs import InputSpec, Prepared, is_ready, prepare
 from segdiff.inputs.several import at_size, batched, config_at, open_spec, resized
 from segdiff.readers import find
+from segdiff.readers.urls import a_file, a_model, takes_urls
 
 if TYPE_CHECKING:
     import onnx
@@ -48,6 +49,7 @@ MOST = 32
 """Shapes that one call takes: each is a whole run of both models."""
 
 
+@takes_urls(reference=a_model, candidate=a_model, image=a_file)
 def locate_shapes(
     reference: str | Path | onnx.ModelProto,
     candidate: str | Path | onnx.ModelProto,

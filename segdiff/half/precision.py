@@ -36,9 +36,11 @@ from segdiff.half.targets import BatchNorm, How, how_of
 from segdiff.inputs.prepare import Image
 from segdiff.inputs.transforms import check_transforms
 from segdiff.readers import find, read
+from segdiff.readers.urls import a_model, takes_urls
 from segdiff.score.areas import IGNORE, scores
 from segdiff.score.asked import asked
 from segdiff.score.names import class_names
+from segdiff.score.urls import a_dataset, some_masks, some_names
 
 if TYPE_CHECKING:
     import onnx
@@ -50,6 +52,15 @@ OF_EXPORTED = frozenset({"precision.variance", "precision.epsilon"})
 """What only matters where a batch norm is computed from its statistics."""
 
 
+@takes_urls(
+    reference=a_model,
+    candidate=a_model,
+    images=a_dataset,
+    labels=some_masks,
+    root=some_masks,
+    names=some_names,
+    edited=a_model,
+)
 def precision(
     reference: str | Path | onnx.ModelProto,
     candidate: str | Path | onnx.ModelProto,

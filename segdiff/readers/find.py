@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _OLD_PROGRAM = "__model__"
 _OLD_PARAMS = ("__params__", "params")
 _DEPLOY_YAML = "deploy.yaml"
-_CONFIGS = (
+CONFIGS = (
     _DEPLOY_YAML,
     "inference.yml",
     "inference.yaml",
@@ -97,7 +97,7 @@ def _from_program(program: Path) -> ModelFiles:
 
 def _config_beside(program: Path) -> Path | None:
     """The config that a suite exported beside a program."""
-    files = (program.parent / name for name in _CONFIGS)
+    files = (program.parent / name for name in CONFIGS)
     return next((f for f in files if f.is_file() and f != program and not is_pir(f)), None)
 
 

@@ -38,7 +38,7 @@ def annotate(report: Report, path: str | Path) -> Path:
     line of JSON for each origin. Raises InputError where the candidate cannot be read, or is no longer the
     file that the report is about, and where ``path`` cannot be written or is that file itself.
     """
-    source, target = report.candidate.path, Path(path)
+    source, target = program_of(report), Path(path)
     refuse_other_suffix(target, WHAT)
     refuse_unwritable_file(target, WHAT)
     if target.exists():
@@ -55,6 +55,12 @@ def annotate(report: Report, path: str | Path) -> Path:
         except (OSError, ValueError) as error:
             raise InputError(f"{target}: cannot be written: {error}") from error
     return target
+
+
+def program_of(report: Report) -> Path:
+    """The candidate's file: where it was fetched from elsewhere, the one here."""
+    named, kept = report.candidate.path, report.evidence
+    return kept.files[1].program if kept is not None and not named.exists() else named
 
 
 def _read(report: Report, source: Path) -> Any:

@@ -25,6 +25,7 @@ from segdiff.core.metrics import Metrics
 from segdiff.core.plain import plain
 from segdiff.core.printable import clean
 from segdiff.finding.repro import MENDED, repro, tolerance
+from segdiff.report.annotate import program_of
 from segdiff.report.document import Sides
 from segdiff.report.located import sides_of
 from segdiff.report.markdown import escaped, render
@@ -273,7 +274,7 @@ def _converter(report: Report) -> str:
     import onnx
 
     try:
-        model = onnx.load(str(report.candidate.path), load_external_data=False)
+        model = onnx.load(str(program_of(report)), load_external_data=False)
     except Exception:  # onnx and protobuf raise almost anything; the file may be gone, too
         return NOT_STATED
     return clean(f"{model.producer_name} {model.producer_version}") or NOT_STATED

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from segdiff.inputs.fed import CandidateInput
+
 
 def asked(command: str, files: Sequence[Any], options: Mapping[str, tuple[Any, Any]]) -> tuple[str, ...]:
     """The words of a command: its files, and each option whose value is not its default.
@@ -22,3 +24,10 @@ def asked(command: str, files: Sequence[Any], options: Mapping[str, tuple[Any, A
         return ()
     told = (word for name, value in given.items() for word in (name, "none" if value is None else str(value)))
     return ("segdiff", command, *map(str, files), *told)
+
+
+def told_input(candidate_input: CandidateInput | None) -> str | None:
+    """What the candidate is fed by, as a word; None where it is fed like the reference."""
+    if candidate_input is None or isinstance(candidate_input, str):
+        return candidate_input
+    return getattr(candidate_input, "__qualname__", type(candidate_input).__name__)

@@ -37,8 +37,9 @@ from segdiff.inputs.image import one_line
 from segdiff.inputs.transforms import check_transforms
 from segdiff.readers import ModelFiles, find
 from segdiff.readers.companions import companions
+from segdiff.readers.urls import a_model, takes_urls
 from segdiff.score.areas import IGNORE
-from segdiff.score.asked import asked
+from segdiff.score.asked import asked, told_input
 from segdiff.score.compare import CANDIDATE, REFERENCE, SAME_INPUT, Summary
 from segdiff.score.conclude import Terms, is_doubtful, score_report
 from segdiff.score.dataset import Entry, passed_over, read_dataset
@@ -51,11 +52,20 @@ from segdiff.score.report import ScoreReport
 from segdiff.score.seen import MOST, remembered, seen_of
 from segdiff.score.spread import Spread
 from segdiff.score.started import Setting, count_classes, evaluation_of, label_kind_of
+from segdiff.score.urls import a_dataset, some_masks, some_names
 
 if TYPE_CHECKING:
     import onnx
 
 
+@takes_urls(
+    reference=a_model,
+    candidate=a_model,
+    dataset=a_dataset,
+    labels=some_masks,
+    root=some_masks,
+    names=some_names,
+)
 def evaluate(
     reference: str | Path | onnx.ModelProto,
     candidate: str | Path | onnx.ModelProto,
@@ -170,7 +180,7 @@ def evaluate(
                 num_classes,
                 label_kind,
                 doubt and doubt.told,
-                _told(candidate_input),
+                told_input(candidate_input),
                 [f.key for f in frames],
                 *([pythons] if any(pythons) else []),
             ]
@@ -282,8 +292,7 @@ def _check_fed(candidate_input: CandidateInput | None, entries: Sequence[Entry])
     """Raise InputError, before anything runs, where no image could get its tensor."""
     if isinstance(candidate_input, str | os.PathLike):
         check_named(os.fspath(candidate_input))
-    is_tensor = isinstance(candidate_input, np.ndarray) or is_npy(candidate_input)
-    if is_tensor and len(entries) > 1:
+    if (isinstance(candidate_input, np.ndarray) or is_npy(candidate_input)) and len(entries) > 1:
         raise InputError(
             f"The candidate input is one tensor, but the data set has {len(entries)} images; give a "
             "function, written module:function or path/to/script.py:function."
@@ -292,12 +301,6 @@ def _check_fed(candidate_input: CandidateInput | None, entries: Sequence[Entry])
 
 def _classes_of(summary: Summary) -> int:
     return next((tally.classes for tally in summary.tallies.values()), 0)
-
-
-def _told(candidate_input: CandidateInput | None) -> str | None:
-    if candidate_input is None or isinstance(candidate_input, str):
-        return candidate_input
-    return getattr(candidate_input, "__qualname__", type(candidate_input).__name__)
 
 
 def _identity(

@@ -30,12 +30,14 @@ from segdiff.finding.one_image import Terms, from_cache
 from segdiff.finding.side_by_side import Sides, aligned, both_sides, candidate_files, once_ready, prepared_for
 from segdiff.inputs.image import one_line
 from segdiff.readers import ModelFiles, find
+from segdiff.readers.urls import a_model, takes_urls
 from segdiff.score.compare import Agreement, ImageResult, Summary
 from segdiff.score.dataset import Entry, passed_over, read_dataset
 from segdiff.score.evaluation import Evaluation, clear_agreement, output_error
 from segdiff.score.output import output_of
 from segdiff.score.run import LoadedImage
 from segdiff.score.started import loader_of, models_started
+from segdiff.score.urls import a_dataset, some_masks
 
 if TYPE_CHECKING:
     import onnx
@@ -44,6 +46,7 @@ WORST = 3
 """Images that are located where nobody says how many: one shows a fault, three what they share."""
 
 
+@takes_urls(reference=a_model, candidate=a_model, images=a_dataset, root=some_masks)
 def locate_images(
     reference: str | Path | onnx.ModelProto,
     candidate: str | Path | onnx.ModelProto,

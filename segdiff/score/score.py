@@ -15,6 +15,7 @@ from segdiff.core.memory import PeakMemory
 from segdiff.core.pictured import Pictures
 from segdiff.core.progress import Progress, told_to
 from segdiff.inputs.image import one_line, read_image
+from segdiff.readers.urls import takes_urls
 from segdiff.score.areas import IGNORE
 from segdiff.score.asked import asked
 from segdiff.score.bounds import Bounds
@@ -34,10 +35,18 @@ from segdiff.score.results import SUFFIXES as RESULTS
 from segdiff.score.results import Form, checked_form
 from segdiff.score.seen import MOST, remembered, seen_of
 from segdiff.score.sizes import Sizes
+from segdiff.score.urls import a_dataset, some_masks, some_names
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 
+@takes_urls(
+    labels=some_masks,
+    reference_masks=some_masks,
+    candidate_masks=some_masks,
+    images=a_dataset,
+    names=some_names,
+)
 def score(
     labels: str | Path,
     reference_masks: str | Path,
