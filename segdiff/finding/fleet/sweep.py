@@ -120,7 +120,7 @@ def sweep(
         tasks = tuple(tasks_of(found, options))
         kept = stack.enter_context(journal_in(folder)) if folder else None
         rows = earlier(kept, folder, tasks)
-        missing = [task for task in tasks if task.key not in rows]
+        missing = sorted((task for task in tasks if task.key not in rows), key=Task.weight, reverse=True)
         if missing:
             crew = stack.enter_context(crew_of(workers, scheduler))
             with closing(done_by(crew, missing, folder, kept)) as run:
@@ -171,6 +171,10 @@ class Task:
         said = sorted((name, value) for name, value in self.options.items() if name not in NO_MATTER)
         return digest(map(str, (self.pair.name, *map(state_of, self.files), said, VERSION, versions())))
 
+    def weight(self) -> int:
+        """Bytes of its files: the largest is begun first, so that nobody waits for it at the end."""
+        return sum(size_of(file) for file in set(self.files))
+
     @property
     def files(self) -> Iterator[str | Path | None]:
         """All that is read."""
@@ -201,6 +205,14 @@ def versions() -> tuple[str, ...]:
         except metadata.PackageNotFoundError:
             found.append("")
     return tuple(found)
+
+
+def size_of(path: str | Path | None) -> int:
+    """Bytes of a file; 0 of what is none here."""
+    try:
+        return Path(path).stat().st_size if path else 0
+    except (OSError, ValueError):
+        return 0
 
 
 def state_of(path: str | Path | None) -> list[Any]:
