@@ -19,7 +19,9 @@ class Export:
     suffix: str
     home: str
     help: str
-    answers: frozenset[str] = frozenset({"Report", "ScoreReport", "Repaired", "ShapesReport", "ImagesReport"})
+    answers: frozenset[str] = frozenset(
+        {"Report", "ScoreReport", "Repaired", "ShapesReport", "ImagesReport", "SweepReport"}
+    )
 
     @property
     def attribute(self) -> str:

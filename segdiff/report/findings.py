@@ -12,7 +12,7 @@ from segdiff.core.answer import Origin, Repaired, Report
 from segdiff.core.images_report import ImagesReport, LocatedImage
 from segdiff.core.printable import clean
 from segdiff.core.shapes_report import Entry, ShapesReport
-from segdiff.core.sweep_report import SweepReport
+from segdiff.core.sweep_report import SweepReport, SweptPair
 from segdiff.report.facts import effect_in_short, proof_in_short
 from segdiff.report.repaired import sentence_of
 from segdiff.report.text import number, rel_l2, shorten
@@ -55,7 +55,7 @@ def findings_of(answer: Any) -> tuple[Finding, ...]:
     if isinstance(answer, ScoreReport):
         return tuple(_scored(answer))
     if isinstance(answer, SweepReport):
-        return tuple(_of_pairs(answer))
+        return tuple(each for pair in answer.pairs for each in pair_findings(pair))
     return tuple(_repaired(answer)) if isinstance(answer, Repaired) else ()
 
 
@@ -112,32 +112,31 @@ def entry_findings(swept: ShapesReport, entry: Entry) -> tuple[Finding, ...]:
     return tuple(replace(each, text=(f"at {shape_of(entry)}", *each.text)) for each in found)
 
 
-def _of_pairs(swept: SweepReport) -> Iterator[Finding]:
-    """The findings of every pair, by the image that is told of it; and what was not compared."""
-    for pair in swept.pairs:
-        told, name = pair.told, clean(pair.name)
-        if told is None or told.verdict == "inconclusive":
-            why = clean(told.sentence if told else pair.problem or "not compared", 1000)
-            yield Finding("inconclusive", "warning", f"{name}: {why}", (), pair.candidate)
-            continue
-        known = told.baseline.known if told.baseline else ()
-        for kind in told.input_causes:
-            title = f"{name}: the candidate is fed another input"
-            yield Finding(kind, "error", title, (), pair.candidate, "", "", kind, kind in known)
-        for origin in told.origins:
-            is_known, where = origin.fingerprint in known, clean(origin.value)
-            title = f"{name}: {clean(origin.candidate_op)} {shorten(where, NAME)!r} errs on equal inputs"
-            yield Finding(
-                clean(origin.kind),
-                "note" if is_known else "error",
-                title,
-                (clean(origin.text, 1000),),
-                pair.candidate,
-                "",
-                where,
-                origin.fingerprint,
-                is_known,
-            )
+def pair_findings(pair: SweptPair) -> Iterator[Finding]:
+    """The findings of one pair, by the image that is told of it; or why it was not compared."""
+    told, name = pair.told, clean(pair.name)
+    if told is None or told.verdict == "inconclusive":
+        why = clean(told.sentence if told else pair.problem or "not compared", 1000)
+        yield Finding("inconclusive", "warning", f"{name}: {why}", (), pair.candidate)
+        return
+    known = told.baseline.known if told.baseline else ()
+    for kind in told.input_causes:
+        title = f"{name}: the candidate is fed another input"
+        yield Finding(kind, "error", title, (), pair.candidate, "", "", kind, kind in known)
+    for origin in told.origins:
+        is_known, where = origin.fingerprint in known, clean(origin.value)
+        title = f"{name}: {clean(origin.candidate_op)} {shorten(where, NAME)!r} errs on equal inputs"
+        yield Finding(
+            clean(origin.kind),
+            "note" if is_known else "error",
+            title,
+            (clean(origin.text, 1000),),
+            pair.candidate,
+            "",
+            where,
+            origin.fingerprint,
+            is_known,
+        )
 
 
 def shape_of(entry: Entry) -> str:

@@ -17,8 +17,16 @@ from segdiff.core.images_report import ImagesReport
 from segdiff.core.outputs import PAGE_HEAD
 from segdiff.core.printable import clean
 from segdiff.core.shapes_report import ShapesReport
+from segdiff.core.sweep_report import SweepReport
 from segdiff.core.version import VERSION
-from segdiff.report.findings import Finding, entry_findings, findings_of, image_findings, shape_of
+from segdiff.report.findings import (
+    Finding,
+    entry_findings,
+    findings_of,
+    image_findings,
+    pair_findings,
+    shape_of,
+)
 from segdiff.report.forms import shown
 from segdiff.report.words import reason
 from segdiff.score.report import ScoreReport
@@ -113,6 +121,10 @@ def _cases(answer: Any) -> Iterator[Case]:
         for located in answer.entries:
             name = clean(located.name)
             yield Case("segdiff.images", name, next(iter(image_findings(answer, located)), None))
+        return
+    elif isinstance(answer, SweepReport):
+        for pair in answer.pairs:
+            yield Case("segdiff.pairs", clean(pair.name), next(iter(pair_findings(pair)), None))
         return
     elif isinstance(answer, ScoreReport) and not findings:
         yield Case("segdiff.score", "the masks agree")

@@ -147,9 +147,9 @@ def faults_table(faults: tuple[Fault, ...]) -> Table:
     columns = (
         Column("pairs", 5, right=True),
         Column("alone", 5, right=True),
-        Column("cause", 24),
-        Column("at", 24),
-        Column("in", 30),
+        Column("cause", 22),
+        Column("at", 22),
+        Column("in", 16),
     )
     return Table(columns, tuple(map(_fault, faults)))
 

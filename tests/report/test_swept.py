@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -103,12 +104,24 @@ def test_a_guess_merges_nothing() -> None:
 def test_nothing_of_a_name_gets_into_a_page_and_links_stand_where_the_pages_are() -> None:
     swept = made(A, B, C, D, E)
     forms = {each.name: each.text for each in exports_of("SweepReport")}
-    assert set(forms) == {"html", "markdown"}
+    assert set(forms) == {"html", "markdown", "junit", "sarif"}
     for answer in (swept, replace(swept, linked=True)):
         page = forms["html"](answer)
         assert HOSTILE not in page and ('href="pages/a.html"' in page) == answer.linked
     assert "<img" not in forms["markdown"](swept)
     assert "2 of 5 pairs diverge" in str(swept)
+
+
+def test_a_dashboard_has_a_case_for_each_pair() -> None:
+    forms = {each.name: each.text for each in exports_of("SweepReport")}
+    suite = ElementTree.fromstring(forms["junit"](made(A, B, C, D, E))).find("testsuite")
+    assert suite is not None and [suite.get(name) for name in ("tests", "failures", "errors")] == [
+        "5",
+        "2",
+        "2",
+    ]
+    results = json.loads(forms["sarif"](made(A, B, C)))["runs"][0]["results"]
+    assert [each["ruleId"] for each in results] == ["softmax.axis", "softmax.axis", "scale.bias"]
 
 
 def test_what_is_known_passes() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from segdiff.core.printable import clean
 from segdiff.core.sweep_report import SweepReport
-from segdiff.report.document import lines
 from segdiff.report.page.content import (
     Content,
     Section,
@@ -16,7 +15,7 @@ from segdiff.report.page.content import (
     under_headings,
     without_headline,
 )
-from segdiff.report.swept import closing_lines, document
+from segdiff.report.swept import document
 
 
 def content(swept: SweepReport) -> Content:
@@ -26,7 +25,7 @@ def content(swept: SweepReport) -> Content:
         headline_of(whole),
         clean(swept.source) or "a list of pairs",
         tuple(_tiles(swept)),
-        (*without_headline(before_headings(whole)), *lines(closing_lines(swept))),
+        without_headline(before_headings(whole)),
         (*under_headings(whole, "sweep"), Section("json", "The report as JSON", "json", None, "JSON")),
         {"report": swept.to_dict()},
     )
