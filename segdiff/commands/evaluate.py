@@ -10,7 +10,7 @@ from segdiff.commands.base import Arguments, Command, Parser, common_arguments
 from segdiff.commands.console import quiet_stderr
 from segdiff.commands.exports import check_forms
 from segdiff.commands.guard import Reads, file_output, refuse_losses
-from segdiff.commands.locate import cache_options, python_options, script_of
+from segdiff.commands.locate import script_of
 from segdiff.commands.score import (
     ENCODINGS,
     chosen,
@@ -22,6 +22,7 @@ from segdiff.commands.score import (
 )
 from segdiff.commands.sweep import crew_options
 from segdiff.commands.values import seconds, whole
+from segdiff.commands.walk_options import cache_options, python_options
 from segdiff.core.errors import SegdiffError
 
 

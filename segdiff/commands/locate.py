@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -30,7 +29,8 @@ from segdiff.commands.exports import (
 )
 from segdiff.commands.guard import Reads, file_output, refuse_losses
 from segdiff.commands.images import LISTS, NOT_OF_MANY, check_images, images_options, many
-from segdiff.commands.values import batches, bound, cosine, seconds, size, sizes, whole
+from segdiff.commands.values import batches, sizes, whole
+from segdiff.commands.walk_options import locate_options
 
 if TYPE_CHECKING:
     from segdiff.core.answer import Report
@@ -89,62 +89,6 @@ def shape_options(parser: Parser) -> None:
     group.add_argument(
         "--sizes", type=sizes, metavar="HxW,HxW", help="at these heights and widths: 512x512,500x500"
     )
-
-
-def locate_options(parser: Parser) -> None:
-    """The options of the walk, which other commands share."""
-    parser.add_argument(
-        "--candidate-input",
-        metavar="WHAT",
-        help="what the candidate is really fed: a .npy file, or your own function from image path to tensor, "
-        "module:function or script.py:function",
-    )
-    group = parser.add_argument_group(
-        "thresholds of your own", "By default a segment is judged against its own measured rounding."
-    )
-    group.add_argument("--cosine", type=cosine, metavar="X", help="lowest cosine that is no fault")
-    group.add_argument("--abs-error", type=bound, metavar="X", help="largest max_abs that is no fault")
-    group.add_argument("--rel-l2", type=bound, metavar="X", help="largest rel_l2 that is no fault")
-    parser.add_argument(
-        "--no-deployed",
-        dest="deployed",
-        action="store_false",
-        help="do not run the models as deployed, optimised (an optimiser's fault hides from the walk)",
-    )
-    parser.add_argument(
-        "--allow-nan", action="store_true", help="compare NaN and infinite values of the input like any other"
-    )
-    group = parser.add_argument_group("resources")
-    group.add_argument("--memory", type=size, metavar="SIZE", help="for waiting tensors: 512M, 2G")
-    group.add_argument(
-        "--timeout", type=seconds, default=300.0, metavar="S", help="seconds an engine may be silent (300)"
-    )
-    group.add_argument(
-        "--threads",
-        type=whole,
-        metavar="N",
-        help="threads of each engine (one for Paddle, all cores for onnxruntime)",
-    )
-    cache_options(group)
-    python_options(group)
-
-
-def cache_options(group: argparse._ArgumentGroup) -> None:
-    """The options on what is kept of the reference for the next run."""
-    group.add_argument(
-        "--cache", metavar="DIR", help="keep the reference's values here: unchanged, it does not run again"
-    )
-    group.add_argument("--cache-size", type=size, metavar="SIZE", help="what the cache may hold (16G)")
-
-
-def python_options(group: argparse._ArgumentGroup) -> None:
-    """The options that name the environment of a side."""
-    for side in ("reference", "candidate"):
-        group.add_argument(
-            f"--{side}-python",
-            metavar="PATH",
-            help=f"the Python that runs the {side}: that of an environment with your versions",
-        )
 
 
 def run_locate(arguments: Arguments, parser: Parser) -> int:
@@ -367,8 +311,8 @@ def _converted(reference: str, arguments: Arguments, stack: ExitStack) -> Path:
 
 
 def _options(arguments: Arguments) -> dict[str, Any]:
-    names = ["candidate_input", "cosine", "abs_error", "rel_l2", "deployed", "allow_nan", "memory"]
-    names += ["timeout", "threads", "reference_python", "candidate_python"]
+    names = ["candidate_input", "cosine", "abs_error", "rel_l2", "deployed", "full_walk", "allow_nan"]
+    names += ["memory", "timeout", "threads", "reference_python", "candidate_python"]
     own = ["candidate_model", "reference_model", "map", "keep_tensors", "cache", "cache_size"]
     names += [each for each in own if getattr(arguments, each, None) is not None]
     return {name: getattr(arguments, name) for name in names}

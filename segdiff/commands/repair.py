@@ -14,7 +14,6 @@ from segdiff.commands.guard import file_output, refuse_losses
 from segdiff.commands.locate import (
     check_order,
     check_shapes,
-    locate_options,
     located,
     located_shapes,
     output_options,
@@ -22,6 +21,7 @@ from segdiff.commands.locate import (
     shape_options,
     write_repros,
 )
+from segdiff.commands.walk_options import locate_options
 from segdiff.core.errors import InputError
 
 if TYPE_CHECKING:

@@ -21,9 +21,10 @@ from segdiff.commands.exports import (
     written_forms,
 )
 from segdiff.commands.guard import Reads, file_output, refuse_losses
-from segdiff.commands.locate import locate_options, script_of
+from segdiff.commands.locate import script_of
 from segdiff.commands.score import files_in
 from segdiff.commands.values import whole
+from segdiff.commands.walk_options import locate_options
 from segdiff.core.errors import SegdiffError
 
 
@@ -93,7 +94,7 @@ def run_sweep(arguments: Arguments, parser: Parser) -> int:
 
 def _options(arguments: Arguments) -> dict[str, Any]:
     names = ["images", "workers", "scheduler", "out", "candidate_input"]
-    names += ["cosine", "abs_error", "rel_l2", "deployed", "allow_nan", "memory"]
+    names += ["cosine", "abs_error", "rel_l2", "deployed", "full_walk", "allow_nan", "memory"]
     names += ["timeout", "threads", "reference_python", "candidate_python", "cache", "cache_size"]
     return {name: getattr(arguments, name) for name in names}
 

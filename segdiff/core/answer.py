@@ -23,6 +23,7 @@ from segdiff.core.graph import Array
 from segdiff.core.inside import InsideOf
 from segdiff.core.kept import KeptTensors
 from segdiff.core.late import Shown, door
+from segdiff.core.measured import Measured
 from segdiff.core.metrics import Comparison, Metrics
 from segdiff.core.outlets import Ends
 from segdiff.core.outline import Outline
@@ -310,6 +311,7 @@ class Report(Further, Shown):
     together: Effect | None = None
     as_fed: AsFed | None = None
     precision: Precision | None = None
+    measured: Measured | None = None
     timing_s: Mapping[str, float] = field(default_factory=dict)
     peak_memory_mb: float = 0.0
     image: str | None = None

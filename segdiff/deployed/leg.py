@@ -1,8 +1,8 @@
 """Do the models give as deployed what they give when watched? The runtime leg, from the walk to origins.
 
 Every reader of a watched tensor keeps an operator from being fused, so the walk cannot see an optimiser's
-fault. Both models run once more, as their users run them (``optimisation``, beside); what the walk already
-knows of their outputs saves a healthy pair every further run.
+fault. The models run once more, as their users run them (``optimisation``, beside); what is already known of
+their outputs (``whole``) saves a healthy pair every further run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array
 from segdiff.core.metrics import Comparison
 from segdiff.core.thresholds import Thresholds
+from segdiff.deployed.legs import Legs
 from segdiff.deployed.optimisation import Known, RuntimeFinding, optimisation, paddle_ir
+from segdiff.deployed.whole import told_already
 from segdiff.engines import Engine, Tensor
 from segdiff.walk import Run, Walk
 from segdiff.walk.judge import TIE_FACTOR
@@ -40,6 +42,10 @@ NOT_DEPLOYED = AsDeployed()
 PROBES = {"runtime.optimisation": optimisation, "runtime.paddle_ir": paddle_ir}
 """By the kind of finding that an engine's optimiser gives."""
 
+AT_FAULT = frozenset({"runtime.optimisation"})
+"""The optimisers that were ever seen to change a result. Paddle's was not in any sweep that was recorded; it
+runs where that is asked for."""
+
 WORTH_A_WORD = 0.01
 """Beside a fault of the network: the share of its error that an optimiser's must have."""
 
@@ -55,20 +61,22 @@ class DeployedSide:
     known: Known
 
 
-def as_deployed(run: Run, progress: Callable[[int], None]) -> AsDeployed:
-    """Run both models as deployed. Never raises: a model that fails there is a remark."""
-    if run.walk.problem:
+def as_deployed(run: Run, legs: Legs, progress: Callable[[int], None]) -> AsDeployed:
+    """Run the models as deployed that are asked for. Never raises: a model that fails there is a remark."""
+    if run.walk.problem or legs == "none":
         return NOT_DEPLOYED
     pool = ThreadPoolExecutor(2)
+    asked = list(sides(run, legs))
     try:
-        running = [pool.submit(probed, side, run.probe.thresholds) for side in sides(run)]
+        running = [pool.submit(probed, side, run.probe.thresholds) for side in asked]
         found = []
         for number, each in enumerate(running):
             progress(number)
             result = each.result()
             if isinstance(result, FailedSide) and result.killed:
                 # By this thread, not one of the pool's: an engine ends with the thread that has started it.
-                result = probed(list(sides(run))[number], run.probe.thresholds)
+                again = next(side for side in sides(run, legs) if side.name == asked[number].name)
+                result = probed(again, run.probe.thresholds)
             found.append(result)
     finally:
         pool.shutdown(wait=False)  # who interrupts this stops the engines, and with them the threads
@@ -104,18 +112,23 @@ def probed(side: DeployedSide, thresholds: Thresholds) -> Origin | FailedSide | 
     return origin_of(side, found) if found else None
 
 
-def sides(run: Run) -> Iterator[DeployedSide]:
-    """The candidate, then the reference; a file that is compared with itself only once."""
+def sides(run: Run, legs: Legs) -> Iterator[DeployedSide]:
+    """The candidate, then the reference; a file that is compared with itself only once. The candidate's own
+    run, whole, may have told already that its optimiser does no harm."""
     ours, theirs = run.alignment.reference, run.alignment.candidate
     errors = errors_of(run.walk)
     partner = {c: r for r, c in run.alignment.pairs.items()}
-    written = {c: tensors for c, tensors in run.walk.ends.items() if c in partner}
-    their_ends = {c: tensors[1] for c, tensors in written.items()}
-    our_ends = {partner[c]: tensors[0] for c, tensors in written.items()}
-    our_errors = {partner[c]: error for c, error in errors.items() if c in partner}
     candidate, reference = run.probe.candidate.living(), run.reference.engine.living()
-    yield DeployedSide("candidate", candidate, theirs, run.probe.feeds, known_of(theirs, their_ends, errors))
-    if reference.files.program != candidate.files.program:
+    if not told_already(run.whole):
+        written = {c: tensors[1] for c, tensors in run.walk.ends.items() if c in partner}
+        known = known_of(theirs, written, errors)
+        if run.whole is not None and run.whole.deployed is not None:
+            known = replace(known, deployed={name: t.array for name, t in run.whole.deployed.items()})
+        yield DeployedSide("candidate", candidate, theirs, run.probe.feeds, known)
+    usual = reference.row.optimiser in AT_FAULT
+    if reference.files.program != candidate.files.program and (legs == "all" or usual):
+        our_ends = {**{partner[c]: t[0] for c, t in run.walk.ends.items() if c in partner}, **run.walk.finals}
+        our_errors = {partner[c]: error for c, error in errors.items() if c in partner}
         known = known_of(ours, our_ends, our_errors)
         yield DeployedSide("reference", reference, ours, run.reference.feeds, known)
 

@@ -22,7 +22,7 @@ from segdiff.finding.draft import move_external_data, write
 from segdiff.finding.weigh import Scale
 from segdiff.readers.companions import companions
 from segdiff.walk import Run
-from segdiff.walk.walker import mask_changed, pixels_of
+from segdiff.walk.masks import mask_changed, pixels_of
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,7 @@ def with_device(report: Report, device: OnDevice) -> Report:
         first_crossing=next((pair for pair in pairs if crosses(thresholds, pair.cumulative)), None),
         pairs=pairs,
         precision=device.precision,
+        measured=None,
         remarks=(*report.remarks, *fed_otherwise(device), *device.reasons),
         device=device.info,
     )

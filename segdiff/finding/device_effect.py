@@ -11,8 +11,9 @@ from segdiff.core.answer import Effect
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Graph
 from segdiff.engines import Tensor
-from segdiff.finding.weigh import MOST, damage_of, upstream
+from segdiff.finding.weigh import MOST, damage_of
 from segdiff.walk import Run, Step, ends_of
+from segdiff.walk.upstream import upstream
 
 
 def effects_of(device: Run, network: Run, reasons: list[str]) -> dict[Segment, Effect]:

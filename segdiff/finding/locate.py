@@ -16,6 +16,7 @@ from segdiff.core.memory import PeakMemory
 from segdiff.core.progress import Progress, told_to
 from segdiff.core.question import Question
 from segdiff.core.thresholds import Thresholds
+from segdiff.deployed.legs import legs_of
 from segdiff.engines.cache import opened
 from segdiff.engines.session import Clock, default_memory
 from segdiff.finding.dump import refuse_taken
@@ -60,7 +61,8 @@ def locate(
     cosine: float | None = None,
     abs_error: float | None = None,
     rel_l2: float | None = None,
-    deployed: bool = True,
+    deployed: bool | str = "usual",
+    full_walk: bool = False,
     allow_nan: bool = False,
     memory: int | None = None,
     timeout: float = 300.0,
@@ -91,8 +93,11 @@ def locate(
     keep_tensors           a new folder for every value of both sides, as :func:`segdiff.dump` writes them
     cosine, abs_error, rel_l2   thresholds of your own for a segment's isolated error; by default an error
                            counts when it is many times the segment's own rounding
-    deployed               whether both models also run as their users run them, whole and optimised: an
-                           optimiser's fault vanishes while it is watched
+    deployed               which models also run as their users run them, whole and optimised: an optimiser's
+                           fault vanishes while it is watched. ``"usual"``: the candidate, and an ONNX
+                           reference; ``"all"`` or True: both; ``"none"`` or False: neither
+    full_walk              whether the candidate's own tensors are looked at from the image on, and every
+                           cumulative error is measured; by default from the first origin on
     allow_nan              whether a ready tensor may hold NaN and infinite values; they are compared like any
                            other, and equal where both sides have the same
     memory                 bytes of tensors that may wait between the two engines
@@ -126,7 +131,7 @@ def locate(
         "reference_python": reference_python,
         "candidate_python": candidate_python,
     }
-    thresholds = Thresholds(cosine, abs_error, rel_l2)
+    thresholds, asked_legs = Thresholds(cosine, abs_error, rel_l2), legs_of(deployed)
     limits = Limits(memory or default_memory(), timeout, threads)
     pythons = reference_python, candidate_python
     with ExitStack() as stack:
@@ -151,11 +156,11 @@ def locate(
         clock.lap("start")
         alignment = aligned(sides)
         clock.lap("align")
-        deployed = deployed and dump is None and asked.reference_dump is None
+        legs = asked_legs if dump is None and asked.reference_dump is None else "none"
         keeping = None if keep_tensors is None else Path(keep_tensors)
         once = dump is not None and asked.reference_dump is None and pythons[0] == pythons[1]
         once = once and is_one_file(files, sides.graphs[0])
-        terms = Terms(thresholds, limits, deployed, dump=dump, keep_tensors=keeping, once=once)
+        terms = Terms(thresholds, limits, legs, full_walk, dump=dump, keep_tensors=keeping, once=once)
         report, _ = compared(sides, alignment, prepared, fed, terms, clock, told)
         report = identified(report, sides.graphs, hashes)
     clock.lap("stop")

@@ -25,6 +25,7 @@ from segdiff.core.progress import Progress, told_to
 from segdiff.core.question import Question
 from segdiff.core.shapes_report import Entry, NotRun, ShapesReport, Size
 from segdiff.core.thresholds import Thresholds
+from segdiff.deployed.legs import legs_of
 from segdiff.engines.cache import opened
 from segdiff.engines.session import Clock, default_memory, input_specs, own_specs
 from segdiff.finding.identity import hashes_of, identified, image_file
@@ -60,7 +61,8 @@ def locate_shapes(
     cosine: float | None = None,
     abs_error: float | None = None,
     rel_l2: float | None = None,
-    deployed: bool = True,
+    deployed: bool | str = "usual",
+    full_walk: bool = False,
     allow_nan: bool = False,
     memory: int | None = None,
     timeout: float = 300.0,
@@ -103,7 +105,7 @@ def locate_shapes(
         "candidate_python": candidate_python,
     }
     limits = Limits(memory or default_memory(), timeout, threads)
-    terms = Terms(Thresholds(cosine, abs_error, rel_l2), limits, deployed)
+    terms = Terms(Thresholds(cosine, abs_error, rel_l2), limits, legs_of(deployed), full_walk)
     with ExitStack() as stack:
         told = stack.enter_context(told_to(progress))
         files = find(reference), candidate_files(candidate)

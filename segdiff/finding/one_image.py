@@ -21,6 +21,8 @@ from segdiff.core.metrics import compare_arrays
 from segdiff.core.progress import Progress
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed import NOT_DEPLOYED, as_deployed
+from segdiff.deployed.legs import Legs
+from segdiff.deployed.whole import to_walk_again
 from segdiff.diagnose import explain, proven_again
 from segdiff.engines import Engine
 from segdiff.engines.cache import Cache
@@ -39,20 +41,21 @@ from segdiff.finding.pictures import maps_of, pictured
 from segdiff.finding.precision import precision_of
 from segdiff.finding.read_otherwise import read_otherwise
 from segdiff.finding.refused import refusal
-from segdiff.finding.side_by_side import Image, Sides, proven, walked_once, walked_with
+from segdiff.finding.side_by_side import Image, Sides, passed_with, proven, walked_once, walked_with
 from segdiff.finding.verdict import conclude
 from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh, without_harm
 from segdiff.inputs import CandidateInput, Prepared, compare_inputs, picture_input, read_candidate_input
 from segdiff.walk import Run
 from segdiff.walk.dump_check import CheckedDump
-from segdiff.walk.walker import mask_changed
+from segdiff.walk.masks import mask_changed
 
 
 @dataclass(frozen=True)
 class Terms:
     """What holds for every image that two models are compared on.
 
-    ``deployed`` is whether both also run as deployed; ``known`` are causes that another image has proven, by
+    ``legs`` says which models also run as deployed, ``full_walk`` whether every one of the candidate's own
+    tensors is looked at; ``known`` are causes that another image has proven, by
     the segment that errs: they are tried before any is looked for. ``dump`` is what a device left that ran
     the candidate's file, ``keep_tensors`` a folder for every value of both sides. ``once``: both sides are
     one file in one environment, which need not be walked against itself.
@@ -60,7 +63,8 @@ class Terms:
 
     thresholds: Thresholds
     limits: Limits
-    deployed: bool
+    legs: Legs
+    full_walk: bool = False
     known: Mapping[Segment, Cause] = field(default_factory=dict)
     dump: CheckedDump | None = None
     keep_tensors: Path | None = None
@@ -82,12 +86,17 @@ def compared(
     Raises EngineError where a model does not even start to run.
     """
     files, limits = sides.files, terms.limits
-    walk = walked_once if terms.once else walked_with
-    run = walk(sides, alignment, prepared, terms.thresholds, limits.memory, told)
+    asked = sides, alignment, prepared, terms.thresholds, limits.memory, told
+    if terms.once:
+        run = walked_once(*asked)
+    else:
+        run = walked_with(*asked) if terms.full_walk else passed_with(*asked, terms.legs)
     clock.lap("walk")
     reasons: list[str] = []
     checkpoint = other_checkpoint(run)
     run, random = (run, ()) if checkpoint else proven(run, reasons)
+    if to_walk_again(run):
+        run, random = proven(replace(walked_with(sides, run.alignment, *asked[2:]), whole=run.whole), reasons)
     clock.lap("settle")
     run, ends = endings(run)
     reasons += unmeasured(run) if run.origins or ends.origins else []
@@ -112,8 +121,8 @@ def compared(
     if device is not None:
         clock.lap("device")
     optimised = NOT_DEPLOYED
-    if terms.deployed:
-        optimised = as_deployed(run, lambda done: told("deployed", done, 2))
+    if terms.legs != "none":
+        optimised = as_deployed(run, terms.legs, lambda done: told("deployed", done, 2))
         clock.lap("deployed")
     outlines = outline_of(run.alignment.reference), outline_of(run.alignment.candidate)
     precision = precision_of(run, reasons)
@@ -122,7 +131,7 @@ def compared(
     if device is not None:
         pictures = pictured(device.run, prepared, NOT_WEIGHED, {}, device.kept, as_fed, reasons)
     others = bool(run.origins or ends.origins) or any(step.problem for step in run.walk.steps)
-    refused = refusal(run, optimised.refused, asked=terms.deployed, others=others)
+    refused = refusal(run, optimised.refused, asked=terms.legs != "none", others=others)
     if refused is not None and kept is None:
         kept = tensors_kept(files, run, reasons)
     reasons += [f"{restart}; another one has gone on." for restart in sides.engines.restarted]

@@ -22,8 +22,8 @@ from segdiff.diagnose.reading.case import Case, Form
 from segdiff.diagnose.reading.pieces import SPELT_NOWHERE, spelt
 from segdiff.diagnose.reading.schema import respelt
 from segdiff.diagnose.reading.translation import SPELT_IN
-from segdiff.finding.weigh import upstream
 from segdiff.walk import Run
+from segdiff.walk.upstream import upstream
 
 MOST_NODES = 60
 """Operators that are written anew: a head of a network has fewer, and a network is no repair."""

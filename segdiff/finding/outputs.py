@@ -23,7 +23,7 @@ from segdiff.finding.relations import agree, rounds
 from segdiff.finding.rows import only_reordered, other_order
 from segdiff.finding.tails import cut_tails
 from segdiff.walk import Run, Step
-from segdiff.walk.walker import mask_changed
+from segdiff.walk.masks import mask_changed
 
 SAME = 1e-4
 """Relative error below which two outputs are one for whoever reads the one in the other's place."""

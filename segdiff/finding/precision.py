@@ -9,7 +9,7 @@ from segdiff.core.metrics import compare_arrays
 from segdiff.core.precision import Precision, arithmetic
 from segdiff.engines import Deployed
 from segdiff.walk import Run
-from segdiff.walk.walker import mask_changed
+from segdiff.walk.masks import mask_changed
 
 
 def precision_of(run: Run, reasons: list[str]) -> Precision | None:

@@ -24,8 +24,8 @@ from segdiff.finding.outputs import op_info
 from segdiff.finding.remedies import Attempt, Form, in_trouble, remedies, said_of
 from segdiff.finding.runtime_words import named, named_in, plain_words
 from segdiff.finding.unwritten import Unwritten, unwritten
-from segdiff.finding.weigh import upstream
 from segdiff.walk import Run
+from segdiff.walk.upstream import upstream
 
 NEAR = 12
 """Nodes before the refused one that are looked at for the reason."""
@@ -42,7 +42,9 @@ def refusal(run: Run, error: str | None, *, asked: bool, others: bool) -> Origin
     """
     if run.walk.problem:
         return None
-    error = error if asked else said_by(run, Deployed("none"))
+    if not asked:
+        ran = run.whole is not None and run.whole.written is not None
+        error = None if ran else said_by(run, Deployed("none"))
     if error is None:
         return None
     file = run.probe.graph.path.name

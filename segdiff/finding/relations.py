@@ -16,10 +16,10 @@ import numpy as np
 from segdiff.core.graph import Array
 from segdiff.core.metrics import Comparison, compare_arrays, same_form
 from segdiff.core.precision import EPSILON
-from segdiff.finding.weigh import upstream
 from segdiff.walk import Run
 from segdiff.walk.judge import floor_of, size_of
 from segdiff.walk.sketch import SAME_UNITS
+from segdiff.walk.upstream import upstream
 from segdiff.walk.verify.pairing import same_value
 
 SAME_CHANGED = 1e-3

@@ -23,7 +23,7 @@ from segdiff.finding.draft import move_external_data, write
 from segdiff.finding.weigh import WORSE, damage_of
 from segdiff.readers import find, read
 from segdiff.readers.companions import companions
-from segdiff.walk.walker import mask_changed
+from segdiff.walk.masks import mask_changed
 
 NOTHING = 1e-6
 """A relative error that is none: two right files differ by that much."""

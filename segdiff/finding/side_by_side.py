@@ -18,9 +18,12 @@ from segdiff.core.errors import EngineError, InputError, ModelError
 from segdiff.core.files import ModelFiles
 from segdiff.core.graph import Array, Graph
 from segdiff.core.memory import give_back
+from segdiff.core.precision import arithmetic
 from segdiff.core.progress import Progress
 from segdiff.core.sequences import sequences
 from segdiff.core.thresholds import Thresholds
+from segdiff.deployed.legs import Legs
+from segdiff.deployed.whole import unexplained, with_outputs
 from segdiff.engines.cache import Cache
 from segdiff.engines.dumped import DumpedReference
 from segdiff.engines.registry import engine_for
@@ -30,6 +33,7 @@ from segdiff.inputs import Prepared, is_ready, prepare
 from segdiff.readers import find, read
 from segdiff.readers.dumps import read_dump
 from segdiff.walk import Run, walked, walked_by_itself
+from segdiff.walk.steps import Own
 from segdiff.walk.verify import doubtful, repeats_itself, surfaced, verify
 
 if TYPE_CHECKING:
@@ -127,12 +131,53 @@ def walked_with(
     memory: int,
     progress: Progress,
 ) -> Run:
-    """Both models walked side by side from the image, half of the ``memory`` (bytes) kept for the proofs."""
+    """Both models walked side by side from the image, half of the ``memory`` (bytes) kept for the proofs; the
+    candidate's own tensors are looked at everywhere."""
+    return _walked(sides, alignment, prepared, thresholds, memory, progress, "everywhere")
+
+
+def passed_with(
+    sides: Sides,
+    alignment: Alignment,
+    prepared: Prepared,
+    thresholds: Thresholds,
+    memory: int,
+    progress: Progress,
+    legs: Legs,
+) -> Run:
+    """Both models in one pass: the candidate's segments on the reference's tensors, on its own from the first
+    origin on; its outputs from one run of the whole file.
+
+    Where the outputs are apart though no segment errs, both walk once more, and every own tensor is looked
+    at. So they are from the start where the arithmetic is coarse, for then rounding alone moves them far from
+    the reference's, and where the user has bounds of his own, for they hold for cumulative errors, too.
+    """
+
+    def walk(own: Own) -> Run:
+        return _walked(sides, alignment, prepared, thresholds, memory, progress, own)
+
+    if thresholds.given or any(arithmetic(graph) != "float32" for graph in sides.graphs):
+        return walk("everywhere")
+    run = with_outputs(walk("from the first origin"), legs)
+    return replace(walk("everywhere"), whole=run.whole) if unexplained(run) else run
+
+
+def _walked(
+    sides: Sides,
+    alignment: Alignment,
+    prepared: Prepared,
+    thresholds: Thresholds,
+    memory: int,
+    progress: Progress,
+    own: Own,
+) -> Run:
     feeds = sides.engines.feeds(sides.graphs, alignment, prepared)
     total = len(alignment.segments)
-    return walked(
-        sides.engines, alignment, feeds, thresholds, memory // 2, lambda done: progress("walk", done, total)
-    )
+
+    def told(done: int) -> None:
+        progress("walk", done, total)
+
+    return walked(sides.engines, alignment, feeds, thresholds, memory // 2, told, own)
 
 
 def walked_once(

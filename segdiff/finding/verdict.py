@@ -21,13 +21,16 @@ from segdiff.core.answer import (
     Report,
     State,
 )
+from segdiff.core.measured import Inner, Measured
 from segdiff.core.precision import Precision
 from segdiff.core.thresholds import CROSSING, crosses
+from segdiff.deployed.whole import told_already
 from segdiff.finding.decide import compared, cost_of, decide, with_input, with_optimisers
 from segdiff.finding.findings import Findings
 from segdiff.finding.outputs import SAME, op_info
-from segdiff.walk import PairResult, Step, Walk
+from segdiff.walk import PairResult, Run, Step, Walk
 from segdiff.walk.judge import NOISE_FACTOR
+from segdiff.walk.steps import Own
 
 COARSE = 1e-3
 """From this share of a value on, its own rounding is worth a word."""
@@ -77,6 +80,7 @@ def conclude(findings: Findings) -> Report:
         together=findings.weights.together,
         as_fed=findings.as_fed,
         precision=findings.precision,
+        measured=measured(findings.run),
         first_crossing=crossing,
         pairs=tuple(pairs),
         unmatched=(
@@ -86,6 +90,20 @@ def conclude(findings: Findings) -> Report:
         input_findings=findings.how,
         remarks=remarks + (() if findings.refused else findings.optimised.remarks) + findings.reasons,
     )
+
+
+INNER: Mapping[Own, Inner] = {
+    "everywhere": "all",
+    "from the first origin": "from_first_origin",
+    "nowhere": "none",
+}
+
+
+def measured(run: Run) -> Measured | None:
+    """Which cumulative errors the run has; None where the reference did not get to the end."""
+    if run.walk.problem:
+        return None
+    return Measured(INNER[run.walk.own], "as_deployed" if told_already(run.whole) else "as_written")
 
 
 def besides(refused: Origin, origins: tuple[Origin, ...]) -> tuple[Origin, ...]:

@@ -21,7 +21,8 @@ from segdiff.core.metrics import compare_arrays
 from segdiff.engines import Tensor
 from segdiff.finding.idle import tolerable
 from segdiff.walk import Run, Step, ends_of
-from segdiff.walk.walker import mask_changed, pixels_of
+from segdiff.walk.masks import mask_changed, pixels_of
+from segdiff.walk.upstream import upstream
 
 WORSE = 0.02
 """Share of the final error by which a change may let it grow: rounding takes another way then."""
@@ -290,18 +291,6 @@ def corrected(truth: Array, own: Array, isolated: Array) -> Array:
     with np.errstate(over="ignore"):
         fitted: Array = np.asarray(truth, own.dtype)
     return fitted.reshape(own.shape)
-
-
-def upstream(graph: Graph, wanted: Iterable[str], stops: frozenset[str]) -> tuple[int, ...]:
-    """Indices of the ops that make ``wanted``, back to the values ``stops`` and the model's inputs."""
-    found: set[int] = set()
-    queue = [name for name in wanted if name not in stops]
-    while queue:
-        op = graph.producer.get(queue.pop())
-        if op is not None and op.index not in found:
-            found.add(op.index)
-            queue += [name for name in op.inputs if name not in stops]
-    return tuple(sorted(found))
 
 
 def _writes(graph: Graph, ops: Iterable[int], name: str) -> bool:

@@ -56,6 +56,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "unmatched": {"reference": list(report.unmatched[0]), "candidate": list(report.unmatched[1])},
         "input": _input(report),
         "precision": asdict(report.precision) if report.precision else None,
+        "measured": asdict(report.measured) if report.measured else None,
         "device": _device(report),
         "environment": asdict(report.environment) if report.environment else None,
         "remarks": list(report.remarks),

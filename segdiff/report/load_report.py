@@ -27,6 +27,7 @@ from segdiff.core.environment import Computed, Environment
 from segdiff.core.fed import InputComparison, InputFinding
 from segdiff.core.files import HashedFile
 from segdiff.core.inside import InsideOf
+from segdiff.core.measured import Measured
 from segdiff.core.metrics import INCOMPARABLE, Comparison, Metrics
 from segdiff.core.outlets import Outlet, Outlets
 from segdiff.core.precision import Precision
@@ -41,7 +42,7 @@ SIDES = ("reference", "candidate")
 def report_of(data: Fields) -> Report:
     """A report of ``locate``; the JSON must fit the schema."""
     image = data.get("image")
-    precision = data.get("precision")
+    precision, measured = data.get("precision"), data.get("measured")
     environment = data.get("environment")
     fed = data["input"]
     crossing = data["first_crossing"]
@@ -64,6 +65,7 @@ def report_of(data: Fields) -> Report:
         together=_effect(data.get("together")),
         as_fed=_as_fed(fed),
         precision=Precision(**_known(precision, Precision)) if precision else None,
+        measured=Measured(**_known(measured, Measured)) if measured else None,
         device=_device(data.get("device")),
         timing_s=dict(data["timing_s"]),
         peak_memory_mb=data["peak_memory_mb"],

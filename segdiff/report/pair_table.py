@@ -45,7 +45,10 @@ def _measure(comparison: Comparison | None, tone: Tone) -> Cell:
 
 def legend(rows: Iterable[PairInfo]) -> Iterator[Note]:
     """What the marks and the bars mean."""
+    rows = tuple(rows)
     states = {pair.state for pair in rows}
     marks = [f"{mark} {MEANINGS[state]}" for state, mark in MARKS.items() if state in states]
     yield Note("   ".join(marks), "dim")
     yield Note("bars run from 1e-8 to 1 on a log scale, a cell for a decade", "dim")
+    if any(pair.isolated is not None and pair.cumulative is None for pair in rows):
+        yield Note("-: not measured; --full-walk measures every cumulative error", "dim")

@@ -174,7 +174,11 @@ def _alone(pair: PairInfo) -> float:
 
 
 def _profile(report: Report) -> Profile:
-    """The error of every value in walk order, and where it leaps."""
+    """The error of every value in walk order, and where it leaps; where none was measured from the image,
+    that of each segment alone."""
+    if report.measured is not None and report.measured.inner == "none":
+        alone = tuple(pair.isolated.metrics.rel_l2 if pair.isolated else None for pair in report.pairs)
+        return Profile("walk", alone, None, "error of each alone, from 1e-8 to 1")
     values = tuple(pair.cumulative.metrics.rel_l2 if pair.cumulative else None for pair in report.pairs)
     cliff = place(report)
     if cliff is None:

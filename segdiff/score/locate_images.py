@@ -21,6 +21,7 @@ from segdiff.core.printable import clean
 from segdiff.core.progress import Progress, told_to
 from segdiff.core.question import Question
 from segdiff.core.thresholds import Thresholds
+from segdiff.deployed.legs import legs_of
 from segdiff.engines.cache import Cache, opened
 from segdiff.engines.session import Clock, default_memory, deploy_config
 from segdiff.finding.identity import hashes_of, identified, image_file
@@ -58,7 +59,8 @@ def locate_images(
     cosine: float | None = None,
     abs_error: float | None = None,
     rel_l2: float | None = None,
-    deployed: bool = True,
+    deployed: bool | str = "usual",
+    full_walk: bool = False,
     memory: int | None = None,
     timeout: float = 300.0,
     threads: int | None = None,
@@ -100,7 +102,7 @@ def locate_images(
     pythons = reference_python, candidate_python
     store = None if cache is None else opened(cache, cache_size)
     limits = Limits(memory or default_memory(), timeout, threads)
-    terms = Terms(Thresholds(cosine, abs_error, rel_l2), limits, deployed)
+    terms = Terms(Thresholds(cosine, abs_error, rel_l2), limits, legs_of(deployed), full_walk)
     clock = Clock()
     with told_to(progress) as told, PeakMemory() as peak:
         ranking = ranked(files, entries, worst, limits, pythons, store, told)

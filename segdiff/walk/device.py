@@ -28,11 +28,12 @@ from segdiff.engines.session import quantised_values
 from segdiff.walk.dump_check import CheckedDump
 from segdiff.walk.judge import Judgement
 from segdiff.walk.last_bit import SEED, Steps, as_stored, quantises
+from segdiff.walk.masks import mask_changed
 from segdiff.walk.probe import Bench, Probe
 from segdiff.walk.reference_tensors import ReferenceTensors
 from segdiff.walk.run import Run, ends_of
 from segdiff.walk.steps import PairResult, Step
-from segdiff.walk.walker import mask_changed, walk_through
+from segdiff.walk.walker import walk_through
 
 WEIGHED = frozenset(
     {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "InstanceNormalization"}

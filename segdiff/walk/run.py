@@ -12,11 +12,23 @@ from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Tensor
 from segdiff.engines.registry import engine_for
 from segdiff.engines.session import Engines
+from segdiff.walk.alone import walk_alone
 from segdiff.walk.beside import Beside
 from segdiff.walk.probe import Probe
 from segdiff.walk.reference_tensors import ReferenceTensors
-from segdiff.walk.steps import Step, Walk
-from segdiff.walk.walker import walk_alone, walk_through
+from segdiff.walk.steps import Own, Step, Walk
+from segdiff.walk.walker import walk_through
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What the candidate's file gave when it ran whole from the image, by the names of its outputs.
+
+    ``written`` as the file says, ``deployed`` optimised; None where it did not run so, or was not asked to.
+    """
+
+    written: Mapping[str, Tensor] | None = None
+    deployed: Mapping[str, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -24,7 +36,8 @@ class Run:
     """A walk, with what ran it.
 
     ``probe`` runs segments of the candidate, ``reference`` the reference once more; ``alignment`` and
-    ``walk`` are what is known so far; ``hidden`` are reference values that its engine cannot show.
+    ``walk`` are what is known so far; ``hidden`` are reference values that its engine cannot show; ``whole``
+    is what the candidate's file gave when it ran whole, where it has.
     """
 
     probe: Probe
@@ -32,6 +45,7 @@ class Run:
     alignment: Alignment
     walk: Walk
     hidden: frozenset[str] = frozenset()
+    whole: Whole | None = None
 
     @property
     def origins(self) -> tuple[Step, ...]:
@@ -51,16 +65,17 @@ def walked(
     thresholds: Thresholds,
     memory: int,
     progress: Callable[[int], None],
+    own: Own = "everywhere",
 ) -> Run:
     """Walk both models side by side, every segment on equal inputs.
 
     ``feeds`` are the inputs of the reference and of the candidate, ``memory`` the bytes of reference tensors
-    that may be kept for the proofs.
+    that may be kept for the proofs; ``own`` as :func:`segdiff.walk.walker.walk_through` has it.
     """
     probe = probe_of(engines, alignment, feeds, thresholds)
     stream = engines.reference.stream(feeds[0], needed_of(alignment, feeds[0]))
     start = time.monotonic()
-    walk = walk_through(probe, stream, alignment.segments, feeds[0], progress)
+    walk = walk_through(probe, stream, alignment.segments, feeds[0], progress, own)
     walk = replace(walk, seconds=time.monotonic() - start)
     return run_of(engines, alignment, feeds[0], probe, walk, memory)
 
@@ -110,6 +125,7 @@ def run_of(
 ) -> Run:
     """A walk with what ran it, and the tensors kept that the proofs will ask for."""
     reference = ReferenceTensors(engines.reference, fed, memory)
+    reference.held.update(walk.finals)
     partner = {c: r for r, c in alignment.pairs.items()}
     reference.held.update({partner[c]: tensors[0] for c, tensors in walk.ends.items() if c in partner})
     for step in walk.steps:

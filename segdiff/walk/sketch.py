@@ -7,6 +7,7 @@ place.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,3 +75,8 @@ def could_be(ours: Sequence[Sketch], theirs: Sequence[Sketch], unit: float) -> A
             near |= (samples == sample) | (np.isnan(samples) & np.isnan(sample))
             found[i, other] = near.all(axis=1)
     return found
+
+
+def digest_of(array: Array) -> int:
+    """A checksum of an array's bytes."""
+    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from segdiff.walk.sketch import Sketch
 
 Form = tuple[np.dtype[Any], tuple[int, ...]]
 """dtype and shape of a tensor."""
+
+Own = Literal["everywhere", "from the first origin", "nowhere"]
+"""Where in a walk the candidate's own tensors are looked at, and cumulative errors measured."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,10 @@ class Walk:
     ``reasons`` why an origin could not be put to the proof; ``unproven`` are origins whose turn did not come.
 
     ``forms`` are dtype and shape of the candidate's own tensors, by name; ``ends`` the outputs of both models
-    as they came, (reference's, candidate's), by the candidate's name; ``seconds`` is how long it took.
+    as they came, (reference's, candidate's), by the candidate's name, and ``finals`` the reference's alone,
+    by its own; ``seconds`` is how long it took. ``own`` says where the candidate's own tensors were looked
+    at, ``lost`` why they could not be had from the first origin on, else None; ``leaps`` that an error is
+    seen in what the candidate makes of its own tensors, though none is on the reference's.
     """
 
     steps: tuple[Step, ...]
@@ -78,6 +84,10 @@ class Walk:
     reasons: tuple[str, ...] = ()
     unproven: frozenset[Segment] = frozenset()
     seconds: float = field(default=0.0, compare=False)
+    finals: Mapping[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    own: Own = "everywhere"
+    lost: str | None = None
+    leaps: bool = False
 
     def patience(self, least: float) -> float:
         """Seconds for what is asked after the walk: ``least`` where it was fast.
@@ -91,3 +101,21 @@ class Walk:
     def diverges(self) -> bool:
         """Whether any segment errs on equal inputs."""
         return any(step.is_origin for step in self.steps)
+
+
+def error_size(error: Comparison) -> float:
+    """A relative error; 0 where it is no number.
+
+    >>> from segdiff.core.metrics import compare_arrays
+    >>> error_size(compare_arrays(np.ones(4), np.ones(3)))
+    0.0
+    """
+    if error.mismatch or not np.isfinite(error.metrics.rel_l2):
+        return 0.0
+    return float(error.metrics.rel_l2)
+
+
+def unmeasured(segment: Segment, problem: str) -> Step:
+    """The step of a segment of which nothing is known, and why."""
+    pairs = tuple(PairResult(r, c, (), None, None, None) for r, c in segment.outputs)
+    return Step(segment, pairs, problem)

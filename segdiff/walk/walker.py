@@ -1,31 +1,35 @@
 """How do both models walk side by side? The reference streams its values; each segment runs when it can.
 
-As soon as the reference's tensors at both ends of a segment are there, the candidate's segment runs twice:
-on the candidate's own tensors (what the user's model does, the *cumulative* error) and on the reference's
-(same inputs on both sides, the *isolated* error). Tensors are let go when no later segment needs them, so
-memory follows what is alive at one moment and not the sum of all activations.
+As soon as the reference's tensors at both ends of a segment are there, the candidate's segment runs on the
+reference's (same inputs on both sides, the *isolated* error). From the first segment on that errs it runs
+twice: on the candidate's own tensors, too (what the user's model does, the *cumulative* error). Until then
+these are the reference's within rounding, and tell nothing more. Tensors are let go when no later segment
+needs them, so memory follows what is alive at one moment and not the sum of all activations.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-
-import numpy as np
+from itertools import chain
 
 from segdiff.align import Segment
 from segdiff.align.view import view_of
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array
-from segdiff.core.metrics import compare_arrays
+from segdiff.core.metrics import Comparison, compare_arrays
+from segdiff.core.precision import EPSILON
 from segdiff.engines import Tensor
+from segdiff.walk.hidden import Hidden, hidden_in
 from segdiff.walk.judge import Judgement, floor_of, size_of
+from segdiff.walk.masks import mask_changed
 from segdiff.walk.probe import Probe
-from segdiff.walk.sketch import sketch_of
-from segdiff.walk.steps import Form, PairResult, Step, Walk
+from segdiff.walk.sketch import digest_of, sketch_of
+from segdiff.walk.steps import Form, Own, PairResult, Step, Walk, unmeasured
+from segdiff.walk.upstream import upstream
+from segdiff.walk.waiting import Waiting
 
 
 def walk_through(
@@ -34,55 +38,17 @@ def walk_through(
     segments: tuple[Segment, ...],
     feeds: Mapping[str, Tensor],
     progress: Callable[[int], None],
+    own: Own = "everywhere",
 ) -> Walk:
     """Walk the segments, one step each.
 
     ``reference`` streams the reference's values by name, ``feeds`` are its inputs; the candidate starts from
-    ``probe.feeds`` (its own tensors are left out where that is empty). Never raises for what an engine does:
-    a segment that fails is unknown with the reason, and what stops the reference is the walk's ``problem``.
+    ``probe.feeds`` (its own tensors are left out where that is empty); ``own`` says from where on it does.
+    Never raises for what an engine does: a segment that fails is unknown with the reason, and what stops the
+    reference is the walk's ``problem``.
     """
-    return _Walker(probe, forms=dict(probe.forms)).walk(reference, segments, feeds, progress)
-
-
-def walk_alone(
-    reference: Iterator[tuple[str, Tensor]],
-    segments: tuple[Segment, ...],
-    feeds: Mapping[str, Tensor],
-    outputs: frozenset[str],
-    progress: Callable[[int], None],
-) -> Walk:
-    """The walk of one file that is its own candidate: each value that it gives is equal to itself.
-
-    ``outputs`` are kept as both sides' ends. Never raises for what the engine does.
-    """
-    partners: dict[str, set[str]] = defaultdict(set)
-    for segment in segments:
-        for r, c in segment.outputs:
-            partners[r].add(c)
-    seen: dict[str, PairResult] = {}
-    forms: dict[str, Form] = {}
-    ends: dict[str, tuple[Tensor, Tensor]] = {}
-    problem = None
-    try:
-        for name, tensor in _chain(feeds, reference):
-            array = tensor.array
-            same, changed = compare_arrays(array, array), None
-            for c in partners.get(name, ()):
-                forms[c] = array.dtype, array.shape
-                if c in outputs:
-                    ends[c], changed = (tensor, tensor), mask_changed(array, array)
-                equal = Judgement("equal")
-                seen[c] = PairResult(name, c, array.shape, same, same, equal, mask_changed=changed)
-            progress(len(seen) * len(segments) // max(1, len(partners)))
-    except EngineError as error:
-        problem = str(error)
-    steps = []
-    for segment in segments:
-        found = tuple(seen[c] for _, c in segment.outputs if c in seen)
-        whole = len(found) == len(segment.outputs)
-        lost = problem or "the reference did not deliver its values"
-        steps.append(Step(segment, found) if whole else _unknown(segment, lost))
-    return Walk(tuple(steps), problem, forms, ends)
+    started = own == "everywhere" or not probe.feeds
+    return _Walker(probe, forms=dict(probe.forms), started=started).walk(reference, segments, feeds, progress)
 
 
 CONTRADICTION = "it errs on the reference's inputs, but not on its own, though these are the same"
@@ -95,6 +61,7 @@ class _Walker:
 
     start: Probe
     forms: dict[str, Form]
+    started: bool
     reference_live: dict[str, Tensor] = field(default_factory=dict)
     own_live: dict[str, Tensor] = field(default_factory=dict)
     exact: set[str] = field(default_factory=set)
@@ -102,6 +69,13 @@ class _Walker:
     needs: Counter[str] = field(default_factory=Counter)
     own_needs: Counter[str] = field(default_factory=Counter)
     ends: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    finals: dict[str, Tensor] = field(default_factory=dict)
+    walked: dict[str, str] = field(default_factory=dict)
+    caught: dict[str, PairResult] = field(default_factory=dict)
+    lost: str | None = None
+    late: bool = False
+    leaps: bool = False
+    hidden: Hidden = field(default_factory=Hidden)
 
     @cached_property
     def probe(self) -> Probe:
@@ -117,6 +91,8 @@ class _Walker:
     ) -> Walk:
         """Every segment's step."""
         waiting = Waiting(segments)
+        if not self.started:
+            self.hidden = hidden_in(self.start.graph, segments)
         for segment in segments:
             self.needs.update({r for r, _ in (*segment.inputs, *segment.outputs)})
             self.own_needs.update({c for _, c in segment.inputs})
@@ -128,7 +104,7 @@ class _Walker:
         steps: dict[int, Step] = {}
         problem = None
         try:
-            for name, tensor in _chain(feeds, reference):
+            for name, tensor in chain(feeds.items(), reference):
                 if name not in self.needs:
                     continue
                 self.reference_live[name] = tensor
@@ -142,37 +118,98 @@ class _Walker:
         except EngineError as error:
             problem = str(error)
         for number, segment in enumerate(segments):
-            steps.setdefault(number, _unknown(segment, problem or "the reference did not deliver its values"))
-        found = tuple(steps[number] for number in range(len(segments)))
-        return Walk(found, problem, self.forms, self.ends)
+            steps.setdefault(
+                number, unmeasured(segment, problem or "the reference did not deliver its values")
+            )
+        found = tuple(self._caught_up(steps[number]) for number in range(len(segments)))
+        return Walk(
+            found,
+            problem,
+            self.forms,
+            self.ends,
+            finals=self.finals,
+            own=self._own_from(),
+            lost=self.lost,
+            leaps=self.leaps,
+        )
+
+    def _own_from(self) -> Own:
+        if not self.started:
+            return "nowhere"
+        return "from the first origin" if self.late else "everywhere"
 
     def _step(self, segment: Segment) -> Step:
         try:
             step = self._measure(segment)
         except EngineError as error:
-            step = _unknown(segment, str(error))
+            step = unmeasured(segment, str(error))
         self._let_go(segment)
         return step
 
     def _measure(self, segment: Segment) -> Step:
+        if self.started:
+            return self._both(segment)
+        isolated, problem = self._isolated(segment)
+        step = self._compared(segment, None, isolated, problem)
+        if not (step.is_origin or step.problem):
+            if isolated is not None and segment in self.hidden.watched:
+                self._look_behind(segment, isolated)
+            return step
+        self._catch_up()
+        return self._both(segment)
+
+    def _look_behind(self, segment: Segment, isolated: dict[str, Tensor]) -> None:
+        """Whether an error leaps up that the reference's tensors do not show (``segdiff.walk.hidden``)."""
+        made, feeds = isolated, self.hidden.feeds(segment, self._isolated_feeds(segment))
+        if feeds is not None:
+            try:
+                made = self.probe.run(segment, feeds, [c for _, c in segment.outputs])
+            except EngineError:  # it refuses its own tensors: the walk on these tells why
+                self.leaps = True
+                return
+        errors = {c: compare_arrays(self.reference_live[r].array, made[c].array) for r, c in segment.outputs}
+        self.leaps |= feeds is not None and self.hidden.leaps(segment, errors)
+        self.hidden.keep(made, errors)
+
+    def _both(self, segment: Segment) -> Step:
+        """The step on the candidate's own tensors, as far as these are known, and on the reference's."""
         wanted = [c for _, c in segment.outputs]
         own, problem = None, None
         if all(c in self.own_live for _, c in segment.inputs):
             try:
                 own = self.probe.run(segment, {c: self.own_live[c] for _, c in segment.inputs}, wanted)
                 self.own_live.update({c: own[c] for c in wanted if self.own_needs[c] > 0})
-                self.forms.update({c: (own[c].array.dtype, own[c].array.shape) for c in wanted})
+                self._learn(own, wanted)
             except EngineError as error:
                 problem = str(error)
             self._let_own_inputs_go(segment)
-        isolated: dict[str, Tensor] | None = None
         if own is not None and all(c in self.exact for _, c in segment.inputs):
-            isolated = own
-        else:
-            try:
-                isolated = self.probe.run(segment, self._isolated_feeds(segment), wanted)
-            except EngineError as error:
-                problem = str(error)
+            return self._compared(segment, own, own, problem)
+        isolated, failed = self._isolated(segment)
+        return self._compared(segment, own, isolated, failed or problem)
+
+    def _isolated(self, segment: Segment) -> tuple[dict[str, Tensor] | None, str | None]:
+        """What the segment makes of the reference's tensors; or None, and why."""
+        wanted = [c for _, c in segment.outputs]
+        try:
+            isolated = self.probe.run(segment, self._isolated_feeds(segment), wanted)
+        except EngineError as error:
+            return None, str(error)
+        if not self.started:
+            self._learn(isolated, wanted)
+        return isolated, None
+
+    def _learn(self, tensors: Mapping[str, Tensor], names: list[str]) -> None:
+        self.forms.update({c: (tensors[c].array.dtype, tensors[c].array.shape) for c in names})
+
+    def _compared(
+        self,
+        segment: Segment,
+        own: dict[str, Tensor] | None,
+        isolated: dict[str, Tensor] | None,
+        problem: str | None,
+    ) -> Step:
+        """The step from what both runs of a segment gave."""
         pairs = []
         for r, c in segment.outputs:
             pair = self._pair(r, c, own, isolated)
@@ -184,6 +221,66 @@ class _Walker:
             pairs.append(pair)
         return Step(segment, tuple(pairs), problem)
 
+    def _catch_up(self) -> None:
+        """From this segment on the candidate's own tensors count: those that are still read, and the outputs
+        that have gone by, come from one run of its nodes up to here.
+
+        Where it does not run, the walk tells why (``lost``)."""
+        self.started = self.late = True
+        wanted = [
+            c
+            for c in self.walked
+            if (self.own_needs[c] > 0 or c in self.graph_outputs) and c not in self.own_live
+        ]
+        if not wanted:
+            return
+        nodes = upstream(self.start.graph, wanted, frozenset())
+        read = {name for index in nodes for name in self.start.graph.op(index).inputs}
+        feeds = {name: tensor for name, tensor in self.start.feeds.items() if name in read}
+        try:
+            got = self.start.candidate.run(feeds, wanted, nodes)
+        except EngineError as error:
+            self.lost = str(error)
+            return
+        for c, tensor in got.items():
+            if self.own_needs[c] > 0:
+                self.own_live[c] = tensor
+            self._learn(got, [c])
+            r = self.walked[c]
+            truth = self.reference_live.get(r) or self.finals.get(r)
+            if truth is not None:
+                self.caught[c] = self._own_error(r, c, truth, tensor)
+
+    def _own_error(self, r: str, c: str, truth: Tensor, own: Tensor) -> PairResult:
+        """The cumulative error of a value that was walked before the candidate's own tensors counted."""
+        together = compare_arrays(truth.array, own.array)
+        self._note(r, c, together)
+        if size_of(together) <= floor_of(EPSILON):
+            self.alike.add(c)
+        changed = None
+        if c in self.graph_outputs:
+            self.ends[c] = truth, own
+            changed = mask_changed(truth.array, own.array)
+        return PairResult(r, c, truth.array.shape, together, None, None, None, changed)
+
+    def _note(self, r: str, c: str, together: Comparison) -> None:
+        """Keep in mind which of the candidate's own values are the reference's, to the last bit."""
+        if together.metrics.max_abs == 0.0:
+            self.exact.add(c)
+            self._hold_once(r, c)
+
+    def _caught_up(self, step: Step) -> Step:
+        """The step with the cumulative errors that were measured once it had gone by."""
+        if not any(pair.candidate in self.caught for pair in step.pairs):
+            return step
+        return replace(step, pairs=tuple(map(self._with_own_error, step.pairs)))
+
+    def _with_own_error(self, pair: PairResult) -> PairResult:
+        late = self.caught.get(pair.candidate)
+        if pair.cumulative is not None or late is None or late.reference != pair.reference:
+            return pair
+        return replace(pair, cumulative=late.cumulative, mask_changed=late.mask_changed)
+
     def _pair(
         self, r: str, c: str, own: dict[str, Tensor] | None, isolated: dict[str, Tensor] | None
     ) -> PairResult:
@@ -193,10 +290,11 @@ class _Walker:
         together = alone if own is isolated else None
         if own is not None and together is None:
             together = compare_arrays(truth, own[c].array)
-        if together is not None and together.metrics.max_abs == 0.0:
-            self.exact.add(c)
-            self._hold_once(r, c)
+        if together is not None:
+            self._note(r, c, together)
         changed = None
+        if c in self.graph_outputs:
+            self.finals[r] = self.reference_live[r]
         if own is not None and c in self.graph_outputs:
             self.ends[c] = self.reference_live[r], self.own_live.get(c, own[c])
             changed = mask_changed(truth, own[c].array)
@@ -267,11 +365,16 @@ class _Walker:
 
     def _hold_once(self, r: str, c: str) -> None:
         """Of two equal tensors hold the reference's alone."""
-        ours, theirs = self.reference_live[r], self.own_live.get(c)
-        if theirs and (ours.array.dtype, ours.array.shape) == (theirs.array.dtype, theirs.array.shape):
+        ours, theirs = self.reference_live.get(r), self.own_live.get(c)
+        if (
+            ours
+            and theirs
+            and (ours.array.dtype, ours.array.shape) == (theirs.array.dtype, theirs.array.shape)
+        ):
             self.own_live[c] = ours
 
     def _let_go(self, segment: Segment) -> None:
+        self.walked.update({c: r for r, c in segment.outputs})
         for r in {r for r, _ in (*segment.inputs, *segment.outputs)}:
             self.needs[r] -= 1
             if self.needs[r] <= 0:
@@ -280,68 +383,4 @@ class _Walker:
             self.own_needs[c] -= 1
             if self.own_needs[c] <= 0:
                 self.own_live.pop(c, None)
-
-
-class Waiting:
-    """Which segments can run? Those whose reference tensors are there and whose predecessors have run.
-
-    >>> first = Segment((("a", "s"),), (("x", "x"),), (0,), (0,), (0,), True)
-    >>> second = Segment((("y", "z"),), (("a", "s"),), (1,), (1,), (1,), True)
-    >>> waiting = Waiting((first, second))
-    >>> waiting.ready("x"), waiting.ready("a"), waiting.ready("y"), waiting.ready(0)
-    ([], [0], [], [1])
-    """
-
-    def __init__(self, segments: tuple[Segment, ...]) -> None:
-        maker = {pair: number for number, segment in enumerate(segments) for pair in segment.outputs}
-        self.missing: list[set[str | int]] = []
-        self.waiters: dict[str | int, list[int]] = defaultdict(list)
-        for number, segment in enumerate(segments):
-            values: set[str | int] = {r for r, _ in (*segment.inputs, *segment.outputs) if r}
-            values.update(maker[pair] for pair in segment.inputs if pair in maker)
-            self.missing.append(values)
-            for needed in values:
-                self.waiters[needed].append(number)
-
-    def ready(self, arrived: str | int) -> list[int]:
-        """The segments that only waited for this value, or for this segment to have run; in order."""
-        done = []
-        for number in self.waiters.pop(arrived, ()):
-            self.missing[number].discard(arrived)
-            if not self.missing[number]:
-                done.append(number)
-        return done
-
-
-def digest_of(array: Array) -> int:
-    """A checksum of an array's bytes."""
-    return zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-
-
-def mask_changed(reference: Array, candidate: Array) -> float | None:
-    """Share of pixels whose class differs; None where the tensor is not a map of classes.
-
-    Integers are classes already; of a float ``(N, C, H, W)`` with C > 1 the class is the argmax over C.
-    """
-    if reference.shape != candidate.shape or reference.size == 0 or reference.ndim < 3:
-        return None
-    if reference.dtype.kind in "iu":
-        return float(np.mean(reference != candidate))
-    if reference.ndim != 4 or reference.shape[1] < 2:
-        return None
-    return float(np.mean(reference.argmax(axis=1) != candidate.argmax(axis=1)))
-
-
-def pixels_of(classes: Array) -> int:
-    """How many pixels a map of classes has (``mask_changed`` says which tensors are one)."""
-    return classes.size if classes.dtype.kind in "iu" else classes.size // classes.shape[1]
-
-
-def _chain(feeds: Mapping[str, Tensor], stream: Iterator[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
-    yield from feeds.items()
-    yield from stream
-
-
-def _unknown(segment: Segment, problem: str) -> Step:
-    pairs = tuple(PairResult(r, c, (), None, None, None) for r, c in segment.outputs)
-    return Step(segment, pairs, problem)
+                self.hidden.own.pop(c, None)

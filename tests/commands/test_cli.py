@@ -192,7 +192,8 @@ def test_the_files_and_options_reach_the_api(answer: Answer) -> None:
         "timeout": 9.0,
         "threads": 2,
         "candidate_input": None,
-        "deployed": True,
+        "deployed": "usual",
+        "full_walk": False,
         "allow_nan": False,
         "reference_python": None,
         "candidate_python": None,
@@ -204,8 +205,8 @@ def test_what_is_not_asked_for_is_none(answer: Answer) -> None:
     main(["locate", *FILES])
     given = calls[0][1]
     assert given.pop("timeout") == 300.0
-    assert given.pop("deployed") is True
-    assert given.pop("allow_nan") is False
+    assert given.pop("deployed") == "usual"
+    assert (given.pop("allow_nan"), given.pop("full_walk")) == (False, False)
     del given["progress"]
     assert set(given.values()) == {None}
 

@@ -238,8 +238,12 @@ def test_behind_a_fault_the_error_is_inherited_and_before_it_there_is_none(twice
     assert {states[name] for name in names[: names.index(first)]} == {"clean"}
     assert (states[first], states[second]) == ("origin", "origin")
     assert "inherited" in states.values()
-    for pair in twice.pairs:
-        assert pair.cumulative is not None and pair.isolated is not None
+    assert twice.measured is not None and twice.measured.inner == "from_first_origin"
+    for place, pair in enumerate(twice.pairs):
+        assert pair.isolated is not None
+        if pair.cumulative is None:
+            assert place < names.index(first) and pair.state == "clean"
+            continue
         if pair.state == "inherited":
             assert pair.cumulative.metrics.rel_l2 > 1e-3
             assert pair.isolated.metrics.rel_l2 < 1e-5
@@ -439,7 +443,7 @@ TOP = {
 }  # fmt: skip
 ADDED = {
     "sentence", "remarks", "together", "precision", "environment", "exit_code", "homes", "command", "image",
-    "baseline", "device", "device_remarks", "pictures",
+    "baseline", "device", "device_remarks", "pictures", "measured",
 }  # fmt: skip
 OUTPUT_ADDED = {"place", "shape", "dtype", "mismatch"}
 PAIR_ADDED = {"state", "shape", "reason", "why", "rounding", "mismatch", "changed"}

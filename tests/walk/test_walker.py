@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from segdiff.align import Segment
-from segdiff.walk.walker import Waiting, mask_changed
+from segdiff.walk.masks import mask_changed
+from segdiff.walk.waiting import Waiting
 
 
 def segment(outputs: list[str], inputs: list[str]) -> Segment:

@@ -27,7 +27,17 @@ MOST_BYTES = 64 << 20
 """Of a list: 100,000 pairs have some 20 MB."""
 
 OPTIONS = (
-    *("candidate_input", "cosine", "abs_error", "rel_l2", "deployed", "allow_nan", "memory", "timeout"),
+    *(
+        "candidate_input",
+        "cosine",
+        "abs_error",
+        "rel_l2",
+        "deployed",
+        "full_walk",
+        "allow_nan",
+        "memory",
+        "timeout",
+    ),
     *("threads", "reference_python", "candidate_python"),
 )
 """What a list may say of a pair, besides its files: the options of ``locate``."""

@@ -8,8 +8,9 @@ from segdiff.align import Segment
 from segdiff.core.errors import EngineError
 from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.walk.run import Run
+from segdiff.walk.sketch import digest_of
 from segdiff.walk.steps import Step, Walk
-from segdiff.walk.walker import digest_of, walk_through
+from segdiff.walk.walker import walk_through
 
 TOGETHER = 16
 """New pairs that are measured in one run of both models, so that few tensors are held at once."""
@@ -28,10 +29,11 @@ def rewalk(run: Run, segments: tuple[Segment, ...]) -> Walk:
 
 
 def _with_cumulative(steps: tuple[Step, ...], run: Run) -> list[Step]:
-    """The steps with cumulative errors: those of the first walk, or from one more run where a pair is new."""
+    """The steps with cumulative errors: those of the first walk, or from one more run where a pair is new; of
+    a walk that has not looked at the candidate's own tensors there are none."""
     known = {(pair.reference, pair.candidate): pair for old in run.walk.steps for pair in old.pairs}
     missing = [(p.reference, p.candidate) for step in steps for p in step.pairs if p.cumulative is None]
-    new = list(dict.fromkeys(pair for pair in missing if pair not in known))
+    new = list(dict.fromkeys(pair for pair in missing if pair not in known and run.walk.own != "nowhere"))
     found: dict[tuple[str, str], Comparison] = {}
     problem: str | None = None
     try:

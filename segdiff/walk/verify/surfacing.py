@@ -12,22 +12,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
-
 from segdiff.align import Segment, cut
 from segdiff.core.errors import EngineError
+from segdiff.walk.hidden import ABOVE, GROWS, VISIBLE
 from segdiff.walk.run import Run
-from segdiff.walk.steps import PairResult, Step
+from segdiff.walk.steps import PairResult, Step, error_size
 from segdiff.walk.verify.rewalk import rewalk
 
-VISIBLE = 500.0
-"""Units of the arithmetic from which a final error is asked about: 6e-5 in float32."""
-
-GROWS = 100.0
-"""By how much more an error is out than in. Operators that amplify as much are few, and their own rounding
-acquits them."""
-
-SEGMENTS = 3
+SEGMENTS = ABOVE
 """Segments above that are judged together with one at most."""
 
 SECONDS = 10.0
@@ -74,11 +66,7 @@ def jumps(run: Run) -> Iterator[Step]:
 
 def size(pair: PairResult) -> float:
     """The relative error of a pair from the image; 0 where it has none that is a number."""
-    comparison = pair.cumulative
-    if comparison is None or comparison.mismatch:
-        return 0.0
-    error = comparison.metrics.rel_l2
-    return float(error) if np.isfinite(error) else 0.0
+    return 0.0 if pair.cumulative is None else error_size(pair.cumulative)
 
 
 def inner_inputs(run: Run, pairs: dict[str, str], names: set[str]) -> set[str]:

@@ -1,0 +1,148 @@
+"""What does the candidate's file give, whole? Its outputs, where the walk has not run it from the image.
+
+As long as no segment errs the candidate's own tensors are the reference's within rounding. So one run of the
+whole file tells the rest: how far its outputs are, whether the runtime takes it, and whether its optimiser
+changes what it gives. Where they are farther apart than the segments' own errors account for, it runs as it
+is written, too, which tells an optimiser from the network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+from segdiff.core.errors import EngineError
+from segdiff.core.metrics import Comparison, compare_arrays
+from segdiff.core.precision import EPSILON
+from segdiff.deployed.legs import Legs
+from segdiff.deployed.optimisation import LEAST_CHANGED, chooses
+from segdiff.engines import Deployed, Tensor
+from segdiff.walk import Run, Whole
+from segdiff.walk.hidden import VISIBLE
+from segdiff.walk.judge import NOISE_FACTOR
+from segdiff.walk.masks import mask_changed
+from segdiff.walk.steps import PairResult, Step
+
+GATHERED = 8.0
+"""How many times the sum (in quadrature) of its segments' errors a model's outputs may err, to be taken for
+rounding without a further run. Of seven healthy networks it was 0.4 to 4.3 times, and 21 in one whose weights
+are random."""
+
+FEW = 1e-5
+"""Share of a map of classes in which two that are equal within rounding may change places unasked."""
+
+Ends = Mapping[str, tuple[Tensor, Tensor]]
+"""Outputs of both models, (reference's, candidate's), by the candidate's name."""
+
+
+def with_outputs(run: Run, legs: Legs) -> Run:
+    """The run with the candidate's outputs and their cumulative errors, from one run of the whole file: as
+    deployed, unless no leg is asked for. Never raises: where the file does not run, its outputs stay
+    unmeasured."""
+    if run.walk.problem or not missing(run):
+        return run
+    whole, ends = Whole(), {}
+    if legs != "none":
+        whole = replace(whole, deployed=outputs_of(run, Deployed()))
+        ends = ends_of(run, whole.deployed)
+    if not ends or not accounted(run, ends):
+        whole = replace(whole, written=outputs_of(run, Deployed("none")))
+        ends = ends_of(run, whole.written)
+    return replace(with_ends(run, ends), whole=whole)
+
+
+def missing(run: Run) -> dict[str, str]:
+    """The outputs, candidate's to reference's, that the walk has of the reference alone."""
+    return {c: r for r, c in run.outputs if c not in run.walk.ends and r in run.walk.finals}
+
+
+def outputs_of(run: Run, how: Deployed) -> Mapping[str, Tensor] | None:
+    """The outputs of the whole file; None where it does not run so."""
+    try:
+        return run.probe.candidate.living().run_deployed(run.probe.feeds, run.probe.graph.outputs, how)
+    except EngineError:
+        return None  # asked again where that is the question (segdiff.deployed.leg, segdiff.finding.refused)
+
+
+def ends_of(run: Run, outputs: Mapping[str, Tensor] | None) -> dict[str, tuple[Tensor, Tensor]]:
+    """Both models' outputs, as far as the whole file has given them."""
+    view = run.alignment.candidate
+    names = {view.source(name): name for name in view.graph.outputs}
+    return {
+        c: (run.walk.finals[r], outputs[names[c]])
+        for c, r in missing(run).items()
+        if outputs is not None and names.get(c) in outputs
+    }
+
+
+def accounted(run: Run, ends: Ends) -> bool:
+    """Whether the outputs err by no more than the segments' own errors add up to."""
+    found = [pair.isolated for step in run.walk.steps for pair in step.pairs if pair.isolated]
+    floats = [each.metrics for each in found if not each.discrete and not each.mismatch]
+    least = NOISE_FACTOR * EPSILON
+    in_norm = max(least, GATHERED * math.hypot(*(metrics.rel_l2 for metrics in floats)))
+    at_most = max(least, GATHERED * math.hypot(*(metrics.max_rel for metrics in floats)))
+    fewest = LEAST_CHANGED if chooses(run.probe.graph) else 0.0
+
+    def small(error: Comparison) -> bool:
+        if error.mismatch or error.discrete:
+            return not error.mismatch and error.changed <= fewest
+        return error.metrics.rel_l2 <= in_norm and error.metrics.max_rel <= at_most
+
+    return all(small(compare_arrays(ours.array, theirs.array)) for ours, theirs in ends.values())
+
+
+def with_ends(run: Run, ends: Ends) -> Run:
+    """The run with these outputs, and their errors where the walk has none."""
+    steps = tuple(_with_ends(step, ends) for step in run.walk.steps)
+    return replace(run, walk=replace(run.walk, steps=steps, ends={**run.walk.ends, **ends}))
+
+
+def _with_ends(step: Step, ends: Ends) -> Step:
+    if not any(pair.candidate in ends for pair in step.pairs):
+        return step
+    return replace(step, pairs=tuple(_with_end(pair, ends) for pair in step.pairs))
+
+
+def _with_end(pair: PairResult, ends: Ends) -> PairResult:
+    if pair.cumulative is not None or pair.candidate not in ends:
+        return pair
+    ours, theirs = (tensor.array for tensor in ends[pair.candidate])
+    return replace(pair, cumulative=compare_arrays(ours, theirs), mask_changed=mask_changed(ours, theirs))
+
+
+def unexplained(run: Run) -> bool:
+    """Whether the outputs are apart, or were not had, or an error is seen on the way, though no segment errs;
+    or whether own tensors could not be had from the first origin on."""
+    if run.walk.problem or run.walk.own == "everywhere":
+        return False
+    if run.walk.lost or run.walk.diverges:
+        return run.walk.lost is not None
+    if run.walk.leaps:
+        return True
+    errors = [
+        p.cumulative
+        for step in run.walk.steps
+        for p in step.pairs
+        if (p.reference, p.candidate) in run.outputs
+    ]
+    return any(error is None or visible(error) for error in errors)
+
+
+def to_walk_again(run: Run) -> bool:
+    """Whether a run that was put to the proof lacks own tensors that now count: a proof has found an origin
+    that the walk had not, or has refuted all that it had, and the outputs are apart."""
+    return unexplained(run) or (run.walk.diverges and run.walk.own == "nowhere")
+
+
+def visible(error: Comparison) -> bool:
+    """Whether an output's error is more than one need not ask about."""
+    if error.mismatch or error.discrete:
+        return error.mismatch is not None or error.changed > FEW
+    return not error.metrics.rel_l2 <= VISIBLE * EPSILON
+
+
+def told_already(whole: Whole | None) -> bool:
+    """Whether the file ran as deployed, and gave the reference's outputs: else it has run as written, too."""
+    return whole is not None and whole.deployed is not None and whole.written is None
