@@ -27,6 +27,7 @@ import onnx
 from onnx import ModelProto
 
 import segdiff
+from segdiff.align.view import view_of
 from segdiff.core.answer import Report
 from segdiff.core.errors import SegdiffError
 from segdiff.core.graph import Array, Graph
@@ -425,7 +426,8 @@ def asked_of(side: Side, values: Mapping[str, Array], form: str, end: str, cause
 def of_outputs(found: Record, side: Side) -> str:
     """How an answer on the outputs of a faulty device is counted: nobody inside may be accused, and it may
     not be agreed with."""
-    narrow = [o for o in found["origins"] if len(o["nodes"]) <= len(side.graph.ops) // 2 or o["proven"]]
+    half = len(view_of(side.graph).ops) // 2
+    narrow = [o for o in found["origins"] if len(o["nodes"]) <= half or o["proven"]]
     if found["verdict"] == "agrees" or narrow:
         return "WRONG OUTPUTS"
     return "outputs err" if found["origins"] else "outputs within"
