@@ -523,3 +523,24 @@ def scale(folder: Path) -> Made:
     for node in nodes[2:4]:
         node.input[1] = "narrow"
     return both(folder, model, changed)
+
+
+@case
+def zoo(folder: Path) -> Made:
+    """A list of four pairs: two nets with the same fault planted, one with that and another one, and one that
+    is whole."""
+    nets = {name: segmenter(seed) for seed, name in enumerate(("alpha", "beta", "gamma", "delta"))}
+    half = {"coordinate_transformation_mode": "align_corners"}
+    made = {
+        "alpha": with_attribute(nets["alpha"], "Resize", **half),
+        "beta": with_attribute(with_attribute(nets["beta"], "Resize", **half), "LeakyRelu", alpha=0.3),
+        "gamma": with_attribute(nets["gamma"], "Resize", **half),
+        "delta": folded(nets["delta"]),
+    }
+    for name, model in made.items():
+        save(nets[name], folder / f"{name}.onnx")
+        save(model, folder / f"{name}_made.onnx")
+    np.save(folder / "x.npy", image())
+    rows = [f"- {{name: {n}, reference: {n}.onnx, candidate: {n}_made.onnx}}" for n in made]
+    (folder / "pairs.yaml").write_text("\n".join(["images: x.npy", "pairs:", *rows]) + "\n")
+    return "alpha.onnx", "alpha_made.onnx", "x.npy"
