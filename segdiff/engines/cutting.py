@@ -13,7 +13,7 @@ from onnx_graphsurgeon.logger import G_LOGGER
 from segdiff.core.captures import all_graphs, reads_of
 from segdiff.core.graph import Array
 from segdiff.readers.onnx import load_light
-from segdiff.readers.onnx_tensors import external_bytes
+from segdiff.readers.onnx_tensors import external_bytes, lies_beside
 
 
 class Cutter:
@@ -80,14 +80,36 @@ class Cutter:
 
 def fetch_weights(model: onnx.ModelProto, path: Path) -> None:
     """Put the tensors that a cut left in the file, or beside it, into the cut. Raises ModelError."""
-    graphs = list(all_graphs(model.graph))  # what a block captures, a cut puts into the block
-    tensors = [tensor for graph in graphs for tensor in graph.initializer]
-    tensors += [a.t for graph in graphs for node in graph.node for a in node.attribute if a.HasField("t")]
-    for tensor in tensors:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            tensor.raw_data = external_bytes(tensor, path).tobytes()
-            tensor.ClearField("data_location")
-            tensor.ClearField("external_data")
+    for tensor in (*model.graph.initializer, *inner_tensors(model)):
+        fetch(tensor, path)
+
+
+def fetch_unmapped(model: onnx.ModelProto, path: Path) -> None:
+    """The same for those that onnxruntime cannot map from a file beside the model: so weights of any size
+    cost no copy, and the message stays below protobuf's 2 GB. Raises ModelError."""
+    for tensor in model.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL and not lies_beside(tensor, path):
+            fetch(tensor, path)
+    for tensor in inner_tensors(model):
+        fetch(tensor, path)
+
+
+def inner_tensors(model: onnx.ModelProto) -> list[onnx.TensorProto]:
+    """The tensors of a model but its own weights: those of blocks, into which a cut puts what they capture,
+    and of attributes."""
+    *blocks, outer = all_graphs(model.graph)
+    weights = [tensor for block in blocks for tensor in block.initializer]
+    attributes = (each for graph in (*blocks, outer) for node in graph.node for each in node.attribute)
+    return weights + [each.t for each in attributes if each.HasField("t")]
+
+
+def fetch(tensor: onnx.TensorProto, path: Path) -> None:
+    """Put the bytes of one tensor into the message, if they are not there. Raises ModelError."""
+    if tensor.data_location != onnx.TensorProto.EXTERNAL:
+        return
+    tensor.raw_data = external_bytes(tensor, path).tobytes()
+    tensor.ClearField("data_location")
+    tensor.ClearField("external_data")
 
 
 def constants_of(graph: onnx.GraphProto) -> dict[str, int]:

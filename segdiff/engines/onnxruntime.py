@@ -17,7 +17,7 @@ from segdiff.core.edit import Edit, apply
 from segdiff.core.graph import Array
 from segdiff.core.memory import give_back
 from segdiff.core.sequences import lists_in
-from segdiff.engines.cutting import Cutter, declared, fetch_weights
+from segdiff.engines.cutting import Cutter, declared, fetch_unmapped
 from segdiff.engines.framework import Deliver
 from segdiff.engines.protocol import Deployed, Load
 from segdiff.engines.whole import given_to, ran, whole
@@ -26,6 +26,9 @@ EXPOSED_AT_ONCE = 8
 EXPOSED_BYTES = 32 << 20
 """Values exposed by one cut of a whole run, and about how many bytes of them: onnxruntime holds every output
 until its run ends."""
+
+BESIDE = "session.model_external_initializers_file_folder_path"
+"""Where a session looks for weights that are not in its message: it maps them, and copies nothing."""
 
 KEPT_SESSIONS = 4
 """Sessions kept for a second run: a segment runs on the candidate's tensors, then on the reference's."""
@@ -149,7 +152,8 @@ class OnnxRuntime:
         options.intra_op_num_threads = self.threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.inter_op_num_threads = 1
-        fetch_weights(model, self.program)
+        fetch_unmapped(model, self.program)
+        options.add_session_config_entry(BESIDE, str(self.program.resolve().parent))
         return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 

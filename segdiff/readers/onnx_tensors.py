@@ -180,6 +180,15 @@ def external_bytes(tensor: onnx.TensorProto, model: Path) -> Array:
         return _read(name, *_external(name, tensor, dtype, shape, model))
 
 
+def lies_beside(tensor: onnx.TensorProto, model: Path) -> bool:
+    """Whether a tensor's numbers lie as they are in a file beside the model's; checked. Raises ModelError."""
+    name = tensor.name or "(of an attribute)"
+    with guard(model, f"tensor {name}"):
+        dtype, shape = _header(name, tensor.data_type, tensor.dims, model)
+        file, _, _ = _external(name, tensor, dtype, shape, model)
+        return file != model and dtype not in _BITS and dtype != "object"
+
+
 def _read(name: str, file: Path, offset: int, length: int) -> Array:
     raw = np.fromfile(file, dtype=np.uint8, count=length, offset=offset)
     if raw.size != length:
