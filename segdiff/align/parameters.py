@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -24,6 +25,9 @@ trained 3x3x16 kernels stay below 0.5; a fold or a cast keeps every direction, a
 SAMPLED_CHANNELS = 16
 SAMPLED_ELEMENTS = 64
 """How much of a weight its signature keeps: 16 directions of 64 numbers tell thousands of weights apart."""
+
+AT_ONCE = 1 << 16
+"""Elements that are mixed at once: they stay in the processor's cache, and need no room beside the weight."""
 
 ROWS_AT_ONCE = 256
 """Weights that are compared with all others at once: 20 MB for 10,000 of them."""
@@ -131,10 +135,10 @@ def _resembling(ours: list[Parameter], theirs: list[Parameter]) -> frozenset[str
     shapes = _by_shape(ours), _by_shape(theirs)
     found: set[str] = set()
     for shape, mine in shapes[0].items():
-        left, right = ([p.load() for p in shapes[1].get(s, [])] for s in (shape, shape[1::-1] + shape[2:]))
-        other = left + [np.swapaxes(array, 0, 1) for array in right]
-        if other:
-            found.update(mine[i].name for i, _, _ in _alike([p.load() for p in mine], other))
+        left, right = (shapes[1].get(s, []) for s in (shape, shape[1::-1] + shape[2:]))
+        if left or right:
+            other = chain((p.load() for p in left), (np.swapaxes(p.load(), 0, 1) for p in right))
+            found.update(mine[i].name for i, _, _ in _alike((p.load() for p in mine), other))
     return frozenset(found)
 
 
@@ -168,10 +172,17 @@ def content_digest(array: Array) -> int:
 
     The sum of a mixing function over the bit patterns (an additive multiset hash).
     """
-    if array.dtype.kind == "f":
-        bits = (array.reshape(-1).astype(np.float32) + np.float32(0.0)).view(np.uint32).astype(np.uint64)
+    flat = array.reshape(-1)
+    parts = (flat[start : start + AT_ONCE] for start in range(0, flat.size, AT_ONCE))
+    return sum(map(_mixed, parts)) % 2**64
+
+
+def _mixed(part: Array) -> int:
+    """The sum of the mixing function over some elements, modulo 2^64."""
+    if part.dtype.kind == "f":
+        bits = (part.astype(np.float32) + np.float32(0.0)).view(np.uint32).astype(np.uint64)
     else:
-        bits = array.reshape(-1).astype(np.int64).view(np.uint64)
+        bits = part.astype(np.int64).view(np.uint64)
     bits *= np.uint64(0x9E3779B97F4A7C15)
     bits ^= bits >> np.uint64(29)
     bits *= np.uint64(0xBF58476D1CE4E5B9)
@@ -186,7 +197,7 @@ def _rescaled(ours: list[Parameter], theirs: list[Parameter]) -> Iterator[Parame
         other = shapes[1].get(shape)
         if not other:
             continue
-        alike = list(_alike([p.load() for p in mine], [p.load() for p in other]))
+        alike = list(_alike((p.load() for p in mine), (p.load() for p in other)))
         best_of_mine, best_of_other = _best(alike), _best((j, i, value) for i, j, value in alike)
         for i, j in best_of_mine.items():
             if best_of_other[j] == i:
@@ -209,7 +220,7 @@ def _by_shape(parameters: list[Parameter]) -> dict[tuple[int, ...], list[Paramet
     return groups
 
 
-def _alike(mine: list[Array], other: list[Array]) -> Iterator[tuple[int, int, float]]:
+def _alike(mine: Iterable[Array], other: Iterable[Array]) -> Iterator[tuple[int, int, float]]:
     """Places in ``mine`` and ``other`` whose mean |cosine| over the channels is ``ALIKE`` or more.
 
     Channel after channel, only those pairs go on that can still reach it: of unrelated kernels hardly one
@@ -232,9 +243,9 @@ def _alike(mine: list[Array], other: list[Array]) -> Iterator[tuple[int, int, fl
 
 def _directions(array: Array) -> Array:
     """Unit vectors of a sample of the kernel's output channels, ``(channels, elements)`` float64."""
-    rows = array.reshape(array.shape[0], -1).astype(np.float64)
+    rows = array.reshape(array.shape[0], -1)
     rows = rows[:: max(1, rows.shape[0] // SAMPLED_CHANNELS)][:SAMPLED_CHANNELS]
-    rows = rows[:, :: max(1, rows.shape[1] // SAMPLED_ELEMENTS)][:, :SAMPLED_ELEMENTS]
+    rows = rows[:, :: max(1, rows.shape[1] // SAMPLED_ELEMENTS)][:, :SAMPLED_ELEMENTS].astype(np.float64)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):  # of a mask of minus infinity
         return np.asarray(rows / np.where(norms > 0, norms, 1.0))
