@@ -88,6 +88,7 @@ def explain_device(
 
     Raises nothing that an engine does.
     """
+    seconds = run.walk.patience(seconds)
     end = time.monotonic() + seconds
     causes: dict[Segment, Cause] = dict(known)
     for number, step in enumerate(by_size(run.origins)):

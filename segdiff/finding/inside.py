@@ -161,7 +161,7 @@ def _walked_inside(
     engines.wait_until_ready()
     meeting.move_to(engines)
     alignment = meeting.aligned(*graphs, engines.hidden(graphs[0]))
-    end = time.monotonic() + SECONDS
+    end = time.monotonic() + run.walk.patience(SECONDS)
     loop, turn = op.type in LOOPS, 0
     while time.monotonic() < end:
         feeds = meeting.feeds(engines, alignment, turn)

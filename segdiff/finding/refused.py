@@ -212,7 +212,7 @@ def remedied(run: Run, node: Op, forms: dict[str, Form]) -> Remedy | Stuck | Non
     near = [op for op in graph.ops if op is node or op.index in ancestors(graph, node)][-NEAR:]
     found: Remedy | None = None
     stuck: Stuck | None = None
-    until = time.monotonic() + REMEDY_SECONDS
+    until = time.monotonic() + run.walk.patience(REMEDY_SECONDS)
     for words, edits in remedies(graph, near, forms):
         remedy = tried_with_likes(run, node, words, edits, until)
         if not isinstance(remedy, Remedy):

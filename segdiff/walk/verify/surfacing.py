@@ -31,7 +31,7 @@ def surfaced(run: Run, seconds: float = SECONDS) -> Run:
 
     A run with an origin comes back as it is: its error is explained.
     """
-    end = time.monotonic() + seconds
+    end = time.monotonic() + run.walk.patience(seconds)
     if run.walk.problem or run.walk.diverges:
         return run
     for step in jumps(run):
