@@ -21,10 +21,23 @@ class ReferenceTensors:
     budget: int
     held: dict[str, Tensor] = field(default_factory=dict)
     wanted: set[str] = field(default_factory=set)
+    near: dict[str, Tensor] = field(default_factory=dict)
 
     def keep(self, names: Iterable[str]) -> None:
         """Remember these values when they come by."""
         self.wanted.update(names)
+
+    def ahead(self, names: Iterable[str]) -> None:
+        """Have these values at hand until the next call, had in one run, as far as the budget allows.
+
+        Raises EngineError.
+        """
+        self.near.clear()
+        room = self.budget
+        for name, tensor in self(names):
+            if name not in self.feeds and name not in self.held and tensor.nbytes <= room:
+                self.near[name] = tensor
+                room -= tensor.nbytes
 
     def __call__(self, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
         """The values named, from memory or from one more run (which brings what is to be kept, too).
@@ -32,7 +45,7 @@ class ReferenceTensors:
         Raises EngineError where the reference has to run and fails.
         """
         asked = set(names)
-        known = {name: tensor for name, tensor in (*self.feeds.items(), *self.held.items()) if name in asked}
+        known = {name: tensor for name, tensor in self._at_hand() if name in asked}
         yield from known.items()
         missing = asked - known.keys()
         if not missing:
@@ -44,6 +57,10 @@ class ReferenceTensors:
                 self.budget -= tensor.nbytes
             if name in missing:
                 yield name, tensor
+
+    def _at_hand(self) -> Iterator[tuple[str, Tensor]]:
+        for tensors in (self.feeds, self.held, self.near):
+            yield from tensors.items()
 
     def repeated(self, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
         """The values named as a second run gives them: what is held comes from one already, but where the

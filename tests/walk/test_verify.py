@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ import segdiff
 from segdiff.align import Alignment, cut
 from segdiff.core.answer import Report
 from segdiff.core.graph import Graph
+from segdiff.engines.revived import Reference
 from segdiff.walk import Run
 from segdiff.walk.verify import loop, verify
 from segdiff.walk.verify.regions import Region, regions_of
@@ -304,6 +306,28 @@ def test_a_busy_machine_gets_more_time(locate: Locate, monkeypatch: pytest.Monke
     monkeypatch.setattr(sys.modules["segdiff.finding.side_by_side"], "verify", partial(verify, seconds=-1e-9))
     net = branches()
     assert locate(net, net, swapped("relu_a", "relu_b")).verdict == "agrees"
+
+
+def test_regions_share_the_runs_of_the_reference(locate: Locate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight wrong pairs far from one another: the reference runs once for the walk, and not for each."""
+    runs = []
+    honest = Reference.stream
+
+    def counted(self: Reference, *arguments: Any) -> Any:
+        runs.append(arguments)
+        return honest(self, *arguments)
+
+    monkeypatch.setattr(Reference, "stream", counted)
+    net = Net()
+    x = net.conv("x", (3, 4))
+    for number in range(8):
+        made = [net.node("Relu", net.conv(x, (4, 4)), outputs=[f"{side}{number}"]) for side in "ab"]
+        x = net.conv(net.node("Concat", *made, axis=1), (8, 4))
+    model = net.model(net.node("Softmax", x, axis=1))
+    wrong = {f"{s}{n}": f"{o}{n}" for n in range(8) for s, o in ("ab", "ba")}
+    report = locate(model, model, lambda pairs: pairs | wrong)
+    assert report.verdict == "agrees", report.sentence
+    assert len(runs) <= 4
 
 
 def test_what_no_time_was_left_for_stands_unconfirmed_with_the_reason(

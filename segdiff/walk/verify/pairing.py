@@ -55,10 +55,9 @@ def mend(
 
 
 def _reference_tensors(region: Region, run: Run) -> dict[str, Tensor]:
-    wanted = dict.fromkeys([r for r, _ in region.inputs if r] + list(region.reference_values))
     held: dict[str, Tensor] = {}
     total = 0
-    for name, tensor in run.reference(wanted):
+    for name, tensor in run.reference(region.wanted):
         held[name] = tensor
         total += tensor.nbytes
         if total > LARGEST_REGION:

@@ -34,6 +34,11 @@ class Region:
         """Whether there is anything to be told apart inside."""
         return len(self.steps) > 1 or len(self.candidate_values) > 1
 
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The reference's values that tell what is inside: those it starts from, and all behind."""
+        return tuple(dict.fromkeys([r for r, _ in self.inputs if r] + list(self.reference_values)))
+
     def read(self) -> frozenset[str]:
         """Candidate values that an erring segment of the region starts from."""
         return frozenset(c for step in self.steps for _, c in step.segment.inputs)
