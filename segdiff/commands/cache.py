@@ -35,6 +35,9 @@ def run_cache(arguments: Arguments, parser: Parser) -> int:
     if len(places) > 1:
         parser.error(f"give one folder, and got {len(places)}")
     place = Path(places[0]) if places else home()
+    if not places and not place.exists():
+        print_text(f"{place}: nothing there yet; --cache DIR makes a cache where you say\n")
+        return 0
     found = clear(place) if clearing else held(place)
     told = f"{counted(found.tensors, 'tensor')} of {counted(found.inputs, 'input')} of "
     told += f"{counted(found.models, 'reference')}, {found.bytes / 1e6:.1f} MB"
