@@ -17,6 +17,8 @@ import yaml
 
 from segdiff.core.errors import InputError
 from segdiff.readers.registry import READERS, is_program, reader_for
+from segdiff.readers.remote import is_url
+from segdiff.readers.urls import fresh
 
 LISTS = (".yaml", ".yml", ".json")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
@@ -27,18 +29,8 @@ MOST_BYTES = 64 << 20
 """Of a list: 100,000 pairs have some 20 MB."""
 
 OPTIONS = (
-    *(
-        "candidate_input",
-        "cosine",
-        "abs_error",
-        "rel_l2",
-        "deployed",
-        "full_walk",
-        "allow_nan",
-        "memory",
-        "timeout",
-    ),
-    *("threads", "reference_python", "candidate_python"),
+    *("candidate_input", "cosine", "abs_error", "rel_l2", "deployed", "full_walk", "allow_nan", "memory"),
+    *("timeout", "threads", "reference_python", "candidate_python", "cache", "cache_size"),
 )
 """What a list may say of a pair, besides its files: the options of ``locate``."""
 
@@ -75,7 +67,9 @@ def pairs_of(source: str | Path | Sequence[Mapping[str, Any]], images: Sequence[
     where there is no pair, a list makes no sense, or two pairs have one name.
     """
     given = tuple(each for image in images for each in images_in(path_of(image, None)))
-    if not isinstance(source, str | Path):
+    if is_url(source):
+        found = Found(tuple(listed(*read_elsewhere(str(source)))))
+    elif not isinstance(source, str | Path):
         found = Found(tuple(listed(source, Path(), "the list")))
     elif Path(source).is_dir():
         found = found_below(Path(source))
@@ -128,7 +122,15 @@ def read_list(path: Path) -> tuple[Any, Path, str]:
         raise InputError(f"{path}: is no YAML or JSON: {' '.join(str(error).split())[:200]}") from error
 
 
-def listed(data: Any, folder: Path, what: str) -> Iterator[Pair]:
+def read_elsewhere(url: str) -> tuple[Any, str, str]:
+    """The same of a list at a URL, from which its paths start, too. Raises InputError."""
+    holder, fetched = fresh()
+    data, _, _ = read_list(fetched.file(url))
+    holder.remove()
+    return data, url.rpartition("/")[0], url
+
+
+def listed(data: Any, folder: Path | str, what: str) -> Iterator[Pair]:
     """The pairs of a list, or of a mapping whose ``pairs`` they are; its ``images`` and ``options`` are for
     all of them. Raises InputError."""
     common = data if isinstance(data, Mapping) else {}
@@ -142,7 +144,7 @@ def listed(data: Any, folder: Path, what: str) -> Iterator[Pair]:
         yield one_listed(row, common, folder, f"{what}, pair {number}")
 
 
-def one_listed(row: Any, common: Mapping[str, Any], folder: Path, what: str) -> Pair:
+def one_listed(row: Any, common: Mapping[str, Any], folder: Path | str, what: str) -> Pair:
     """One pair of a list. Raises InputError."""
     if not isinstance(row, Mapping):
         raise InputError(f"{what}: is no mapping with 'reference' and 'candidate'")
@@ -186,26 +188,28 @@ def options_of(row: Mapping[str, Any], what: str) -> dict[str, Any]:
     return found
 
 
-def script_of(said: str, folder: Path) -> str:
+def script_of(said: str, folder: Path | str) -> str:
     """A candidate input, its file by its whole path: another worker stands in another folder."""
     script, colon, function = said.rpartition(":")
-    place = folder / (script if colon else said)
+    place = Path(folder, script if colon else said)
     if not place.is_file():
         return said
     return f"{place.absolute()}{colon}{function}" if colon else str(place.absolute())
 
 
-def path_of(said: str | Path, folder: Path | None) -> str:
-    """A whole path, by which every worker finds the file; a URL as it is."""
+def path_of(said: str | Path, folder: Path | str | None) -> str:
+    """A whole path, by which every worker finds the file, or a whole URL."""
     text = os.fspath(said)
-    if "://" in text:
+    if is_url(text):
         return text
+    if is_url(folder) and not Path(text).is_absolute():
+        return f"{folder}/{text}"
     return os.path.normpath(Path(folder or Path(), text).absolute())
 
 
 def images_in(path: str) -> tuple[str, ...]:
     """The pictures and ready tensors of a folder, by their names; any other path is itself an image."""
-    if "://" in path or not Path(path).is_dir():
+    if is_url(path) or not Path(path).is_dir():
         return (path,)
     files = sorted(file for file in Path(path).iterdir() if file.suffix.lower() in PICTURES + READY)
     if not files:

@@ -7,33 +7,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from segdiff.core.crew import crew_of
 from segdiff.core.crew.told import Crew, Done
 from segdiff.core.errors import InputError, SegdiffError
-from segdiff.core.journal import Kept, digest, fingerprint
+from segdiff.core.journal import Kept, digest
 from segdiff.core.outputs import SWEEP, refuse_inside, refuse_unwritable_folder, write_atomically
 from segdiff.core.progress import Progress, told_to
 from segdiff.core.sweep_report import SweepReport, SweptImage, SweptPair
 from segdiff.core.version import VERSION
 from segdiff.finding.fleet.faults import faults_of
 from segdiff.finding.fleet.pairs import Found, Pair, pairs_of, path_of, script_of
+from segdiff.finding.fleet.state import belonging, size_of, state_of, versions
 from segdiff.finding.fleet.task import Answered, Asked, answered, failed, from_dict, to_dict
 from segdiff.finding.fleet.words import sentence_of
 from segdiff.readers import find
+from segdiff.readers.remote import is_url
 
 JOURNAL, REPORT, INDEX = SWEEP, "sweep.json", "index.html"
 REPORTS, PAGES = "reports", "pages"
 """What lies in the folder of a sweep."""
 
-PACKAGES = ("paddlepaddle", "onnxruntime", "onnx")
-"""Whose versions are part of what a result is: another one may give another."""
 
 THREADS = 1
 """Of each engine. onnxruntime splits a sum by its threads and so rounds otherwise: with as many for every
@@ -41,6 +40,7 @@ number of workers the table is the same to the last digit, and no two workers wa
 
 NO_MATTER = ("cache", "cache_size", "memory", "timeout")
 """Options that change how long a result takes, and not what it is."""
+
 
 SLUG = 60
 """Characters of a pair's name in the names of its files."""
@@ -74,8 +74,9 @@ def sweep(
     """Locate on many pairs of models, each on several images, over workers.
 
     pairs     a folder, below which every pair of a Paddle model and its ONNX file is found; a list as
-              ``.yaml`` or ``.json``; or that list: mappings with ``reference``, ``candidate``, ``images``,
-              and where wanted ``name`` and ``options``, those of :func:`segdiff.locate`
+              ``.yaml`` or ``.json``, which like all that it names may be a URL; or that list: mappings with
+              ``reference``, ``candidate``, ``images``, and where wanted ``name`` and ``options``, those of
+              :func:`segdiff.locate`
     images    pictures, ready tensors or folders of them, for the pairs that name none
     candidate_input   what the candidates are really fed: ``module:function`` or ``script.py:function``
     workers   processes of this machine; by default this one does it all
@@ -182,11 +183,9 @@ class Task:
         """All that is read."""
         for model in (self.pair.reference, self.pair.candidate):
             yield model
-            try:
-                files = find(model)
-            except SegdiffError:  # the task itself will say so
-                continue
-            yield from (files.program, files.params, files.deploy_yaml)
+            if not is_url(model):
+                with suppress(SegdiffError, OSError):  # what is wrong, the task itself will say
+                    yield from belonging(find(model))
         yield self.image
         script = str(self.options.get("candidate_input") or "").rpartition(":")
         yield from (script[0], script[2])
@@ -196,33 +195,6 @@ class Task:
         options = {**self.options, "threads": self.options["threads"] or THREADS}
         pair = self.pair
         return Asked(pair.reference, pair.candidate, self.image, options, crew.beside, folder is not None)
-
-
-def versions() -> tuple[str, ...]:
-    """The versions of the frameworks here."""
-    found = []
-    for package in PACKAGES:
-        try:
-            found.append(metadata.version(package))
-        except metadata.PackageNotFoundError:
-            found.append("")
-    return tuple(found)
-
-
-def size_of(path: str | Path | None) -> int:
-    """Bytes of a file; 0 of what is none here."""
-    try:
-        return Path(path).stat().st_size if path else 0
-    except (OSError, ValueError):
-        return 0
-
-
-def state_of(path: str | Path | None) -> list[Any]:
-    """A file's path, size and time; of what is no file here, its name."""
-    try:
-        return fingerprint(Path(path)) or [] if path else []
-    except (OSError, ValueError):
-        return [str(path)]
 
 
 def tasks_of(found: Found, options: Mapping[str, Any]) -> Iterator[Task]:
@@ -244,7 +216,7 @@ def checked_folder(out: str | Path | None, pairs: Source) -> Path | None:
     if out is None:
         return None
     folder = Path(out)
-    if isinstance(pairs, str | Path):
+    if isinstance(pairs, str | Path) and not is_url(pairs):
         refuse_inside(folder, [Path(pairs)], "The folder of the results")
     refuse_unwritable_folder(folder, "The folder of the results")
     try:

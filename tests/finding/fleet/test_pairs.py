@@ -140,3 +140,10 @@ def test_neither_a_folder_nor_a_list_is_refused(tmp_path: Path) -> None:
 
 def test_a_pair_is_plain_data() -> None:
     assert Pair("a", "b", "c").images == () and Pair("a", "b", "c").problem is None
+
+
+def test_a_list_at_a_url_says_where_its_paths_start(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    (tmp_path / "pairs.yaml").write_text("[{reference: a, candidate: a/m.onnx, images: x.png}]")
+    (pair,) = pairs_of(f"file://{tmp_path}/pairs.yaml").pairs
+    assert pair.reference == f"file://{tmp_path}/a" and pair.images == (f"file://{tmp_path}/x.png",)
