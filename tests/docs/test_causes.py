@@ -21,7 +21,7 @@ KIND = re.compile(r"[a-z][a-z_0-9]*\.[a-z][a-z_0-9]*")
 TELLING = ("segdiff.diagnose", "segdiff.finding", "segdiff.deployed", "segdiff.inputs.hypotheses")
 """The rooms whose kinds become causes."""
 
-FILES = frozenset({"json", "npz", "npy", "onnx", "py", "png", "pdmodel", "pdiparams", "yaml", "yml"})
+FILES = frozenset({"html", "json", "npz", "npy", "onnx", "py", "png", "pdmodel", "pdiparams", "yaml", "yml"})
 OTHER_WORDS = frozenset({"builtin.combine", "builtin.split", "builtin.parameter", "builtin.shadow_output"})
 """What has a dot and is no kind: names of files, of Paddle's operators; the doors upwards are others."""
 
