@@ -161,6 +161,9 @@ def main() -> None:
         f"{options.models} models, {each} images each": sorted(
             ((s, load) for s in drawn for _ in range(each)), reverse=True
         ),
+        "the same, each model read once": sorted(
+            ((s, load / each) for s in drawn for _ in range(each)), reverse=True
+        ),
         f"evaluate, {options.images} images": [(8 * options.image, 8e6)] * (options.images // 8),
     }
     print(f"{'':36} workers  wall       busy  one process  folder  tail    cost")

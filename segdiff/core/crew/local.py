@@ -20,9 +20,9 @@ from segdiff.core.crew.told import Done, R, T, attempt, cores, failure_of, lost
 from segdiff.core.errors import EngineError
 from segdiff.core.process import end_with
 
-TRIES = 4
-"""How often a task is begun before it is told as lost. One that kills its worker costs so many starts; of a
-worker killed from outside at random, ten times in a run of forty tasks, no task was ever hit as often."""
+TRIES = 6
+"""How often a task is begun before it is told as lost: one that kills its worker costs so many starts. Of
+workers that are killed from outside at random, ten times in a run, hardly any task is ever hit as often."""
 
 STARTS = 3
 """How often a worker may end before it has begun, one time after the other."""
