@@ -103,7 +103,8 @@ def measured(run: Run) -> Measured | None:
     """Which cumulative errors the run has; None where the reference did not get to the end."""
     if run.walk.problem:
         return None
-    return Measured(INNER[run.walk.own], "as_deployed" if told_already(run.whole) else "as_written")
+    deployed = told_already(run.whole) and run.walk.own != "everywhere"  # else the walk has run them itself
+    return Measured(INNER[run.walk.own], "as_deployed" if deployed else "as_written")
 
 
 def besides(refused: Origin, origins: tuple[Origin, ...]) -> tuple[Origin, ...]:

@@ -17,7 +17,7 @@ WORDS = {
     "dump": "writing tensors",
     "device": "running each operator on the device's tensors",
     "keep": "keeping what a repair needs",
-    "deployed": "running both as deployed",
+    "deployed": "running as deployed",
     "repair": "mending",
     "conclude": "writing it down",
     "stop": "stopping both engines",

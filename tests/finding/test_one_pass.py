@@ -11,6 +11,7 @@ from onnx import ModelProto, TensorProto, helper
 
 import segdiff
 from segdiff.core.answer import Report
+from segdiff.core.errors import InputError
 from tests.models import IMAGE, Net, copied, find_node, image, save, segmenter, with_attribute
 
 Pair = tuple[ModelProto, ModelProto]
@@ -266,7 +267,7 @@ PAIRS: dict[str, Callable[[], Pair]] = {
 }
 
 
-def located(name: str, folder: Path, **options: bool) -> Report:
+def located(name: str, folder: Path, **options: bool | str) -> Report:
     ours, theirs = PAIRS[name]()
     files = save(ours, folder / "ours.onnx"), save(theirs, folder / "theirs.onnx")
     shape = tuple(d.dim_value for d in ours.graph.input[0].type.tensor_type.shape.dim)
@@ -321,3 +322,17 @@ def test_an_error_that_hides_before_and_behind_is_found(name: str, tmp_path: Pat
     report = located(name, tmp_path)
     assert report.verdict == "diverges" and report.outputs[0].cumulative is not None
     assert report.outputs[0].cumulative.metrics.rel_l2 < 1e-6
+
+
+def test_the_outputs_of_a_whole_walk_are_told_to_be_as_written(tmp_path: Path) -> None:
+    report = located("hidden, cut off", tmp_path)
+    assert report.measured is not None
+    assert (report.measured.inner, report.measured.outputs) == ("all", "as_written")
+
+
+def test_true_and_false_still_mean_both_and_neither(tmp_path: Path) -> None:
+    for deployed, runs in ((True, True), (False, False), ("all", True), ("none", False)):
+        report = located("healthy", tmp_path, deployed=deployed)
+        assert report.verdict == "agrees" and ("deployed" in report.timing_s) == runs
+    with pytest.raises(InputError, match="usual"):
+        located("healthy", tmp_path, deployed="some")
