@@ -8,6 +8,7 @@ from segdiff.align.segments import swallows
 from segdiff.core.answer import Origin, PairInfo, Report, Verdict
 from segdiff.core.metrics import compare_arrays
 from segdiff.core.precision import unit_of
+from segdiff.core.thresholds import crosses
 from segdiff.finding.device_rows import OnDevice, outputs_of
 from segdiff.walk.judge import size_of
 
@@ -68,12 +69,23 @@ def unless_unseen(device: OnDevice, pairs: tuple[PairInfo, ...]) -> str | None:
             f"{total} operators, and the dump holds nothing in between: no operator was run on the device's "
             "own tensors."
         )
+    if info.seen > info.isolated and errs_visibly(device):
+        return (
+            f"The device's outputs err by {final_error(device)}, which its arithmetic may at most cost, but "
+            f"{info.seen} of {total} operators were only seen together: dump more of them."
+        )
     if info.missing:
         return f"No operator errs that the dump shows, but {info.missing} of {total} are not in it."
     if any(output.cumulative is None for output in outputs_of(device)):
         name = next(o.candidate for o in outputs_of(device) if o.cumulative is None)
         return f"No operator errs that the dump shows, but output {name!r} is not known."
     return None
+
+
+def errs_visibly(device: OnDevice) -> bool:
+    """Whether an output of the device is farther from the reference's than a user would let pass."""
+    thresholds = device.run.probe.thresholds
+    return any(crosses(thresholds, output.cumulative) for output in outputs_of(device))
 
 
 def final_error(device: OnDevice) -> str:
