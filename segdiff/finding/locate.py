@@ -100,7 +100,8 @@ def locate(
                            cumulative error is measured; by default from the first origin on
     allow_nan              whether a ready tensor may hold NaN and infinite values; they are compared like any
                            other, and equal where both sides have the same
-    memory                 bytes of tensors that may wait between the two engines
+    memory                 bytes of tensors that may wait between the two engines, or are kept for the
+                           proofs; by default a 32nd of the machine's (docs/many.md: what comes beside it)
     timeout                seconds an engine may stay silent before it is stopped
     threads                threads of each engine; by default one for Paddle, every core for onnxruntime
     reference_python, candidate_python   the Python of another environment, to run a side with the versions
