@@ -48,7 +48,9 @@ def locate_options(parser: Parser) -> None:
         "--allow-nan", action="store_true", help="compare NaN and infinite values of the input like any other"
     )
     group = parser.add_argument_group("resources")
-    group.add_argument("--memory", type=size, metavar="SIZE", help="for tensors that wait or are kept for proofs: 512M, 2G")
+    group.add_argument(
+        "--memory", type=size, metavar="SIZE", help="for tensors that wait or are kept: 512M, 2G"
+    )
     group.add_argument(
         "--timeout", type=seconds, default=300.0, metavar="S", help="seconds an engine may be silent (300)"
     )

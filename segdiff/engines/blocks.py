@@ -9,6 +9,7 @@ most of the cost of a copy; so blocks are reused, and the pages of those idle fo
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import resource
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array
 
 SMALLEST = 1 << 16
@@ -25,6 +27,10 @@ SMALLEST = 1 << 16
 
 IDLE_LIMIT = 32 << 20
 """Bytes of unused blocks that a pool keeps warm; beyond that their pages go back to the system."""
+
+
+NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC})
+"""What the system says where no tensor more can be shared."""
 
 
 def allow_open_files() -> None:
@@ -78,11 +84,15 @@ class Pool:
 
     def write_from(self, address: int, nbytes: int, dtype: str, shape: tuple[int, ...]) -> ArrayRef:
         """Copy ``nbytes`` from a raw address: the one copy between a framework and its reader."""
-        block = self._take(nbytes)
+        ref = self.reserve(nbytes, dtype, shape)
         if nbytes:
-            target = np.frombuffer(block.memory, dtype=np.uint8, count=1)
+            target = np.frombuffer(self.blocks[ref.block].memory, dtype=np.uint8, count=1)
             ctypes.memmove(target.ctypes.data, address, nbytes)
-        return ArrayRef(self.owner, block.number, dtype, shape)
+        return ref
+
+    def reserve(self, nbytes: int, dtype: str, shape: tuple[int, ...]) -> ArrayRef:
+        """A block with room for an array, to be written through its view."""
+        return ArrayRef(self.owner, self._take(nbytes).number, dtype, shape)
 
     def view(self, ref: ArrayRef) -> Array:
         """The array at ``ref``, without a copy."""
@@ -167,3 +177,15 @@ def view(memory: mmap.mmap, ref: ArrayRef) -> Array:
     """An array on top of a mapped block."""
     count = int(np.prod(ref.shape, dtype=np.int64))
     return np.frombuffer(memory, dtype=np.dtype(ref.dtype), count=count).reshape(ref.shape)
+
+
+def no_room(error: OSError) -> str:
+    """Why a tensor cannot be shared, and what to do."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return "this process may have files open; raise the limit (ulimit -n), or give less memory to the run"
+    return f"this machine has memory for ({error.strerror}); give less memory to the run"
+
+
+def too_large(nbytes: int, error: OSError) -> EngineError:
+    """What is raised where a tensor cannot be shared."""
+    return EngineError(f"a tensor of {nbytes} bytes is more than {no_room(error)}")

@@ -206,9 +206,8 @@ class CachedEngine:
 
     @property
     def child(self) -> Any:
-        """The engine's process. Raises AttributeError where it was not started."""
-        if self.inner is None:
-            raise AttributeError("the engine was not started")
+        """The engine's process, once it was started."""
+        assert self.inner is not None
         return self.inner.child
 
     def wait_until_ready(self) -> None:
@@ -257,13 +256,13 @@ class CachedEngine:
         if known.issuperset(left) and values.holds(kind, order):
             values.used()
             for name in order:
-                array = values.load(kind, name)
-                if array is None:
-                    break  # damaged, or gone meanwhile: what is left is computed
+                tensor = self._read(values, kind, name)
+                if tensor is None:
+                    break  # what is left is computed
                 del left[name]
                 self.kept.taken += not self.begun
-                yield name, self.blocks.tensor(array)
-                del array
+                yield name, tensor
+                del tensor
             else:
                 return
         came: list[str] = []
@@ -303,11 +302,11 @@ class CachedEngine:
         listed = values.listed()
         if kind in listed["refused"]:
             raise EngineError(listed["refused"][kind])
-        arrays = {name: values.load(kind, name) for name in wanted}
-        if wanted and all(array is not None for array in arrays.values()):
+        known = {name: tensor for name in wanted if (tensor := self._read(values, kind, name)) is not None}
+        if wanted and len(known) == len(set(wanted)):
             values.used()
-            self.kept.taken += 0 if self.begun else len(arrays)
-            return {name: self.blocks.tensor(cast(Array, array)) for name, array in arrays.items()}
+            self.kept.taken += 0 if self.begun else len(known)
+            return known
         try:
             found = self.begin().run_deployed(feeds, wanted, how)
         except EngineError as error:
@@ -319,6 +318,16 @@ class CachedEngine:
             keep.add(name, tensor.array)
         keep.finish(order=list(found))
         return found
+
+    def _read(self, values: Values, kind: str, name: str) -> Tensor | None:
+        """One tensor of the cache, read into a block that others map; None where it is not there."""
+        made: list[Tensor] = []
+
+        def room(shape: tuple[int, ...], dtype: Any) -> Array:
+            made.append(self.blocks.room(shape, dtype))
+            return made[-1].array
+
+        return None if values.load(kind, name, room) is None else made[-1]
 
     def _run_kind(self) -> str:
         """What names a run in which every value is shown: with their numbers, or with the integers."""

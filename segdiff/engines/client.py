@@ -9,7 +9,6 @@ Whatever happens to the process (exception, crash, kill, hang) arrives here as a
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import socket
@@ -22,12 +21,24 @@ from itertools import count
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array
 from segdiff.core.process import Child, environment, how_it_ended, run_module, start
 from segdiff.core.quantised import Quantisation
-from segdiff.engines.blocks import ArrayRef, Lease, Mappings, Pool, Tensor, allow_open_files
+from segdiff.engines.blocks import (
+    NO_ROOM,
+    ArrayRef,
+    Lease,
+    Mappings,
+    Pool,
+    Tensor,
+    allow_open_files,
+    no_room,
+    too_large,
+)
 from segdiff.engines.channel import Channel, ChannelClosedError
 from segdiff.engines.protocol import (
     INLINE,
@@ -37,10 +48,11 @@ from segdiff.engines.protocol import (
     Failed,
     Load,
     Order,
-    Payload,
     Ready,
     Release,
     Seen,
+    nbytes_of,
+    payload_of,
 )
 from segdiff.engines.registry import EngineRow, engine_for, lacking
 from segdiff.readers import ModelFiles
@@ -62,9 +74,6 @@ WORKER = "segdiff.engines.worker"
 
 GRACE = 5.0
 """Seconds that a worker which has hung up may take to end."""
-
-NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC})
-"""What the system says where no tensor more can be shared."""
 
 FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM})
 """Exit codes of a worker that somebody else has ended: the system, short of memory, or a person."""
@@ -95,9 +104,20 @@ class Blocks:
             try:
                 ref = self.pool.write(array)
             except OSError as error:
-                raise EngineError(
-                    f"a tensor of {array.nbytes} bytes is more than {no_room(error)}"
-                ) from error
+                raise too_large(array.nbytes, error) from error
+            self.descriptors[ref.owner, ref.block] = self.pool.blocks[ref.block].fd
+        return Tensor(self.pool.view(ref), ref, Lease(lambda: self._release(ref)))
+
+    def room(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+        """A tensor to be written, shared if it is large. Raises EngineError where there is no room for it."""
+        nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        if nbytes <= INLINE:
+            return Tensor(np.empty(shape, dtype))
+        with self.lock:
+            try:
+                ref = self.pool.reserve(nbytes, dtype.str, shape)
+            except OSError as error:
+                raise too_large(nbytes, error) from error
             self.descriptors[ref.owner, ref.block] = self.pool.blocks[ref.block].fd
         return Tensor(self.pool.view(ref), ref, Lease(lambda: self._release(ref)))
 
@@ -153,8 +173,7 @@ class Engine:
         self.known: set[tuple[str, int]] = set()
         self.unneeded: deque[int] = deque()
         self.leased: set[int] = set()
-        self.closed = False
-        self.serial = 0
+        self.closed, self.serial = False, 0
         self.child, self.channel = spawn(files, self.owner, self.row, self.python)
         with suppress(EngineError):  # one that ends at once is told of when it is asked for something
             self._send(Load(self.row.home, files, allowance, threads))
@@ -379,22 +398,3 @@ def spawn(files: ModelFiles, owner: str, row: EngineRow, python: str | None) -> 
             ours.close()
             raise EngineError(f"{files.program}: {words[0]} cannot be started: {error.strerror}") from error
     return child, Channel(ours)
-
-
-def no_room(error: OSError) -> str:
-    """Why a tensor cannot be shared, and what to do."""
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return "this process may have files open; raise the limit (ulimit -n), or give less memory to the run"
-    return f"this machine has memory for ({error.strerror}); give less memory to the run"
-
-
-def payload_of(tensor: Tensor) -> Payload:
-    """What travels in the message: a reference to shared memory, or the small array itself."""
-    return tensor.ref or tensor.array
-
-
-def nbytes_of(ref: ArrayRef) -> int:
-    """Bytes of the array at ``ref``."""
-    import numpy as np
-
-    return int(np.prod(ref.shape, dtype=np.int64)) * np.dtype(ref.dtype).itemsize

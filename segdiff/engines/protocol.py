@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from segdiff.core.edit import Edit
 from segdiff.core.graph import Array
-from segdiff.engines.blocks import ArrayRef
+from segdiff.engines.blocks import ArrayRef, Tensor
 from segdiff.readers import ModelFiles
 
 INLINE = 1 << 14
@@ -128,3 +128,15 @@ class Failed:
     serial: int
     message: str
     starved: bool = False
+
+
+def payload_of(tensor: Tensor) -> Payload:
+    """What travels in the message: a reference to shared memory, or the small array itself."""
+    return tensor.ref or tensor.array
+
+
+def nbytes_of(ref: ArrayRef) -> int:
+    """Bytes of the array at ``ref``."""
+    import numpy as np
+
+    return int(np.prod(ref.shape, dtype=np.int64)) * np.dtype(ref.dtype).itemsize
