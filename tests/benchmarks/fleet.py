@@ -63,7 +63,9 @@ def main() -> None:
     parts = tuple(options.parts) or PARTS
     with TemporaryDirectory() as folder:
         if set(parts) - {"images"}:
-            rows = list(zoo_pairs(Path(folder), options.pairs, options.most_pixels))
+            tensors = options.keep or Path(folder)
+            tensors.mkdir(parents=True, exist_ok=True)
+            rows = list(zoo_pairs(tensors, options.pairs, options.most_pixels))
             print(f"{len(rows)} pairs of the zoo", flush=True)
             sweeps(rows, parts, options)
         if "images" in parts:

@@ -24,7 +24,7 @@ TRIES = 6
 """How often a task is begun before it is told as lost: one that kills its worker costs so many starts. Of
 workers that are killed from outside at random, ten times in a run, hardly any task is ever hit as often."""
 
-STARTS = 3
+STARTS = 5
 """How often a worker may end before it has begun, one time after the other."""
 
 
@@ -66,7 +66,8 @@ class Local:
                     if done is not None:
                         yield done
                         continue
-                    hand.renew()
+                    if not hand.renew():
+                        tries -= 1
                     if tries < TRIES:
                         queue.again.append((number, item, tries))
                     else:
@@ -77,7 +78,8 @@ class Local:
 
 
 class Queue:
-    """What is still to do: the items, and those ``again`` whose worker was lost, with how often it was."""
+    """What is still to do: the items, and after them those ``again`` whose worker was lost, with how often it
+    was: one that kills its worker holds up nobody else."""
 
     def __init__(self, items: Iterable[Any]) -> None:
         self.items = enumerate(items)
@@ -85,10 +87,10 @@ class Queue:
 
     def next(self) -> tuple[int, Any, int] | None:
         """The place of an item, the item, and how often it was begun; None where nothing is left."""
-        if self.again:
-            return self.again.popleft()
         following = next(self.items, None)
-        return None if following is None else (*following, 0)
+        if following is not None:
+            return (*following, 0)
+        return self.again.popleft() if self.again else None
 
 
 def ended(future: Future[Done[R]], number: int) -> Done[R] | None:
@@ -121,8 +123,8 @@ class Hand:
             except BrokenProcessPool:  # it was killed between two tasks
                 self.renew()
 
-    def renew(self) -> None:
-        """Let go of a process that has ended. Raises EngineError where it never begins."""
+    def renew(self) -> bool:
+        """Let go of a process that has ended; whether it had begun. Raises EngineError if it never does."""
         began = self.pid is not None and self.pid.done() and self.pid.exception() is None
         self.false_starts = 0 if began else self.false_starts + 1
         self.stop(now=True)
@@ -132,6 +134,7 @@ class Hand:
                 "script that starts workers when it is imported; put what it does below "
                 "if __name__ == '__main__':"
             )
+        return began
 
     def stop(self, *, now: bool) -> None:
         """End the process: ``now``, whatever it does, or when it has nothing to do any more."""
