@@ -293,6 +293,34 @@ def test_a_fault_among_moved_transposes_is_found(tmp_path: Path) -> None:
     assert [origin.candidate_nodes[-1].type for origin in report.origins] == ["Softmax"]
 
 
+def swish(folded: bool, alpha: float = 6.0) -> ModelProto:
+    """A convolution, a bias and a factor in front of a hard swish; or the convolution that has both, in front
+    of one written out."""
+    net = Net(seed=3)
+    weight, bias = net.weight(4, 3, 3, 3), net.weight(4)
+    if folded:
+        net.constants[weight], net.constants[bias] = net.constants[weight] * 1.5, net.constants[bias] * 1.5
+        a = net.node("Conv", "x", weight, bias, pads=[1] * 4, outputs=["conv"])
+        clipped = net.node("Add", a, net.constant(3.0))
+        clipped = net.node("Clip", clipped, net.constant(0.0), net.constant(6.0), outputs=["clip"])
+        y = net.node("Div", net.node("Mul", a, clipped), net.constant(alpha))
+    else:
+        net.constants[bias] = net.constants[bias].reshape(1, 4, 1, 1)
+        a = net.node("Add", net.node("Conv", "x", weight, pads=[1] * 4), bias, outputs=["biased"])
+        y = net.node("HardSwish", net.node("Mul", a, net.constant(1.5)))
+    return net.model(net.node("Softmax", net.conv(y, (4, 3)), axis=1))
+
+
+@pytest.mark.parametrize(("alpha", "verdict"), [(6.0, "agrees"), (5.0, "diverges")])
+def test_a_value_that_a_fold_has_removed_has_no_partner(tmp_path: Path, alpha: float, verdict: str) -> None:
+    """It is paired with another that only its own segment reads, and all that leaves the segment is right."""
+    both = swish(False), swish(True, alpha)
+    files = [models.save(model, tmp_path / f"{n}.onnx") for n, model in enumerate(both)]
+    report = segdiff.locate(*files, models.image(), timeout=60, deployed=False)
+    assert report.verdict == verdict, report.sentence
+    assert [origin.candidate_nodes[-1].type for origin in report.origins][-1:] == ["Div"] * (alpha != 6.0)
+
+
 # --- many origins, and little time
 
 

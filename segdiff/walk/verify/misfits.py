@@ -18,8 +18,9 @@ def drop_misfits(run: Run, pairs: dict[str, str], evidence: dict[str, tuple[str,
     Of two operators of one kind that is a finding, with exceptions. Where only axes of length one stand
     elsewhere, or two reshapes make other axes of as many numbers: a simplifier does so as it likes inside a
     network, and what reads them tells whether it did so rightly. And where what reads them refuses the
-    reference's tensor: a fault leaves one wound, a wrong pair leaves two. A third: where all else that leaves
-    the segment is right, and nothing but its own operators reads the value. They are of another layout.
+    reference's tensor: a fault leaves one wound, a wrong pair leaves two. A third, of
+    any shape: where all else that leaves the segment is right, and nothing but its own operators reads the
+    value.
     """
     outputs = frozenset(run.outputs)
     twice = wounded_twice(run)
@@ -28,7 +29,7 @@ def drop_misfits(run: Run, pairs: dict[str, str], evidence: dict[str, tuple[str,
             if (pair.reference, pair.candidate) in outputs:
                 continue  # an output of another shape is the finding
             wrong = (pair.reference, pair.candidate) in twice or misfits(run, pair)
-            if wrong or only_laid_out_otherwise(run, step, pair):
+            if wrong or only_inside(run, step, pair):
                 pairs.pop(pair.reference, None)
                 evidence.pop(pair.reference, None)
 
@@ -47,11 +48,12 @@ def misfits(run: Run, pair: PairResult) -> bool:
     return same_size or squeezed(pair.shape) == squeezed(form[1])
 
 
-def only_laid_out_otherwise(run: Run, step: Step, pair: PairResult) -> bool:
-    """Whether a value of another shape is read in its own segment alone, on both sides, and all else that
-    leaves the segment is right: an optimiser moves transposes through a part of a network."""
+def only_inside(run: Run, step: Step, pair: PairResult) -> bool:
+    """Whether a value that differs is read in its own segment alone, on both sides, and all else that leaves
+    the segment is right: an optimiser moves transposes through a part of a network, or folds a product into
+    the convolution before it, and what stands in between is no longer there."""
     others = [each for each in step.pairs if each is not pair]
-    if not others or pair.isolated is None or not pair.isolated.other_shape:
+    if not others or pair.judgement is None or not pair.judgement.fault:
         return False
     if not all(each.judgement is not None and each.judgement.right for each in others):
         return False
