@@ -61,6 +61,9 @@ def desk(tmp_path: Path) -> Path:
     for file in (tmp_path / "labels").iterdir():
         picture = cv2.imread(str(tmp_path / file.name.replace("_label.png", ".png")))
         cv2.imwrite(str(tmp_path / "images" / file.name), picture)
+    shutil.copytree(tmp_path / "deploy", tmp_path / "zoo/net/deploy")
+    for name in ("model.onnx", "street.png"):
+        shutil.copy(tmp_path / name, tmp_path / "zoo/net")
     (tmp_path / "device").mkdir()
     CASES["right_device"](tmp_path / "device")
     shutil.copytree(tmp_path / "device/dump", tmp_path / "dump")
