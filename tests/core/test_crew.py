@@ -73,11 +73,8 @@ def test_what_is_held_is_let_go(crew: Crew, tmp_path: Path) -> None:
         assert words.count("close") == words.count("open")
 
 
-@pytest.mark.parametrize("where", ["local", "dask"])
-def test_a_task_whose_worker_dies_is_begun_again(
-    where: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    with crew_of(**asked(where, request)) as crew:
+def test_a_task_whose_worker_dies_is_begun_again(tmp_path: Path) -> None:
+    with crew_of(workers=2) as crew:
         done = list(crew.run(crews.deadly_once, [(n, str(tmp_path)) for n in range(3)]))
     assert sorted(each.value for each in done) == [0, 1, 2]
 
@@ -97,10 +94,6 @@ def test_a_task_that_a_cluster_gives_up_is_told_as_lost() -> None:
     future.set_exception(killed)
     failure = ended(future, 5).failure
     assert failure and (failure.kind, failure.type) == ("lost", "KilledWorker")
-
-
-def asked(where: str, request: pytest.FixtureRequest) -> dict[str, Any]:
-    return {"workers": 2} if where == "local" else {"scheduler": request.getfixturevalue("scheduler")}
 
 
 def test_closing_stops_what_runs() -> None:
