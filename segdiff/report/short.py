@@ -174,16 +174,17 @@ def _alone(pair: PairInfo) -> float:
 
 
 def _profile(report: Report) -> Profile:
-    """The error of every value in walk order, and where it leaps; where none was measured from the image,
-    that of each segment alone."""
-    if report.measured is not None and report.measured.inner == "none":
-        alone = tuple(pair.isolated.metrics.rel_l2 if pair.isolated else None for pair in report.pairs)
-        return Profile("walk", alone, None, "error of each alone, from 1e-8 to 1")
-    values = tuple(pair.cumulative.metrics.rel_l2 if pair.cumulative else None for pair in report.pairs)
-    cliff = place(report)
-    if cliff is None:
-        return Profile("walk", values, None, "error so far, from 1e-8 to 1")
-    return Profile("walk", values, cliff, f"error so far; the cliff is pair {cliff + 1}")
+    """The error of every value in walk order, and where it leaps; where it was not measured from the image,
+    that of the segment alone."""
+    inner = report.measured.inner if report.measured is not None else "everywhere"
+    known = [pair.cumulative or (pair.isolated if inner != "everywhere" else None) for pair in report.pairs]
+    values = tuple(found.metrics.rel_l2 if found else None for found in known)
+    cliff = None if inner == "none" else place(report)
+    what = {"none": "error of each alone", "everywhere": "error so far"}.get(
+        inner, "error of each alone, then so far"
+    )
+    where = "from 1e-8 to 1" if cliff is None else f"the cliff is pair {cliff + 1}"
+    return Profile("walk", values, cliff, f"{what}{', ' if cliff is None else '; '}{where}")
 
 
 def _remarks(report: Report) -> Iterator[tuple[str, str]]:
