@@ -15,7 +15,7 @@ WITH_EXAMPLES = sorted(name for name, file in MODULES.items() if ">>> " in file.
 PUBLIC = ("finding.locate", "finding.repair", "score.evaluate", "score.score", "engines.convert")
 ALGORITHMS = (
     *("align.parameters", "align.view", "align.cones", "align.match", "align.segments"),
-    *("walk.walker", "walk.judge", "core.metrics"),
+    *("walk.waiting", "walk.judge", "core.metrics"),
 )
 NEEDS = {"segdiff.engines.convert": "paddle2onnx"}
 

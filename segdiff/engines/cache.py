@@ -250,7 +250,7 @@ def merged(old: Iterable[str], new: Iterable[str]) -> list[str]:
     """Two parts of one order, as one.
 
     >>> merged("ace", "abce"), merged("ad", "bcd")
-    (['a', 'b', 'c', 'e'], ['a', 'b', 'c', 'd'])
+    (['a', 'b', 'c', 'e'], ['b', 'c', 'a', 'd'])
     """
     known = list(old)
     place = {name: index for index, name in enumerate(known)}
