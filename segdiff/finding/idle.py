@@ -21,6 +21,10 @@ from segdiff.walk import Run, Step, ends_of
 from segdiff.walk.judge import STORED_FACTOR, Judgement, Kind, floor_of, size_of
 from segdiff.walk.steps import PairResult
 
+WORSE = 0.02
+"""Share of the final error by which a change may let it grow, or lessen it for nothing: rounding takes
+another way then."""
+
 LIMITS = frozenset({"precision.overflow", "precision.underflow", "precision.clipped"})
 """Causes that are limits of a type, and no operator's fault: they count by what they cost in the end."""
 
@@ -39,7 +43,7 @@ def tolerable(run: Run, step: Step, cause: Cause | None, removed: float) -> floa
         return 1.0
     if cause is not None and cause.proven and cause.kind in LIMITS:
         return STORED_FACTOR
-    return 1.0 if removed <= 0.0 and hides_otherwise(run, step) else None
+    return 1.0 if removed <= WORSE and hides_otherwise(run, step) else None
 
 
 def only_shares_a_scale(step: Step) -> bool:

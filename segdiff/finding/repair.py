@@ -20,7 +20,8 @@ from segdiff.engines import Blocks, Engine
 from segdiff.engines.registry import engine_for, threads_of
 from segdiff.finding.again import located_again
 from segdiff.finding.draft import move_external_data, write
-from segdiff.finding.weigh import WORSE, damage_of
+from segdiff.finding.idle import WORSE
+from segdiff.finding.weigh import damage_of
 from segdiff.readers import find, read
 from segdiff.readers.companions import companions
 from segdiff.walk.masks import mask_changed

@@ -19,13 +19,10 @@ from segdiff.core.errors import EngineError
 from segdiff.core.graph import Array, Graph
 from segdiff.core.metrics import compare_arrays
 from segdiff.engines import Tensor
-from segdiff.finding.idle import tolerable
+from segdiff.finding.idle import WORSE, tolerable
 from segdiff.walk import Run, Step, ends_of
 from segdiff.walk.masks import mask_changed, pixels_of
 from segdiff.walk.upstream import upstream
-
-WORSE = 0.02
-"""Share of the final error by which a change may let it grow: rounding takes another way then."""
 
 MOST = 8
 """Origins that are weighed; each costs a run of the candidate."""

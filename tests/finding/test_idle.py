@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import ModelProto
+from onnx import ModelProto, helper, numpy_helper
 
 import segdiff
-from tests.models import Net, image, save
+from tests.models import Net, copied, find_node, image, save
 
 SHAPE = (1, 3, 16, 24)
 
@@ -30,6 +30,20 @@ def causal(number: float, *, added: bool = False, turned: bool = False, softmax:
     return net.model(net.conv(net.node("Reshape", mixed, net.constant([1, 8, 16, 24], np.int64)), (8, 4)))
 
 
+def rounded_otherwise(model: ModelProto) -> ModelProto:
+    """A copy that multiplies its picture by three and divides it by three: the last bits are others."""
+    copy = copied(model)
+    first = find_node(copy, "Conv")
+    for number, op_type in ((0, "Mul"), (1, "Div")):
+        made = helper.make_node(
+            op_type, ["x" if number == 0 else "thrice", "three"], ["once" if number else "thrice"]
+        )
+        copy.graph.node.insert(number, made)
+    first.input[0] = "once"
+    copy.graph.initializer.append(numpy_helper.from_array(np.float32(3), "three"))
+    return copy
+
+
 def located(reference: ModelProto, candidate: ModelProto, folder: Path) -> segdiff.Report:
     files = save(reference, folder / "reference.onnx"), save(candidate, folder / "candidate.onnx")
     return segdiff.locate(*files, image(SHAPE), timeout=60)
@@ -43,6 +57,11 @@ def test_a_mask_may_be_any_large_number(ours: float, theirs: float, added: bool,
     report = located(causal(ours), causal(theirs, added=added), tmp_path)
     assert report.verdict == "agrees", report.sentence
     assert any("hides scores by another large number" in remark for remark in report.remarks)
+
+
+def test_a_mask_beside_the_rounding_of_another_form(tmp_path: Path) -> None:
+    report = located(causal(-np.inf), rounded_otherwise(causal(-1e9)), tmp_path)
+    assert report.verdict == "agrees", report.sentence
 
 
 def test_another_mask_is_a_fault(tmp_path: Path) -> None:

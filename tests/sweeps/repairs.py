@@ -28,8 +28,8 @@ from segdiff.core.edit import Edit, apply, merged
 from segdiff.core.errors import RepairError, SegdiffError
 from segdiff.core.graph import Array
 from segdiff.core.metrics import compare_arrays
+from segdiff.finding.idle import WORSE
 from segdiff.finding.repair import NOTHING
-from segdiff.finding.weigh import WORSE
 from tests.sweeps.bench import short
 from tests.sweeps.log import Log, Record
 from tests.sweeps.repair_cases import SOURCES, Faulty
