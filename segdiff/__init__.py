@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from segdiff.engines.convert import convert
     from segdiff.finding.case import OpenCase, open_case
     from segdiff.finding.dump import dump
-    from segdiff.finding.fleet.sweep import sweep
     from segdiff.finding.locate import locate
     from segdiff.finding.locate_shapes import locate_shapes
     from segdiff.finding.repair import repair
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from segdiff.report.baseline import assert_agrees
     from segdiff.report.load import load
     from segdiff.score.evaluate import evaluate
+    from segdiff.score.fleet.sweep import sweep
     from segdiff.score.locate_images import locate_images
     from segdiff.score.report import ScoreReport
     from segdiff.score.score import score
@@ -86,7 +86,7 @@ _HOMES = {
     "score": "segdiff.score.score",
     "locate_images": "segdiff.score.locate_images",
     "locate_shapes": "segdiff.finding.locate_shapes",
-    "sweep": "segdiff.finding.fleet.sweep",
+    "sweep": "segdiff.score.fleet.sweep",
 }
 """Names that are imported when they are first used, so that ``segdiff --help`` comes at once.
 

@@ -22,7 +22,7 @@ from segdiff.commands.exports import (
 )
 from segdiff.commands.guard import Reads, file_output, refuse_losses
 from segdiff.commands.locate import script_of
-from segdiff.commands.score import files_in
+from segdiff.commands.score import ENCODINGS, files_in, index_or_none
 from segdiff.commands.values import whole
 from segdiff.commands.walk_options import locate_options
 from segdiff.core.errors import SegdiffError
@@ -42,6 +42,24 @@ def sweep_arguments(parser: Parser) -> None:
         action="append",
         default=[],
         help="a picture, ready tensors, or a folder of them, for the pairs that have none; may be repeated",
+    )
+    group = parser.add_argument_group("labels", "Where they are known, the table has the points lost.")
+    group.add_argument(
+        "--labels",
+        metavar="PATH",
+        help="a folder with a label of each image's name, or the label of the one image, for the pairs that "
+        "have none",
+    )
+    group.add_argument("--label-encoding", choices=ENCODINGS, help="values of the labels; they show it")
+    group.add_argument(
+        "--num-classes", type=whole, metavar="N", help="by default, as the output has channels"
+    )
+    group.add_argument(
+        "--ignore-index",
+        type=index_or_none,
+        default=255,
+        metavar="N",
+        help="label that does not count, or none (255)",
     )
     crew_options(parser.add_argument_group("who does the work"))
     parser.add_argument(
@@ -72,7 +90,7 @@ def run_sweep(arguments: Arguments, parser: Parser) -> int:
     """``segdiff sweep``: the exit code is that of the worst pair."""
     import segdiff
     from segdiff.commands.progress import progress_bar
-    from segdiff.finding.fleet.sweep import write
+    from segdiff.score.fleet.sweep import write
 
     check_forms(arguments, parser)
     check_baseline(arguments)
@@ -93,7 +111,8 @@ def run_sweep(arguments: Arguments, parser: Parser) -> int:
 
 
 def _options(arguments: Arguments) -> dict[str, Any]:
-    names = ["images", "workers", "scheduler", "out", "candidate_input"]
+    names = ["images", "labels", "label_encoding", "num_classes", "ignore_index"]
+    names += ["workers", "scheduler", "out", "candidate_input"]
     names += ["cosine", "abs_error", "rel_l2", "deployed", "full_walk", "allow_nan", "memory"]
     names += ["timeout", "threads", "reference_python", "candidate_python", "cache", "cache_size"]
     return {name: getattr(arguments, name) for name in names}
@@ -101,7 +120,8 @@ def _options(arguments: Arguments) -> dict[str, Any]:
 
 def _reads(arguments: Arguments) -> Reads:
     source = Path(arguments.pairs)
-    named = tuple(map(Path, (*arguments.images, *filter(None, [arguments.baseline]))))
+    one = filter(None, [arguments.baseline, arguments.labels])
+    named = tuple(map(Path, (*arguments.images, *one)))
     folders = tuple(path for path in (source, *named) if path.is_dir())
     files = tuple(path for path in (source, *named) if not path.is_dir())
     return Reads(
@@ -113,14 +133,14 @@ def _reads(arguments: Arguments) -> Reads:
 
 def _named(source: Path) -> Iterator[Path]:
     """What a list names; nothing where it makes no sense, which the run will say."""
-    from segdiff.finding.fleet.pairs import pairs_of
     from segdiff.readers.companions import companions
+    from segdiff.score.fleet.pairs import pairs_of
 
     with suppress(SegdiffError):
         for pair in pairs_of(source).pairs if source.is_file() else ():
             for model in (pair.reference, pair.candidate):
                 yield from companions(Path(model))
-            yield from map(Path, pair.images)
+            yield from map(Path, (*pair.images, *pair.labels.values()))
 
 
 USAGE = "segdiff sweep PAIRS [options]"
@@ -134,6 +154,7 @@ COMMAND = Command(
         "segdiff sweep zoo/ --workers 4 --out swept/",
         "segdiff sweep pairs.yaml --scheduler tcp://head:8786 --out swept/",
         "segdiff sweep pairs.yaml --baseline known.json --json swept.json",
+        "segdiff sweep zoo/ --images val/images --labels val/labels",
     ),
     (
         "every pair agrees (or differs in nothing that --baseline does not know)",

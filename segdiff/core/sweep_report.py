@@ -38,13 +38,49 @@ class SweptOrigin:
 
 
 @dataclass(frozen=True)
+class SweptScore:
+    """The mIoU of both sides (fractions) over some ``images``: their areas summed, as PaddleSeg does it."""
+
+    reference: float
+    candidate: float
+    images: int = 1
+
+    @property
+    def points(self) -> float:
+        """Points lost: hundredths that the reference has more than the candidate."""
+        return 100 * (self.reference - self.candidate)
+
+
+Areas = tuple[tuple[int, ...], ...]
+"""Pixels of each class, three times: where mask and label agree on it, in the mask, in the label."""
+
+
+@dataclass(frozen=True)
+class SweptLabel:
+    """An image's label, and what both models score against it; or in ``failure`` why nothing is known.
+
+    ``reference`` and ``candidate`` are the areas of either side, of ``classes`` classes (of as many as this
+    label has where the models give masks and nobody has said how many there are). ``reading`` is what 255 was
+    taken for where the labels hold 0 and 255 alone: ``class`` or ``ignored``.
+    """
+
+    label: str
+    score: SweptScore | None = None
+    classes: int = 0
+    reference: Areas = ()
+    candidate: Areas = ()
+    reading: str | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
 class SweptImage:
     """One pair on one image: its verdict, or in ``failure`` why there is none.
 
     ``input_causes`` are the kinds of what the candidate's own input does otherwise. ``max_abs`` and
     ``mask_changed`` are those of the output that changes most, the second the share of its mask's pixels.
     ``report`` and ``page`` are the files of the whole report, from the sweep's folder; None where none is
-    kept. ``seconds`` are those of this image alone.
+    kept. ``seconds`` are those of this image alone. ``labelled`` is None where there is no label.
     """
 
     image: str
@@ -59,6 +95,7 @@ class SweptImage:
     page: str | None = None
     failure: Failure | None = None
     baseline: Baseline | None = None
+    labelled: SweptLabel | None = None
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
@@ -73,13 +110,17 @@ class SweptImage:
 
 @dataclass(frozen=True)
 class SweptPair:
-    """One pair of models; ``problem`` says why it was not compared at all."""
+    """One pair of models; ``problem`` says why it was not compared at all.
+
+    ``score`` is that of all its images with labels together; None where none is known.
+    """
 
     name: str
     reference: str
     candidate: str
     images: tuple[SweptImage, ...] = ()
     problem: str | None = None
+    score: SweptScore | None = None
 
     @property
     def verdict(self) -> Verdict:

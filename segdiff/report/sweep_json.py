@@ -8,7 +8,15 @@ from typing import Any
 
 from segdiff.core.baseline import Baseline
 from segdiff.core.crew.told import Failure
-from segdiff.core.sweep_report import Fault, SweepReport, SweptImage, SweptOrigin, SweptPair
+from segdiff.core.sweep_report import (
+    Fault,
+    SweepReport,
+    SweptImage,
+    SweptLabel,
+    SweptOrigin,
+    SweptPair,
+    SweptScore,
+)
 
 Fields = Mapping[str, Any]
 
@@ -38,8 +46,20 @@ def _pair(pair: SweptPair) -> dict[str, Any]:
         "verdict": pair.verdict,
         "known": pair.known,
         "problem": pair.problem,
-        "images": [_listed(asdict(image)) for image in pair.images],
+        "score": _score(pair.score),
+        "images": [_image(image) for image in pair.images],
     }
+
+
+def _image(image: SweptImage) -> dict[str, Any]:
+    found: dict[str, Any] = _listed(asdict(image))
+    if image.labelled is not None:
+        found["labelled"]["score"] = _score(image.labelled.score)
+    return found
+
+
+def _score(score: SweptScore | None) -> dict[str, Any] | None:
+    return {**asdict(score), "points": score.points} if score else None
 
 
 def _listed(value: Any) -> Any:
@@ -65,16 +85,34 @@ def sweep_report(data: Fields) -> SweepReport:
 
 def _read_pair(data: Fields) -> SweptPair:
     images = tuple(map(_read_image, data["images"]))
-    return SweptPair(data["name"], data["reference"], data["candidate"], images, data["problem"])
+    score = _read_score(data.get("score"))
+    return SweptPair(data["name"], data["reference"], data["candidate"], images, data["problem"], score)
+
+
+def _read_score(data: Fields | None) -> SweptScore | None:
+    found: SweptScore | None = _known(SweptScore, data) if data else None
+    return found
+
+
+def _read_label(data: Fields) -> SweptLabel:
+    sides = {side: tuple(map(tuple, data[side])) for side in ("reference", "candidate")}
+    failure = data["failure"]
+    more = {
+        "score": _read_score(data["score"]),
+        "failure": _known(Failure, failure) if failure else None,
+    }
+    found: SweptLabel = _known(SweptLabel, {**data, **sides, **more})
+    return found
 
 
 def _read_image(data: Fields) -> SweptImage:
-    held, failure = data["baseline"], data["failure"]
+    held, failure, label = data["baseline"], data["failure"], data.get("labelled")
     known = {
         **data,
         "origins": tuple(_known(SweptOrigin, each) for each in data["origins"]),
         "input_causes": tuple(data["input_causes"]),
         "failure": _known(Failure, failure) if failure else None,
+        "labelled": _read_label(label) if label else None,
         "baseline": held
         and Baseline(held["path"], *(tuple(held[name]) for name in ("known", "new", "gone"))),
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from segdiff.core.printable import clean
-from segdiff.core.sweep_report import Fault, SweepReport, SweptImage, SweptPair
+from segdiff.core.sweep_report import Fault, SweepReport, SweptImage, SweptPair, SweptScore
 from segdiff.report.document import (
     Cell,
     Column,
@@ -86,13 +86,14 @@ def worst_first(pairs: tuple[SweptPair, ...]) -> tuple[SweptPair, ...]:
 MEASURES = (
     Column("max_abs", 8, right=True),
     Column("mask", 8, right=True),
+    Column("points", 6, right=True),
     Column("s", 6, right=True),
     Column("where", 33),
 )
 
 
 def pairs_table(pairs: tuple[SweptPair, ...]) -> Table:
-    """A row for each pair: the verdict, what changes in the end, its seconds, where."""
+    """A row for each pair: the verdict, what changes in the end, the points lost, its seconds, where."""
     columns = (Column("pair", 24), Column("images", 6, right=True), Column("verdict", 11), *MEASURES)
     return without_empty(Table(columns, tuple(map(pair_row, pairs))))
 
@@ -104,25 +105,32 @@ def pair_row(pair: SweptPair) -> tuple[Cell, ...]:
     count = "-" if len(pair.images) == 1 else str(len(pair.images))
     if told is None:
         why = shorten(clean(pair.problem or "not compared"), WHY)
-        return name, Cell(count), verdict_cell("inconclusive"), Cell("-"), Cell("-"), Cell("-"), Cell(why)
-    _, verdict, max_abs, mask, _, where = image_row(told)
+        nothing = (Cell("-"),) * 4
+        return name, Cell(count), verdict_cell("inconclusive"), *nothing, Cell(why)
+    _, verdict, max_abs, mask, _, _, where = image_row(told)
     bad = sum(each.verdict != "agrees" for each in pair.images)
     of = f"; {bad} of {len(pair.images)} images" if 0 < bad < len(pair.images) else ""
     known = " (known)" if pair.known else ""
-    seconds = Cell(f"{pair.seconds:.1f}")
-    return name, Cell(count), verdict, max_abs, mask, seconds, Cell(where.text + of + known)
+    more = points_cell(pair.score), Cell(f"{pair.seconds:.1f}")
+    return name, Cell(count), verdict, max_abs, mask, *more, Cell(where.text + of + known)
 
 
 def image_row(image: SweptImage) -> tuple[Cell, ...]:
-    """One image: its name, the verdict, what changes in the end, its seconds, where."""
+    """One image: its name, the verdict, what changes in the end, the points lost, its seconds, where."""
     return (
         Cell(clean(image.image.rpartition("/")[2]), href=image.page or ""),
         verdict_cell(image.verdict),
         Cell("-" if image.max_abs is None else number(image.max_abs)),
         Cell("-" if image.mask_changed is None else share(image.mask_changed)),
+        points_cell(image.labelled.score if image.labelled else None),
         Cell(f"{image.seconds:.1f}"),
         Cell(where_of(image)),
     )
+
+
+def points_cell(score: SweptScore | None) -> Cell:
+    """Points of mIoU that the candidate loses; fewer than none where it has more than the reference."""
+    return Cell("-" if score is None else f"{round(score.points, 2) or 0.0:.2f}")
 
 
 def verdict_cell(verdict: str) -> Cell:
@@ -178,8 +186,39 @@ def baseline_lines(swept: SweepReport) -> Iterator[Line]:
         yield "baseline", f"{known} known, {new} new; only what is new counts for the exit code"
 
 
+def label_lines(swept: SweepReport) -> Iterator[Line]:
+    """What the points are, what was taken for granted, and which images have none; nothing without labels."""
+    images = [image for pair in swept.pairs for image in pair.images]
+    labels = [image.labelled for image in images if image.labelled]
+    if not labels:
+        return
+    yield "points", "mIoU of the reference minus the candidate's, areas summed over a pair's images"
+    for reading, words in READINGS.items():
+        count = sum(each.reading == reading for each in labels)
+        if count:
+            yield "labels", f"{counted(count)} with 0 and 255 alone: 255 was read as {words}"
+    failed = [each.failure for each in labels if each.failure]
+    if failed:
+        yield "no points", f"{counted(len(failed))} not scored: {clean(failed[0].message, 200)}"
+    if len(labels) < len(images):
+        yield "no label", f"{counted(len(images) - len(labels))} without one"
+
+
+READINGS = {
+    "class": "class 1 (--label-encoding index: as what does not count)",
+    "ignored": "what does not count (--label-encoding binary: as class 1)",
+}
+"""What 255 may be."""
+
+
+def counted(number: int) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{number} image{'' if number == 1 else 's'}"
+
+
 def closing_lines(swept: SweepReport) -> Iterator[Line]:
     """What belongs to no pair, what was there already, and the time."""
+    yield from label_lines(swept)
     if swept.left_over:
         names = ", ".join(clean(each, 80) for each in swept.left_over[:4])
         rest = f" and {len(swept.left_over) - 4} more" if len(swept.left_over) > 4 else ""

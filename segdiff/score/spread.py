@@ -17,11 +17,11 @@ from segdiff.core.crew.held import held, let_go
 from segdiff.core.crew.told import Crew, Done
 from segdiff.core.errors import EngineError, SegdiffError
 from segdiff.engines.cache import opened
-from segdiff.finding.fleet.pairs import script_of
 from segdiff.inputs.image import one_line
 from segdiff.score.compare import ImageResult
 from segdiff.score.dataset import Entry
 from segdiff.score.evaluation import Evaluation, Keep, Numbered
+from segdiff.score.fleet.pairs import script_of
 from segdiff.score.run import loaded
 from segdiff.score.started import Setting, evaluation_of
 

@@ -24,9 +24,9 @@ from tempfile import TemporaryDirectory
 import segdiff
 from segdiff.core.crew.told import Done
 from segdiff.example import example_files
-from segdiff.finding.fleet.pairs import pairs_of
-from segdiff.finding.fleet.sweep import REPORTS, Task, checked_folder, journal_in, row_kept, tasks_of
-from segdiff.finding.fleet.task import Answered, Asked, answered
+from segdiff.score.fleet.pairs import pairs_of
+from segdiff.score.fleet.sweep import REPORTS, Task, checked_folder, journal_in, row_kept, tasks_of
+from segdiff.score.fleet.task import Answered, Asked, answered
 
 EMPTY = 2000
 """Tasks that do nothing, to see what each costs."""

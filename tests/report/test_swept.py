@@ -14,11 +14,11 @@ from segdiff.core.answer import Verdict
 from segdiff.core.crew.told import Failure
 from segdiff.core.errors import InputError
 from segdiff.core.sweep_report import SweepReport, SweptImage, SweptOrigin, SweptPair
-from segdiff.finding.fleet.faults import faults_of
-from segdiff.finding.fleet.words import sentence_of
 from segdiff.report.exports import exports_of
 from segdiff.report.findings import findings_of
 from segdiff.report.forms import shown
+from segdiff.score.fleet.faults import faults_of
+from segdiff.score.fleet.words import sentence_of
 from tests.schema import check
 
 HOSTILE = "<img src=x onerror=alert(1)>"

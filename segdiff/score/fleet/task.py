@@ -1,4 +1,4 @@
-"""What does a worker do for a sweep? It locates one pair on one image, and tells what the table needs.
+"""What does a worker do for a sweep? It locates one pair on one image, scores it, tells what the table needs.
 
 What it is asked, and what it answers, are plain data: they pass from process to process, and to a journal.
 """
@@ -6,18 +6,21 @@ What it is asked, and what it answers, are plain data: they pass from process to
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from segdiff.core.answer import Origin, Report
 from segdiff.core.crew.told import Failure
 from segdiff.core.late import door
 from segdiff.core.printable import clean
-from segdiff.core.sweep_report import SweptImage, SweptOrigin
+from segdiff.core.sweep_report import SweptImage, SweptLabel, SweptOrigin, SweptScore
 from segdiff.core.worst import worst_of
 from segdiff.engines.session import default_memory
-from segdiff.finding.fleet.faults import fault_of
 from segdiff.finding.locate import locate
+from segdiff.readers.urls import fetched_once
+from segdiff.score.fleet.faults import fault_of
+from segdiff.score.fleet.labels import Reading
+from segdiff.score.fleet.points import labelled
 
 SENTENCE = 1000
 """Characters of a sentence or a cause."""
@@ -26,7 +29,7 @@ SENTENCE = 1000
 @dataclass(frozen=True)
 class Asked:
     """One pair on one image. ``beside`` is how many tasks share a machine, and so its memory; ``whole`` says
-    that the report and its page are wanted, too."""
+    that the report and its page are wanted, too. ``reading`` is what the image's label means."""
 
     reference: str
     candidate: str
@@ -34,6 +37,8 @@ class Asked:
     options: Mapping[str, Any] = field(default_factory=dict)
     beside: int = 1
     whole: bool = False
+    label: str | None = None
+    reading: Reading = field(default_factory=Reading)
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,16 @@ class Answered:
 
 
 def answered(asked: Asked) -> Answered:
-    """Locate. Raises what :func:`segdiff.locate` raises."""
+    """Locate, and score where there is a label. Raises what :func:`segdiff.locate` raises."""
     options = dict(asked.options)
     if asked.beside > 1 and options.get("memory") is None:
         options["memory"] = default_memory() // asked.beside
-    report = locate(asked.reference, asked.candidate, asked.image, **options)
-    row = row_of(report, asked.image)
+    asked_for = asked.reference, asked.candidate, asked.image
+    with fetched_once():
+        report = locate(*asked_for, **options)
+        row = row_of(report, asked.image)
+        if asked.label is not None:
+            row = replace(row, labelled=labelled(*asked_for, asked.label, asked.reading, options))
     if not asked.whole:
         return Answered(row)
     return Answered(row, report.to_json() + "\n", str(door("report.page")(report)))
@@ -107,4 +116,15 @@ def from_dict(data: Mapping[str, Any]) -> SweptImage:
     known["input_causes"] = tuple(map(str, known["input_causes"]))
     known["failure"] = Failure(**known["failure"]) if known["failure"] else None
     known["baseline"] = None
+    known["labelled"] = label_from(known["labelled"]) if known.get("labelled") else None
     return SweptImage(**known)
+
+
+def label_from(data: Mapping[str, Any]) -> SweptLabel:
+    """The label, with its areas and score, that ``asdict`` gave."""
+    known = dict(data)
+    for side in ("reference", "candidate"):
+        known[side] = tuple(tuple(map(int, row)) for row in known[side])
+    known["score"] = SweptScore(**known["score"]) if known["score"] else None
+    known["failure"] = Failure(**known["failure"]) if known["failure"] else None
+    return SweptLabel(**known)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from segdiff.core.errors import InputError
-from segdiff.finding.fleet.pairs import Found, Pair, pairs_of
+from segdiff.score.fleet.pairs import Found, Pair, pairs_of
 
 
 def folder(root: Path, *files: str) -> Path:

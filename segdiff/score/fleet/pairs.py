@@ -19,6 +19,7 @@ from segdiff.core.errors import InputError
 from segdiff.readers.registry import READERS, is_program, reader_for
 from segdiff.readers.remote import is_url
 from segdiff.readers.urls import fresh
+from segdiff.score.fleet.labels import is_list, listed_in, matched
 
 LISTS = (".yaml", ".yml", ".json")
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
@@ -34,14 +35,18 @@ OPTIONS = (
 )
 """What a list may say of a pair, besides its files: the options of ``locate``."""
 
-FIELDS = ("name", "reference", "candidate", "images", "image", "options")
+LABELLING = ("label_encoding", "num_classes", "ignore_index")
+"""And what its labels mean: options of ``evaluate``."""
+
+FIELDS = ("name", "reference", "candidate", "images", "image", "labels", "options")
 
 
 @dataclass(frozen=True)
 class Pair:
     """Two models and the images that they are compared on; or ``problem``, why they are not.
 
-    ``name`` is what the table calls them: what the list says, or the path from the folder.
+    ``name`` is what the table calls them: what the list says, or the path from the folder. ``labels`` are
+    those of the images that have one.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Pair:
     images: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     problem: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -60,13 +66,18 @@ class Found:
     left_over: tuple[str, ...] = ()
 
 
-def pairs_of(source: str | Path | Sequence[Mapping[str, Any]], images: Sequence[str | Path] = ()) -> Found:
+def pairs_of(
+    source: str | Path | Sequence[Mapping[str, Any]],
+    images: Sequence[str | Path] = (),
+    labels: str | Path | None = None,
+) -> Found:
     """The pairs of a folder, of a YAML or JSON list, or of the same list as Python has it.
 
-    ``images`` are for every pair that names none: pictures, ready tensors, folders of them. Raises InputError
-    where there is no pair, a list makes no sense, or two pairs have one name.
+    ``images`` are for every pair that names none: pictures, ready tensors, folders and lists of them; so is
+    ``labels``, a folder of labels or the label of the one image. Raises InputError where there is no pair, a
+    list makes no sense, two pairs have one name, or no image has a label.
     """
-    given = tuple(each for image in images for each in images_in(path_of(image, None)))
+    given, known = several_in(map(str, images), None)
     if is_url(source):
         found = Found(tuple(listed(*read_elsewhere(str(source)))))
     elif not isinstance(source, str | Path):
@@ -79,8 +90,18 @@ def pairs_of(source: str | Path | Sequence[Mapping[str, Any]], images: Sequence[
         raise InputError(
             f"{source}: no pair of a Paddle model and the ONNX file that was made of it is there"
         )
-    pairs = [each if each.images else replace(each, images=given) for each in found.pairs]
+    pairs = [each if each.images else replace(each, images=given, labels=known) for each in found.pairs]
+    if labels is not None:
+        pairs = with_labels(pairs, path_of(labels, None))
     return replace(found, pairs=tuple(sorted(map(checked, named(pairs)), key=lambda pair: pair.name)))
+
+
+def with_labels(pairs: Sequence[Pair], labels: str) -> list[Pair]:
+    """The pairs, those without labels of their own with the labels of their images. Raises InputError."""
+    found = [pair if pair.labels else replace(pair, labels=matched(pair.images, labels)) for pair in pairs]
+    if not any(pair.labels for pair in found):
+        raise InputError(f"no label in {labels} has the name of an image")
+    return found
 
 
 def checked(pair: Pair) -> Pair:
@@ -137,9 +158,9 @@ def listed(data: Any, folder: Path | str, what: str) -> Iterator[Pair]:
     rows = common.get("pairs") if common else data
     if isinstance(rows, str) or not isinstance(rows, Sequence) or not rows:
         raise InputError(f"{what}: is no list of pairs, each with 'reference' and 'candidate'")
-    unknown = sorted(set(map(str, common)) - {"pairs", "images", "image", "options"})
+    unknown = sorted(set(map(str, common)) - {"pairs", "images", "image", "labels", "options"})
     if unknown:
-        raise InputError(f"{what}: {unknown[0]!r} is none of pairs, images, options")
+        raise InputError(f"{what}: {unknown[0]!r} is none of pairs, images, labels, options")
     for number, row in enumerate(rows, start=1):
         yield one_listed(row, common, folder, f"{what}, pair {number}")
 
@@ -157,13 +178,21 @@ def one_listed(row: Any, common: Mapping[str, Any], folder: Path | str, what: st
     options = {**options_of(common, what), **options_of(row, what)}
     if "candidate_input" in options:
         options["candidate_input"] = script_of(str(options["candidate_input"]), folder)
-    pictures = several(row, what) or several(common, what)
+    images, known = several_in(several(row, what) or several(common, what), folder)
+    labels = row.get("labels") or common.get("labels")
+    if labels is not None and not isinstance(labels, str | os.PathLike):
+        raise InputError(f"{what}: labels are one path: a folder, or the label of the one image")
+    if labels and images and not known:
+        known = matched(images, path_of(str(labels), folder))
+        if not known and row.get("labels"):
+            raise InputError(f"{what}: no label in {labels} has the name of an image")
     return Pair(
         str(row.get("name") or row["reference"]),
         path_of(row["reference"], folder),
         path_of(row["candidate"], folder),
-        tuple(each for image in pictures for each in images_in(path_of(image, folder))),
+        images,
         options,
+        labels=known,
     )
 
 
@@ -183,8 +212,9 @@ def options_of(row: Mapping[str, Any], what: str) -> dict[str, Any]:
         raise InputError(f"{what}: options are a mapping from names to values")
     found = {str(name).replace("-", "_"): value for name, value in said.items()}
     for name in found:
-        if name not in OPTIONS:
-            raise InputError(f"{what}: there is no option {name!r}; there are {', '.join(OPTIONS)}")
+        if name not in OPTIONS + LABELLING:
+            every = ", ".join(OPTIONS + LABELLING)
+            raise InputError(f"{what}: there is no option {name!r}; there are {every}")
     return found
 
 
@@ -205,6 +235,17 @@ def path_of(said: str | Path, folder: Path | str | None) -> str:
     if is_url(folder) and not Path(text).is_absolute():
         return f"{folder}/{text}"
     return os.path.normpath(Path(folder or Path(), text).absolute())
+
+
+def several_in(paths: Iterable[str], folder: Path | str | None) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """The images that some paths stand for, and the labels that lists name. Raises InputError."""
+    images: list[str] = []
+    labels: dict[str, str] = {}
+    for path in (path_of(each, folder) for each in paths):
+        rows = listed_in(path) if is_list(path) else [(image, None) for image in images_in(path)]
+        images += [image for image, _ in rows]
+        labels |= {image: label for image, label in rows if label}
+    return tuple(dict.fromkeys(images)), labels
 
 
 def images_in(path: str) -> tuple[str, ...]:

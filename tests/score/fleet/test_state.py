@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from segdiff.finding.fleet.state import belonging, state_of
 from segdiff.readers import find
+from segdiff.score.fleet.state import belonging, state_of
 
 
 @pytest.mark.parametrize("changed", ["m.onnx", "m.onnx.data", "weights.bin", "deploy.yaml"])

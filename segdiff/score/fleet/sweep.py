@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,16 @@ from segdiff.core.outputs import SWEEP, refuse_inside, refuse_unwritable_folder,
 from segdiff.core.progress import Progress, told_to
 from segdiff.core.sweep_report import SweepReport, SweptImage, SweptPair
 from segdiff.core.version import VERSION
-from segdiff.finding.fleet.faults import faults_of
-from segdiff.finding.fleet.pairs import Found, Pair, pairs_of, path_of, script_of
-from segdiff.finding.fleet.state import belonging, size_of, state_of, versions
-from segdiff.finding.fleet.task import Answered, Asked, answered, failed, from_dict, to_dict
-from segdiff.finding.fleet.words import sentence_of
 from segdiff.readers import find
 from segdiff.readers.remote import is_url
+from segdiff.score.areas import IGNORE
+from segdiff.score.fleet.faults import faults_of
+from segdiff.score.fleet.labels import Reading, reading_of
+from segdiff.score.fleet.pairs import LABELLING, Found, Pair, pairs_of, path_of, script_of
+from segdiff.score.fleet.points import score_of
+from segdiff.score.fleet.state import belonging, size_of, state_of, versions
+from segdiff.score.fleet.task import Answered, Asked, answered, failed, from_dict, to_dict
+from segdiff.score.fleet.words import sentence_of
 
 JOURNAL, REPORT, INDEX = SWEEP, "sweep.json", "index.html"
 REPORTS, PAGES = "reports", "pages"
@@ -52,6 +55,10 @@ def sweep(
     pairs: Source,
     *,
     images: Sequence[str | Path] | str | Path = (),
+    labels: str | Path | None = None,
+    label_encoding: str | None = None,
+    num_classes: int | None = None,
+    ignore_index: int | None = IGNORE,
     candidate_input: str | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
@@ -71,13 +78,18 @@ def sweep(
     cache_size: int | None = None,
     progress: Progress | None = None,
 ) -> SweepReport:
-    """Locate on many pairs of models, each on several images, over workers.
+    """Locate on many pairs of models, each on several images, over workers, and score where labels are known.
 
     pairs     a folder, below which every pair of a Paddle model and its ONNX file is found; a list as
               ``.yaml`` or ``.json``, which like all that it names may be a URL; or that list: mappings with
-              ``reference``, ``candidate``, ``images``, and where wanted ``name`` and ``options``, those of
-              :func:`segdiff.locate`
-    images    pictures, ready tensors or folders of them, for the pairs that name none
+              ``reference``, ``candidate``, ``images``, and where wanted ``name``, ``labels`` and ``options``,
+              those of :func:`segdiff.locate` and the three of the labels
+    images    pictures, ready tensors, folders of them or lists (``image`` or ``image label`` a line), for the
+              pairs that name none
+    labels    a folder with the labels of the images, or the label of the one image, for the pairs that name
+              none: both models are scored as :func:`segdiff.evaluate` does, and the points that a pair loses
+              told
+    label_encoding, num_classes, ignore_index   what the labels mean, as :func:`segdiff.evaluate` takes them
     candidate_input   what the candidates are really fed: ``module:function`` or ``script.py:function``
     workers   processes of this machine; by default this one does it all
     scheduler the address of a running Dask cluster, ``tcp://host:8786``, whose workers see the same files
@@ -99,6 +111,9 @@ def sweep(
     """
     begin = time.monotonic()
     options = {
+        "label_encoding": label_encoding,
+        "num_classes": num_classes,
+        "ignore_index": ignore_index,
         "candidate_input": candidate_input and script_of(candidate_input, Path()),
         "cosine": cosine,
         "abs_error": abs_error,
@@ -119,7 +134,7 @@ def sweep(
         told = stack.enter_context(told_to(progress))
         told("pairs", 0, 0)
         folder = checked_folder(out, pairs)
-        found = pairs_of(pairs, given)
+        found = pairs_of(pairs, given, labels)
         tasks = tuple(tasks_of(found, options))
         kept = stack.enter_context(journal_in(folder)) if folder else None
         rows = earlier(kept, folder, tasks)
@@ -167,12 +182,17 @@ class Task:
     image: str
     stem: str
     options: Mapping[str, Any]
+    label: str | None = None
+    reading: Reading = field(default_factory=Reading)
 
     @cached_property
     def key(self) -> str:
         """What its result rests on, hashed: files, options, versions. Another one is another result."""
         said = sorted((name, value) for name, value in self.options.items() if name not in NO_MATTER)
-        return digest(map(str, (self.pair.name, *map(state_of, self.files), said, VERSION, versions())))
+        rests_on: list[Any] = [self.pair.name, *map(state_of, self.files), said, VERSION, versions()]
+        if self.label is not None:
+            rests_on += [state_of(self.label), self.reading]
+        return digest(map(str, rests_on))
 
     def weight(self) -> int:
         """Bytes of its files: the largest is begun first, so that nobody waits for it at the end."""
@@ -193,16 +213,24 @@ class Task:
     def asked(self, crew: Crew, folder: Path | None) -> Asked:
         """What a worker is asked."""
         options = {**self.options, "threads": self.options["threads"] or THREADS}
-        pair = self.pair
-        return Asked(pair.reference, pair.candidate, self.image, options, crew.beside, folder is not None)
+        models = self.pair.reference, self.pair.candidate
+        whole = folder is not None
+        return Asked(*models, self.image, options, crew.beside, whole, self.label, self.reading)
 
 
 def tasks_of(found: Found, options: Mapping[str, Any]) -> Iterator[Task]:
     """A task for every image of every pair, in the order of the table."""
+    read: dict[Any, Reading] = {}
     for pair in found.pairs:
+        said = {**options, **pair.options}
+        meaning = tuple(said.pop(name) for name in LABELLING)
+        labels = tuple(sorted(set(pair.labels.values())))
+        if labels and (labels, meaning) not in read:
+            read[labels, meaning] = reading_of(labels, *meaning)
+        reading = read.get((labels, meaning), Reading())
         for number, image in enumerate(() if pair.problem else pair.images, start=1):
             stem = stem_of(pair.name) + (f"-{number}" if len(pair.images) > 1 else "")
-            yield Task(pair, image, stem, {**options, **pair.options})
+            yield Task(pair, image, stem, said, pair.labels.get(image), reading)
 
 
 def stem_of(name: str) -> str:
@@ -258,9 +286,15 @@ def done_by(
         for done in run:
             task = tasks[done.number]
             row = row_kept(task, done, folder)
-            if kept is not None and row.failure is None:
+            if kept is not None and is_final(row):
                 kept.add(task.key, row)
             yield task, row
+
+
+def is_final(row: SweptImage) -> bool:
+    """Whether a second start would find the same: nothing failed but what its files themselves forbid."""
+    unscored = row.labelled.failure if row.labelled else None
+    return row.failure is None and (unscored is None or unscored.type in ("InputError", "ModelError"))
 
 
 def row_kept(task: Task, done: Done[Answered], folder: Path | None) -> SweptImage:
@@ -287,7 +321,8 @@ def merged(found: Found, tasks: Sequence[Task], rows: Mapping[str, SweptImage]) 
         of_pair.setdefault(task.pair.name, []).append(rows[task.key])
     for pair in found.pairs:
         images = tuple(of_pair.get(pair.name, ()))
-        yield SweptPair(pair.name, pair.reference, pair.candidate, images, pair.problem)
+        score = score_of(image.labelled for image in images)
+        yield SweptPair(pair.name, pair.reference, pair.candidate, images, pair.problem, score)
 
 
 def remarks_of(known: int, folder: Path | None) -> tuple[str, ...]:
