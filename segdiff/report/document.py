@@ -73,11 +73,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A title, the width that a terminal gives it, and whether it holds numbers."""
+    """A title, the width that a terminal gives it, whether it holds numbers, and whether its cells may break
+    between words, however few they are."""
 
     title: str
     width: int | None = None
     right: bool = False
+    breaks: bool = False
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ MEASURES = (
     Column("mask", 8, right=True),
     Column("points", 6, right=True),
     Column("s", 6, right=True),
-    Column("where", 33),
+    Column("where", 33, breaks=True),
 )
 
 

@@ -100,7 +100,7 @@ def _can_give(column: doc.Column, cells: list[doc.Cell]) -> bool:
     """Whether a column can do with less: names are cut, and sentences wrapped."""
     named = any(cell.one_line or cell.lead for cell in cells)
     sentences = any(cell.text.count(" ") > WORDS and cell.bar is None for cell in cells)
-    return named or (sentences and not column.right)
+    return named or column.breaks or (sentences and not column.right)
 
 
 def _needed(block: doc.Table, rows: tuple[tuple[doc.Cell, ...], ...], index: int, bars: bool) -> int:

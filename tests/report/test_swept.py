@@ -13,7 +13,14 @@ import segdiff
 from segdiff.core.answer import Verdict
 from segdiff.core.crew.told import Failure
 from segdiff.core.errors import InputError
-from segdiff.core.sweep_report import SweepReport, SweptImage, SweptOrigin, SweptPair
+from segdiff.core.sweep_report import (
+    SweepReport,
+    SweptImage,
+    SweptLabel,
+    SweptOrigin,
+    SweptPair,
+    SweptScore,
+)
 from segdiff.report.exports import exports_of
 from segdiff.report.findings import findings_of
 from segdiff.report.forms import shown
@@ -156,3 +163,15 @@ def test_each_finding_is_told_with_its_pair() -> None:
     assert found[0].title.startswith("a: ") and found[0].level == "error"
     known = findings_of(made(A).against(["softmax.axis-0"]))
     assert [each.level for each in known] == ["note"]
+
+
+def test_points_fit_into_eighty_columns() -> None:
+    label = SweptLabel("l.png", SweptScore(0.94, 0.9175), 2, ((1,),) * 3, ((1,),) * 3)
+    images = [replace(image, labelled=label) for image in (*A.images, *B.images)]
+    swept = made(replace(pair("first", *images), score=SweptScore(0.94, 0.9175, 3)), C)
+    check(swept.to_dict())
+    rows = str(swept).splitlines()
+    row = next(line for line in rows if line.split()[:2] == ["first", "3"])
+    assert "2.25" in row and "diverges" in row and all(len(line) <= 80 for line in rows)
+    assert any(line.split()[:2] == ["c", "-"] and " - " in line for line in rows)
+    assert "2 images without one" not in str(swept) and "1 image without one" in str(swept)
