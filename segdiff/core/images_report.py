@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from segdiff.core.answer import EXIT_CODES, Origin, Repaired, Report, Verdict
-from segdiff.core.late import Shown, door
-from segdiff.core.pictured import Pictures
+from segdiff.core.answer import Origin, Report
+from segdiff.core.several import ORDER, Several, Told
 
 
 @dataclass(frozen=True)
-class LocatedImage:
+class LocatedImage(Told):
     """One of the images that the models were located on: how far they are apart there, and the report.
 
     ``changed`` is the share of the mask's pixels that differ, ``max_abs`` the largest difference of the raw
@@ -28,11 +25,6 @@ class LocatedImage:
     report: Report | None
     problem: str | None = None
 
-    @property
-    def verdict(self) -> Verdict:
-        """The report's; ``inconclusive`` where there is none."""
-        return self.report.verdict if self.report else "inconclusive"
-
     def __repr__(self) -> str:
         return f"<segdiff.LocatedImage {self.name}: {self.verdict}>"
 
@@ -45,8 +37,8 @@ class SharedOrigin:
     images: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class ImagesReport(Shown):
+@dataclass(frozen=True, repr=False)
+class ImagesReport(Several):
     """The answer to "where do the two models part, on the images where they differ most?".
 
     ``entries`` are the images that were located, the worst first; ``origins`` theirs, merged: those of most
@@ -55,6 +47,8 @@ class ImagesReport(Shown):
     hundred). ``paths`` are the two models and the images, ``timing_s`` is in seconds, by phase, of all
     entries together; ``peak_memory_mb`` is in MiB.
     """
+
+    DOORS = "located_images"
 
     sentence: str
     entries: tuple[LocatedImage, ...]
@@ -70,45 +64,8 @@ class ImagesReport(Shown):
     command: tuple[str, ...] | None = None
 
     @property
-    def verdict(self) -> Verdict:
-        """The worst: ``diverges`` where one image's is; ``agrees`` only where every located one agrees."""
-        found = {entry.verdict for entry in self.entries} or {"inconclusive"}
-        return next((each for each in ("diverges", "inconclusive") if each in found), "agrees")
-
-    @property
-    def exit_code(self) -> int:
-        """That of the verdict: 0, 1 or 2."""
-        return EXIT_CODES[self.verdict]
-
-    @property
     def told(self) -> LocatedImage | None:
         """The image that is told in full: the worst that diverges, else that could not be told, else the
         first; None where none was located."""
-        order = ("diverges", "inconclusive", "agrees")
         located = [entry for entry in self.entries if entry.report]
-        return min(located, key=lambda entry: order.index(entry.verdict), default=None)
-
-    @property
-    def pictures(self) -> Pictures | None:
-        """Those of the image that is told in full."""
-        return self.told.report.pictures if self.told and self.told.report else None
-
-    def repair(self, path: str | Path, **options: Any) -> Repaired:
-        """What :meth:`Report.repair` does, for the image that is told in full.
-
-        Raises InputError where none was located, and what that raises.
-        """
-        repaired: Repaired = door("located_images.repair")(self, path, **options)
-        return repaired
-
-    def to_dict(self) -> dict[str, Any]:
-        """The answer as JSON has it (docs/json.md); plain types only."""
-        found: dict[str, Any] = door("located_images.to_dict")(self)
-        return found
-
-    def to_json(self) -> str:
-        """``to_dict()`` as text."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
-
-    def __repr__(self) -> str:
-        return f"<segdiff.ImagesReport {self.verdict}: {self.sentence}>"
+        return min(located, key=lambda entry: ORDER.index(entry.verdict), default=None)

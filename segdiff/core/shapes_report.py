@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from segdiff.core.answer import EXIT_CODES, Repaired, Report, Verdict
-from segdiff.core.late import Shown, door
-from segdiff.core.pictured import Pictures
+from segdiff.core.answer import Report
+from segdiff.core.several import ORDER, Several, Told
 
 Size = tuple[int, int]
 """Height and width, in pixels."""
@@ -33,7 +31,7 @@ class NotRun:
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entry(Told):
     """One shape of the input that both models were to be compared on: its report, or why there is none.
 
     ``options`` name it on the command line: ``--batch 4``, ``--sizes 512x512``.
@@ -44,23 +42,20 @@ class Entry:
     report: Report | None
     not_run: NotRun | None = None
 
-    @property
-    def verdict(self) -> Verdict:
-        """The report's; ``inconclusive`` where there is none."""
-        return self.report.verdict if self.report else "inconclusive"
-
     def __repr__(self) -> str:
         return f"<segdiff.Entry {'x'.join(map(str, self.shape))}: {self.verdict}>"
 
 
-@dataclass(frozen=True)
-class ShapesReport(Shown):
+@dataclass(frozen=True, repr=False)
+class ShapesReport(Several):
     """The answer to "do the two models part at any of these batches and sizes?".
 
     ``entries`` stand in the order that was asked for; ``how`` says how the images were made; ``timing_s`` is
     in seconds, by phase, of all entries together, ``peak_memory_mb`` in MiB. ``paths`` are the two models and
     the image (None for an array), ``command`` the words of the command line, where it was one.
     """
+
+    DOORS = "swept"
 
     sentence: str
     entries: tuple[Entry, ...]
@@ -72,45 +67,8 @@ class ShapesReport(Shown):
     command: tuple[str, ...] | None = None
 
     @property
-    def verdict(self) -> Verdict:
-        """The worst: ``diverges`` where one does; ``agrees`` only where every one was compared and does."""
-        found = {entry.verdict for entry in self.entries}
-        return next((each for each in ("diverges", "inconclusive") if each in found), "agrees")
-
-    @property
-    def exit_code(self) -> int:
-        """That of the verdict: 0, 1 or 2."""
-        return EXIT_CODES[self.verdict]
-
-    @property
     def told(self) -> Entry | None:
         """The entry that is told in full: the smallest that diverges, else that could not be told, else the
         smallest; None where nothing was compared."""
-        order = ("diverges", "inconclusive", "agrees")
         compared = [entry for entry in self.entries if entry.report]
-        return min(compared, key=lambda e: (order.index(e.verdict), prod(e.shape)), default=None)
-
-    @property
-    def pictures(self) -> Pictures | None:
-        """Those of the entry that is told in full."""
-        return self.told.report.pictures if self.told and self.told.report else None
-
-    def repair(self, path: str | Path, **options: Any) -> Repaired:
-        """What :meth:`Report.repair` does, for the entry that is told in full.
-
-        Raises InputError where nothing was compared, and what that raises.
-        """
-        repaired: Repaired = door("swept.repair")(self, path, **options)
-        return repaired
-
-    def to_dict(self) -> dict[str, Any]:
-        """The answer as JSON has it (docs/json.md); plain types only."""
-        found: dict[str, Any] = door("swept.to_dict")(self)
-        return found
-
-    def to_json(self) -> str:
-        """``to_dict()`` as text."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False)
-
-    def __repr__(self) -> str:
-        return f"<segdiff.ShapesReport {self.verdict}: {self.sentence}>"
+        return min(compared, key=lambda e: (ORDER.index(e.verdict), prod(e.shape)), default=None)

@@ -12,9 +12,7 @@ from segdiff.core.answer import EXIT_CODES, Verdict
 from segdiff.core.baseline import Baseline
 from segdiff.core.crew.told import Failure
 from segdiff.core.late import Shown, door
-
-ORDER: tuple[Verdict, ...] = ("diverges", "inconclusive", "agrees")
-"""The worst first, as for several shapes of an input."""
+from segdiff.core.several import ORDER
 
 
 @dataclass(frozen=True)
