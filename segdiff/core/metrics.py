@@ -1,17 +1,20 @@
-"""How far is one tensor from another? One chunked pass in float64, a few numbers out.
+"""How far is one tensor from another? One chunked pass, a few numbers out.
 
 Chunks of 64 Ki elements stay in the processor's cache: that ran 20 times faster than arithmetic on whole
-arrays, and needs no memory of its own.
+arrays, and needs no memory of its own. Two float32 tensors are compared in float32, chunk by chunk, which
+takes two fifths of the time and is right to five digits; what would overflow or vanish there, and tensors of
+any other type, are compared in float64.
 """
 
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
-from functools import cache
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from segdiff.core.graph import Array
 
@@ -97,7 +100,7 @@ def compare_arrays(reference: Array, candidate: Array) -> Comparison:
         return Comparison(EQUAL, scale=0.0, rms=0.0, size=0)
     if _identical(reference.reshape(-1), candidate.reshape(-1)):
         return Comparison(EQUAL, scale=math.nan, rms=math.nan, size=reference.size)
-    with blas().limit(limits=1, user_api="blas"):  # its threads would wait for cores that the engines use
+    with one_thread():
         sums = _accumulate(reference.reshape(-1), candidate.reshape(-1))
     if "f" in (reference.dtype.kind, candidate.dtype.kind):
         return sums.comparison()
@@ -105,9 +108,22 @@ def compare_arrays(reference: Array, candidate: Array) -> Comparison:
     return replace(sums.comparison(), discrete=True, changed=changed)
 
 
+def one_thread() -> AbstractContextManager[object]:
+    """What keeps numpy from starting threads, which would wait for cores that the engines use.
+
+    An engine may live in another Python, which need not have threadpoolctl.
+    """
+    libraries = _blas()
+    return nullcontext() if libraries is None else libraries.limit(limits=1, user_api="blas")
+
+
 @cache
-def blas() -> ThreadpoolController:
+def _blas() -> Any:
     """The libraries that numpy calls; looking for them takes a millisecond, as long as a small comparison."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
     return ThreadpoolController()
 
 
@@ -180,20 +196,79 @@ class _Sums:
         return max(-1.0, min(1.0, self.rc / norms)) if norms else 0.0
 
 
+@dataclass(frozen=True)
+class _Buffers:
+    """Room for one chunk, made where it is needed."""
+
+    length: int
+
+    @cached_property
+    def single(self) -> Array:
+        return np.empty(self.length, np.float32)
+
+    @cached_property
+    def ones(self) -> Array:
+        return np.ones(self.length, np.float32)
+
+    @cached_property
+    def doubles(self) -> tuple[Array, Array, Array]:
+        return np.empty(self.length), np.empty(self.length), np.empty(self.length)
+
+
 def _accumulate(reference: Array, candidate: Array) -> _Sums:
     sums = _Sums(size=reference.size)
-    length = min(CHUNK, reference.size)
-    r, c, d = np.empty(length), np.empty(length), np.empty(length)
-    for start in range(0, reference.size, CHUNK):
-        stop = min(start + CHUNK, reference.size)
-        n = stop - start
-        np.copyto(r[:n], reference[start:stop], casting="unsafe")
-        np.copyto(c[:n], candidate[start:stop], casting="unsafe")
-        _add_chunk(sums, r[:n], c[:n], d[:n])
+    buffers = _Buffers(min(CHUNK, reference.size))
+    single = reference.dtype == candidate.dtype == np.float32
+    with np.errstate(over="ignore", invalid="ignore"):  # then float64 is asked
+        for start in range(0, reference.size, CHUNK):
+            r, c = reference[start : start + CHUNK], candidate[start : start + CHUNK]
+            if not (single and _add_single(sums, r, c, buffers)):
+                _add_double(sums, r, c, buffers)
     return sums
 
 
-def _add_chunk(sums: _Sums, r: Array, c: Array, d: Array) -> None:
+TINY, HUGE = 1e-15, 1e15
+"""Outside of these the square of a float32 number, or the sum of such squares, is not one any more."""
+
+CLOSE = 1e-2
+"""Below this share of the reference's sum of squares the difference gives the candidate's more exactly than
+the candidate itself does."""
+
+
+def _add_single(sums: _Sums, r: Array, c: Array, buffers: _Buffers) -> bool:
+    """Add a chunk in float32; False, and nothing is added, where that type does not hold the sums."""
+    n = r.size
+    d = np.subtract(c, r, out=buffers.single[:n])
+    scale = max(float(r.max()), -float(r.min()))
+    rr, rd, dd = float(r @ r), float(r @ d), float(d @ d)
+    np.abs(d, out=d)
+    largest = float(d.max())
+    if not (_holds(scale) and _holds(largest) and math.isfinite(rr + rd + dd)):
+        return False
+    if dd < CLOSE * rr:
+        cc, rc = rr + 2 * rd + dd, rr + rd
+    else:
+        cc, rc = float(c @ c), float(r @ c)
+        if not math.isfinite(cc + rc):
+            return False
+    sums.rr += rr
+    sums.cc += cc
+    sums.dd += dd
+    sums.rc += rc
+    sums.absolute += float(d @ buffers.ones[:n])
+    sums.largest = max(sums.largest, largest)
+    sums.scale = max(sums.scale, scale)
+    return True
+
+
+def _holds(value: float) -> bool:
+    return value == 0.0 or TINY < value < HUGE
+
+
+def _add_double(sums: _Sums, reference: Array, candidate: Array, buffers: _Buffers) -> None:
+    r, c, d = (each[: reference.size] for each in buffers.doubles)
+    np.copyto(r, reference, casting="unsafe")
+    np.copyto(c, candidate, casting="unsafe")
     rr, cc = float(r @ r), float(c @ c)
     if not math.isfinite(rr + cc):
         sums.one_sided += _blank_nonfinite(r, c)

@@ -25,7 +25,7 @@ from segdiff.core.graph import Array
 SMALLEST = 1 << 16
 """Bytes of the smallest block; tensors below share this size so that most blocks fit most tensors."""
 
-IDLE_LIMIT = 32 << 20
+IDLE_LIMIT = 96 << 20
 """Bytes of unused blocks that a pool keeps warm; beyond that their pages go back to the system."""
 
 

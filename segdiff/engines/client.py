@@ -13,35 +13,22 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
-from segdiff.core.graph import Array
 from segdiff.core.process import Child, environment, how_it_ended, run_module, start
 from segdiff.core.quantised import Quantisation
-from segdiff.engines.blocks import (
-    NO_ROOM,
-    ArrayRef,
-    Lease,
-    Mappings,
-    Pool,
-    Tensor,
-    allow_open_files,
-    no_room,
-    too_large,
-)
+from segdiff.engines.blocks import NO_ROOM, ArrayRef, Lease, Tensor, no_room
 from segdiff.engines.channel import Channel, ChannelClosedError
 from segdiff.engines.protocol import (
-    INLINE,
+    Compared,
     Delivered,
     Deployed,
     Done,
@@ -55,6 +42,7 @@ from segdiff.engines.protocol import (
     payload_of,
 )
 from segdiff.engines.registry import EngineRow, engine_for, lacking
+from segdiff.engines.shared import Blocks
 from segdiff.readers import ModelFiles
 
 DEFAULT_ALLOWANCE = 64 << 20
@@ -64,11 +52,9 @@ ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
     "MALLOC_ARENA_MAX": "1",
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 """Large tensors lie in mappings of their own, which go back to the system at once; a heap would keep several
-times as much as is alive. In pages of 4 KiB their page faults were a third of onnxruntime's time; huge pages
-(a tunable of glibc 2.35, older ones ignore it) make them as cheap as the heap."""
+times as much as is alive."""
 
 WORKER = "segdiff.engines.worker"
 
@@ -79,67 +65,6 @@ FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM})
 """Exit codes of a worker that somebody else has ended: the system, short of memory, or a person."""
 
 _serial = count()
-
-
-class Blocks:
-    """Every block that passes through this process: its mapping here and its descriptor, to pass on."""
-
-    def __init__(self) -> None:
-        allow_open_files()
-        self.lock = threading.RLock()  # two engines may be asked from two threads
-        self.pool = Pool(f"segdiff-{os.getpid()}")
-        self.mappings = Mappings()
-        self.descriptors: dict[tuple[str, int], int] = {}
-
-    def add(self, ref: ArrayRef, descriptor: int) -> None:
-        """Map a worker's block; its descriptor is kept to be passed on to another worker."""
-        self.descriptors[ref.owner, ref.block] = descriptor
-        self.mappings.add(ref.owner, ref.block, os.dup(descriptor))
-
-    def tensor(self, array: Array) -> Tensor:
-        """Share an array of this process. Raises EngineError where there is no room for it."""
-        if array.nbytes <= INLINE:
-            return Tensor(array)
-        with self.lock:
-            try:
-                ref = self.pool.write(array)
-            except OSError as error:
-                raise too_large(array.nbytes, error) from error
-            self.descriptors[ref.owner, ref.block] = self.pool.blocks[ref.block].fd
-        return Tensor(self.pool.view(ref), ref, Lease(lambda: self._release(ref)))
-
-    def room(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
-        """A tensor to be written, shared if it is large. Raises EngineError where there is no room for it."""
-        nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-        if nbytes <= INLINE:
-            return Tensor(np.empty(shape, dtype))
-        with self.lock:
-            try:
-                ref = self.pool.reserve(nbytes, dtype.str, shape)
-            except OSError as error:
-                raise too_large(nbytes, error) from error
-            self.descriptors[ref.owner, ref.block] = self.pool.blocks[ref.block].fd
-        return Tensor(self.pool.view(ref), ref, Lease(lambda: self._release(ref)))
-
-    def _release(self, ref: ArrayRef) -> None:
-        with self.lock:
-            self.pool.release(ref.block)
-
-    def forget(self, owner: str, leased: Collection[int]) -> None:
-        """Let the blocks of a worker that is gone go, but for those that are still leased."""
-        for key in [key for key in self.descriptors if key[0] == owner and key[1] not in leased]:
-            os.close(self.descriptors.pop(key))
-            self.mappings.memories.pop(key, None)
-
-    def close(self) -> None:
-        """Close every descriptor; arrays still in use keep their memory."""
-        for descriptor in self.descriptors.values():
-            os.close(descriptor)
-        self.descriptors.clear()
-        self.mappings.memories.clear()
-
-    def __del__(self) -> None:
-        self.close()
 
 
 class Engine:
@@ -212,19 +137,10 @@ class Engine:
         edits: tuple[Edit, ...] = (),
         deployed: Deployed | None = None,
     ) -> Iterator[tuple[str, Tensor]]:
-        self.wait_until_ready()
-        if deployed is None and self.quantised:
+        if deployed is None:
             feeds = {name: self._stored(name, tensor) for name, tensor in feeds.items()}
-        new = self._unknown(feeds.values())
-        payloads = {name: payload_of(tensor) for name, tensor in feeds.items()}
-        self.serial = serial = self.serial + 1
-        self._flush()  # so that the outputs find room in blocks let go since the last run
-        run = Order(serial, payloads, wanted, ops, tuple(new), edits, deployed)
-        self._send(run, [self._descriptor(ref) for ref in new])
-        while True:
-            message = self._receive(serial)
-            if isinstance(message, Done):
-                return
+        serial = self._ask(Order(0, {}, wanted, ops, edits=edits, deployed=deployed), feeds)
+        while not isinstance(message := self._receive(serial), Done):
             tensor = message.payload
             self.last_value = message.value
             found = self._lease(tensor) if isinstance(tensor, ArrayRef) else Tensor(tensor)
@@ -233,6 +149,37 @@ class Engine:
             if isinstance(tensor, ArrayRef):
                 self._flush()
                 self._send(Seen(nbytes_of(tensor)))
+
+    def compared(
+        self, feeds: Mapping[str, Tensor], truths: Mapping[str, Tensor], ops: tuple[int, ...]
+    ) -> dict[str, Compared]:
+        """Run the ops on ``feeds`` and compare what they make with ``truths``, where it lies: only what was
+        found comes back. Of values that are not quantised. Raises EngineError."""
+        feeds = {name: self._stored(name, tensor) for name, tensor in feeds.items()}
+        serial = self._ask(Order(0, {}, tuple(truths), ops), feeds, truths)
+        found = {}
+        while not isinstance(message := self._receive(serial), Done):
+            self.last_value = message.value
+            found[message.value] = message
+        return found
+
+    def _ask(
+        self, order: Order, feeds: Mapping[str, Tensor], truths: Mapping[str, Tensor] | None = None
+    ) -> int:
+        """Send an order with its tensors; its number, which its answers bear."""
+        self.wait_until_ready()
+        new = self._unknown([*feeds.values(), *(truths or {}).values()])
+        self.serial += 1
+        self._flush()  # so that the outputs find room in blocks let go since the last run
+        full = replace(
+            order,
+            serial=self.serial,
+            feeds={name: payload_of(tensor) for name, tensor in feeds.items()},
+            truths={name: payload_of(tensor) for name, tensor in (truths or {}).items()},
+            new=tuple(new),
+        )
+        self._send(full, [self._descriptor(ref) for ref in new])
+        return self.serial
 
     def _stored(self, name: str, tensor: Tensor) -> Tensor:
         """What is fed for numbers: the integers of a quantised value."""

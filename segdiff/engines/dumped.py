@@ -13,9 +13,10 @@ from segdiff.core.files import ModelFiles
 from segdiff.core.graph import Graph
 from segdiff.core.quantised import Quantisation
 from segdiff.engines.blocks import Tensor
-from segdiff.engines.client import Blocks, Engine
+from segdiff.engines.client import Engine
 from segdiff.engines.protocol import Ready
 from segdiff.engines.revived import Reference
+from segdiff.engines.shared import Blocks
 
 
 class DumpedEngine:

@@ -4,7 +4,7 @@
     Load            ->
                     <-         Ready | Failed
     Order           ->
-                    <-         Delivered (as often as there are values wanted)
+                    <-         Delivered | Compared (as often as there are values wanted)
     Seen, Release   ->
                     <-         Done | Failed
 
@@ -15,10 +15,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from segdiff.core.edit import Edit
 from segdiff.core.graph import Array
+from segdiff.core.metrics import Comparison
 from segdiff.engines.blocks import ArrayRef, Tensor
 from segdiff.readers import ModelFiles
 
@@ -64,7 +68,7 @@ class Order:
     """Run the model, or only ``ops`` of it (their indices), on ``feeds``; deliver the values ``wanted``.
 
     ``edits`` change the ONNX nodes first; the engine forgets them after the run. With ``deployed`` the model
-    runs as its user runs it.
+    runs as its user runs it. A value that has one of the ``truths`` is compared with it, and not delivered.
     ``new`` names the blocks whose descriptors come with this message. A run that comes while another is
     under way replaces it: the reader has given that one up.
     """
@@ -76,6 +80,7 @@ class Order:
     new: tuple[ArrayRef, ...] = ()
     edits: tuple[Edit, ...] = ()
     deployed: Deployed | None = None
+    truths: dict[str, Payload] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,22 @@ class Delivered:
     value: str
     payload: Payload
     new: bool = False
+
+
+@dataclass(frozen=True)
+class Compared:
+    """How far a value is from the tensor it was to be compared with, and its type and shape."""
+
+    serial: int
+    value: str
+    comparison: Comparison
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def type(self) -> np.dtype[Any]:
+        """Of its elements."""
+        return np.dtype(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -137,6 +158,4 @@ def payload_of(tensor: Tensor) -> Payload:
 
 def nbytes_of(ref: ArrayRef) -> int:
     """Bytes of the array at ``ref``."""
-    import numpy as np
-
     return int(np.prod(ref.shape, dtype=np.int64)) * np.dtype(ref.dtype).itemsize

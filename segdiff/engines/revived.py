@@ -12,6 +12,7 @@ from segdiff.core.process import how_it_ended
 from segdiff.core.quantised import Quantisation
 from segdiff.engines.blocks import Tensor
 from segdiff.engines.client import Engine
+from segdiff.engines.protocol import Compared
 
 
 @dataclass
@@ -65,12 +66,27 @@ class Candidate(Revived):
         try:
             return self.engine.run(feeds, wanted, ops, edits)
         except EngineError as error:
-            if error.died:
-                if not edits or error.silent:
-                    self.restarts_left -= 1
-                    self.restarted.append(str(error))
-                self.revive()
+            self._after(error, free=bool(edits))
             raise
+
+    def compared(
+        self, feeds: Mapping[str, Tensor], truths: Mapping[str, Tensor], ops: tuple[int, ...]
+    ) -> dict[str, Compared]:
+        """The same for nodes as the file has them, where only that is asked how far what they make is from
+        ``truths``. Raises EngineError."""
+        try:
+            return self.engine.compared(feeds, truths, ops)
+        except EngineError as error:
+            self._after(error, free=False)
+            raise
+
+    def _after(self, error: EngineError, *, free: bool) -> None:
+        if not error.died:
+            return
+        if not free or error.silent:
+            self.restarts_left -= 1
+            self.restarted.append(str(error))
+        self.revive()
 
 
 @dataclass

@@ -17,6 +17,12 @@ from segdiff.walk.sketch import Sketch
 Form = tuple[np.dtype[Any], tuple[int, ...]]
 """dtype and shape of a tensor."""
 
+
+def form_of(tensor: Tensor) -> Form:
+    """dtype and shape of a tensor."""
+    return tensor.array.dtype, tensor.array.shape
+
+
 Own = Literal["everywhere", "from the first origin", "nowhere"]
 """Where in a walk the candidate's own tensors are looked at, and cumulative errors measured."""
 

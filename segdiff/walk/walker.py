@@ -23,11 +23,12 @@ from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.core.precision import EPSILON
 from segdiff.engines import Tensor
 from segdiff.walk.hidden import Hidden, hidden_in
+from segdiff.walk.isolated import Isolated, isolated_errors
 from segdiff.walk.judge import Judgement, floor_of, size_of
 from segdiff.walk.masks import mask_changed
 from segdiff.walk.probe import Probe
 from segdiff.walk.sketch import digest_of, sketch_of
-from segdiff.walk.steps import Form, Own, PairResult, Step, Walk, unmeasured
+from segdiff.walk.steps import Form, Own, PairResult, Step, Walk, form_of, unmeasured
 from segdiff.walk.upstream import upstream
 from segdiff.walk.waiting import Waiting
 
@@ -98,7 +99,7 @@ class _Walker:
             self.own_needs.update({c for _, c in segment.inputs})
         own = self.start.feeds
         self.own_live.update(own)
-        self.forms.update({c: (tensor.array.dtype, tensor.array.shape) for c, tensor in own.items()})
+        self.forms.update({c: form_of(tensor) for c, tensor in own.items()})
         self.exact.update(own)
         self.alike.update(own)
         steps: dict[int, Step] = {}
@@ -152,13 +153,13 @@ class _Walker:
         isolated, problem = self._isolated(segment)
         step = self._compared(segment, None, isolated, problem)
         if not (step.is_origin or step.problem):
-            if isolated is not None and segment in self.hidden.watched:
-                self._look_behind(segment, isolated)
+            if isolated is not None and isolated.made is not None and segment in self.hidden.watched:
+                self._look_behind(segment, isolated.made)
             return step
         self._catch_up()
         return self._both(segment)
 
-    def _look_behind(self, segment: Segment, isolated: dict[str, Tensor]) -> None:
+    def _look_behind(self, segment: Segment, isolated: Mapping[str, Tensor]) -> None:
         """Whether an error leaps up that the reference's tensors do not show (``segdiff.walk.hidden``)."""
         made, feeds = isolated, self.hidden.feeds(segment, self._isolated_feeds(segment))
         if feeds is not None:
@@ -184,29 +185,39 @@ class _Walker:
                 problem = str(error)
             self._let_own_inputs_go(segment)
         if own is not None and all(c in self.exact for _, c in segment.inputs):
-            return self._compared(segment, own, own, problem)
+            return self._compared(segment, own, self._at_hand(segment, own), problem)
         isolated, failed = self._isolated(segment)
         return self._compared(segment, own, isolated, failed or problem)
 
-    def _isolated(self, segment: Segment) -> tuple[dict[str, Tensor] | None, str | None]:
+    def _isolated(self, segment: Segment) -> tuple[Isolated | None, str | None]:
         """What the segment makes of the reference's tensors; or None, and why."""
-        wanted = [c for _, c in segment.outputs]
         try:
-            isolated = self.probe.run(segment, self._isolated_feeds(segment), wanted)
+            feeds = self._isolated_feeds(segment)
+            if segment in self.hidden.watched and not self.started:  # its tensors are looked at
+                made = self.probe.run(segment, feeds, [c for _, c in segment.outputs])
+                isolated = self._at_hand(segment, made, feeds)
+            else:
+                truths = {(r, c): self.reference_live[r] for r, c in segment.outputs}
+                isolated = isolated_errors(self.probe, segment, feeds, truths)
         except EngineError as error:
             return None, str(error)
         if not self.started:
-            self._learn(isolated, wanted)
+            self.forms.update(isolated.forms())
         return isolated, None
 
+    def _at_hand(
+        self, segment: Segment, made: Mapping[str, Tensor], feeds: Mapping[str, Tensor] | None = None
+    ) -> Isolated:
+        return Isolated(self.probe, segment, feeds or {}, {}, made)
+
     def _learn(self, tensors: Mapping[str, Tensor], names: list[str]) -> None:
-        self.forms.update({c: (tensors[c].array.dtype, tensors[c].array.shape) for c in names})
+        self.forms.update({c: form_of(tensors[c]) for c in names})
 
     def _compared(
         self,
         segment: Segment,
         own: dict[str, Tensor] | None,
-        isolated: dict[str, Tensor] | None,
+        isolated: Isolated | None,
         problem: str | None,
     ) -> Step:
         """The step from what both runs of a segment gave."""
@@ -215,7 +226,7 @@ class _Walker:
             pair = self._pair(r, c, own, isolated)
             if isolated is not None and pair.isolated is not None:
                 try:
-                    pair = self._judged(segment, pair, isolated[c].array)
+                    pair = self._judged(segment, pair, isolated)
                 except EngineError as error:
                     problem = str(error)
             pairs.append(pair)
@@ -281,13 +292,11 @@ class _Walker:
             return pair
         return replace(pair, cumulative=late.cumulative, mask_changed=late.mask_changed)
 
-    def _pair(
-        self, r: str, c: str, own: dict[str, Tensor] | None, isolated: dict[str, Tensor] | None
-    ) -> PairResult:
+    def _pair(self, r: str, c: str, own: dict[str, Tensor] | None, isolated: Isolated | None) -> PairResult:
         """Both errors, as far as both runs came; not judged yet."""
         truth = self.reference_live[r].array
-        alone = compare_arrays(truth, isolated[c].array) if isolated else None
-        together = alone if own is isolated else None
+        alone = isolated.error(c, truth) if isolated else None
+        together = alone if isolated is not None and own is isolated.made else None
         if own is not None and together is None:
             together = compare_arrays(truth, own[c].array)
         if together is not None:
@@ -300,7 +309,7 @@ class _Walker:
             changed = mask_changed(truth, own[c].array)
         return PairResult(r, c, truth.shape, together, alone, None, None, changed)
 
-    def _judged(self, segment: Segment, pair: PairResult, isolated: Array) -> PairResult:
+    def _judged(self, segment: Segment, pair: PairResult, isolated: Isolated) -> PairResult:
         """The pair with what its isolated error is. Raises EngineError where that cannot be measured."""
         truth = self.reference_live[pair.reference].array
         judgement = self._judgement(segment, pair, truth, isolated)
@@ -312,11 +321,12 @@ class _Walker:
             judgement = Judgement("unsure", judgement.noise, detail=CONTRADICTION)
         if not judgement.fault:
             return replace(pair, judgement=judgement)
-        sketches = sketch_of(truth), sketch_of(isolated)
+        sketches = sketch_of(truth), sketch_of(isolated.array(pair.candidate))
         return replace(pair, judgement=judgement, digest=digest_of(truth), sketches=sketches)
 
-    def _judgement(self, segment: Segment, pair: PairResult, truth: Array, isolated: Array) -> Judgement:
+    def _judgement(self, segment: Segment, pair: PairResult, truth: Array, isolated: Isolated) -> Judgement:
         assert pair.isolated is not None
+        c = pair.candidate
         for r, name in segment.inputs:
             if r in self.reference_live and self.probe.unfit(name, self.reference_live[r]):
                 return Judgement("unfed", detail=f"{r!r} does not fit the type of {name!r}")
@@ -325,13 +335,9 @@ class _Walker:
             pair.isolated,
             truth.shape,
             self._input_shapes(segment),
-            lambda: self.probe.disturb(segment, pair.candidate, isolated, self._isolated_feeds(segment)),
-            lambda: self.probe.unmoved(
-                segment, pair.candidate, (truth, isolated), self._isolated_feeds(segment)
-            ),
-            lambda: self.probe.disturb_finely(
-                segment, pair.candidate, isolated, self._isolated_feeds(segment)
-            ),
+            lambda: self.probe.disturb(segment, c, isolated.array(c), self._isolated_feeds(segment)),
+            lambda: self.probe.unmoved(segment, c, (truth, isolated.array(c)), self._isolated_feeds(segment)),
+            lambda: self.probe.disturb_finely(segment, c, isolated.array(c), self._isolated_feeds(segment)),
         )
 
     def _input_shapes(self, segment: Segment) -> list[tuple[int, ...]]:

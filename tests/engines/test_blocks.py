@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from segdiff.engines.blocks import IDLE_LIMIT, SMALLEST, Mappings, Pool
-from segdiff.engines.client import Blocks
 from segdiff.engines.protocol import INLINE
+from segdiff.engines.shared import Blocks
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "int64", "uint8", "bool"])

@@ -1,0 +1,59 @@
+"""How far is what a segment makes of the reference's tensors? Told by the engine that has made it.
+
+As long as a segment is right nobody looks at its tensors: they are compared where they lie, and only errors
+come back. Where more is asked the segment runs once more, and hands them over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from segdiff.align import Segment
+from segdiff.core.graph import Array
+from segdiff.core.metrics import Comparison, compare_arrays
+from segdiff.engines import Tensor
+from segdiff.engines.protocol import Compared
+from segdiff.walk.probe import Probe
+from segdiff.walk.steps import Form, form_of
+
+
+@dataclass
+class Isolated:
+    """What a segment makes of ``feeds``: the tensors where they are at hand, else how they compare."""
+
+    probe: Probe
+    segment: Segment
+    feeds: Mapping[str, Tensor]
+    found: Mapping[str, Compared]
+    made: Mapping[str, Tensor] | None = None
+
+    def error(self, c: str, truth: Array) -> Comparison:
+        """How far a value is from the reference's."""
+        known = self.found.get(c)
+        return compare_arrays(truth, self.array(c)) if known is None else known.comparison
+
+    def array(self, c: str) -> Array:
+        """A value itself. Raises EngineError where the segment does not run once more."""
+        if self.made is None:
+            self.made = self.probe.run(self.segment, self.feeds, [c for _, c in self.segment.outputs])
+        return self.made[c].array
+
+    def forms(self) -> dict[str, Form]:
+        """Types and shapes of the values."""
+        if self.made is not None:
+            return {c: form_of(tensor) for c, tensor in self.made.items()}
+        return {c: (found.type, found.shape) for c, found in self.found.items()}
+
+
+def isolated_errors(
+    probe: Probe, segment: Segment, feeds: Mapping[str, Tensor], truths: Mapping[tuple[str, str], Tensor]
+) -> Isolated:
+    """What the segment makes of ``feeds`` against the reference's ``truths``, by the names of both sides.
+
+    Raises EngineError.
+    """
+    wanted = {c: tensor for (_, c), tensor in truths.items()}
+    if len(wanted) < len(truths) or probe.graph.quantised.keys() & wanted.keys():
+        return Isolated(probe, segment, feeds, {}, probe.run(segment, feeds, wanted))
+    return Isolated(probe, segment, feeds, probe.candidate.compared(feeds, wanted, segment.nodes))
