@@ -19,7 +19,6 @@ from segdiff.core.metrics import Comparison
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed.legs import Legs
 from segdiff.deployed.optimisation import Known, RuntimeFinding, optimisation, paddle_ir
-from segdiff.deployed.whole import told_already
 from segdiff.engines import Engine, Tensor
 from segdiff.walk import Run, Walk
 from segdiff.walk.judge import TIE_FACTOR
@@ -119,7 +118,7 @@ def sides(run: Run, legs: Legs) -> Iterator[DeployedSide]:
     errors = errors_of(run.walk)
     partner = {c: r for r, c in run.alignment.pairs.items()}
     candidate, reference = run.probe.candidate.living(), run.reference.engine.living()
-    if not told_already(run.whole):
+    if run.whole is None or not run.whole.acquitted:
         written = {c: tensors[1] for c, tensors in run.walk.ends.items() if c in partner}
         known = known_of(theirs, written, errors)
         if run.whole is not None and run.whole.deployed is not None:

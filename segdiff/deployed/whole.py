@@ -9,7 +9,9 @@ is written, too, which tells an optimiser from the network.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 from segdiff.core.errors import EngineError
@@ -17,7 +19,7 @@ from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.core.precision import EPSILON
 from segdiff.deployed.legs import Legs
 from segdiff.deployed.optimisation import LEAST_CHANGED, chooses
-from segdiff.engines import Deployed, Tensor
+from segdiff.engines import Deployed, Engine, Tensor
 from segdiff.walk import Run, Whole
 from segdiff.walk.hidden import VISIBLE
 from segdiff.walk.judge import NOISE_FACTOR
@@ -31,17 +33,33 @@ Ends = Mapping[str, tuple[Tensor, Tensor]]
 """Outputs of both models, (reference's, candidate's), by the candidate's name."""
 
 
+def begun(engine: Engine, feeds: Mapping[str, Tensor], outputs: tuple[str, ...]) -> Callable[[], Whole]:
+    """Let a file run whole, as deployed, beside whatever else is done meanwhile; the engine is not to be used
+    before the answer was asked for. Never raises: what could not be had is None."""
+    pool = ThreadPoolExecutor(1)
+    running = pool.submit(engine.run_deployed, feeds, outputs, Deployed())
+    pool.shutdown(wait=False)  # who interrupts this stops the engine, and with it the thread
+
+    def ended() -> Whole:
+        with suppress(EngineError):
+            return Whole(deployed=running.result())
+        return Whole()
+
+    return ended
+
+
 def with_outputs(run: Run, legs: Legs) -> Run:
     """The run with the candidate's outputs and their cumulative errors, from one run of the whole file: as
     deployed, unless no leg is asked for. Never raises: where the file does not run, its outputs stay
     unmeasured."""
     if run.walk.problem or not missing(run):
         return run
-    whole, ends = Whole(), {}
+    whole, ends = run.whole or Whole(), {}
     if legs != "none":
-        whole = replace(whole, deployed=outputs_of(run, Deployed()))
+        whole = whole if whole.deployed else replace(whole, deployed=outputs_of(run, Deployed()))
         ends = ends_of(run, whole.deployed)
-    if not ends or not accounted(run, ends):
+        whole = replace(whole, acquitted=bool(ends) and accounted(run, ends))
+    if not whole.acquitted:
         whole = replace(whole, written=outputs_of(run, Deployed("none")))
         ends = ends_of(run, whole.written)
     return replace(with_ends(run, ends), whole=whole)
@@ -140,8 +158,3 @@ def visible(error: Comparison) -> bool:
     if error.mismatch or error.discrete:
         return error.mismatch is not None or error.changed > FEW
     return not error.metrics.rel_l2 <= VISIBLE * EPSILON
-
-
-def told_already(whole: Whole | None) -> bool:
-    """Whether the file ran as deployed, and gave the reference's outputs: else it has run as written, too."""
-    return whole is not None and whole.deployed is not None and whole.written is None

@@ -28,9 +28,8 @@ from segdiff.core.files import ModelFiles, hashed
 from segdiff.core.graph import Array
 from segdiff.core.quantised import Quantisation
 from segdiff.core.version import VERSION
-from segdiff.engines.blocks import Tensor
+from segdiff.engines import Blocks, Engine, Tensor
 from segdiff.engines.cache import Cache, Values, engine_noted, evict, identity, note_engine
-from segdiff.engines.client import Engine
 from segdiff.engines.protocol import Deployed, Ready
 from segdiff.engines.registry import EngineRow, engine_for, threads_of
 from segdiff.engines.revived import Reference

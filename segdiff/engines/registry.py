@@ -58,7 +58,7 @@ QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 """In pages of 4 KiB their page faults were a third of onnxruntime's time (a tunable of glibc 2.35, older ones
-ignore it). Paddle frees its tensors as it goes, and clearing huge pages again and again costs it 0.5 s of 7."""
+ignore it). Paddle frees its tensors as it goes: clearing huge pages again and again costs it 0.5 s of 7."""
 
 ENGINES: tuple[EngineRow, ...] = (
     EngineRow(

@@ -28,9 +28,11 @@ from segdiff.finding.side_by_side import (
     Image,
     aligned,
     both_sides,
+    in_one_pass,
     is_one_file,
     once_ready,
     prepared_for,
+    whole_beforehand,
 )
 from segdiff.inputs import CandidateInput
 from segdiff.readers.urls import a_file, a_model, takes_urls
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     import onnx
 
 PHASES = (
-    *("read", "input", "start", "align", "walk", "settle"),
+    *("read", "input", "align", "start", "walk", "settle"),
     *("explain", "weigh", "keep", "device", "deployed", "conclude", "stop"),
 )
 """What the progress and the report's times speak of, in order."""
@@ -153,8 +155,6 @@ def locate(
         fed = fed_input(candidate_input, image, prepared, sides.config, timeout)
         clock.lap("input")
         hashes, picture = hashes_of(files), image_file(image)
-        environment = once_ready(sides)
-        clock.lap("start")
         alignment = aligned(sides)
         clock.lap("align")
         legs = asked_legs if dump is None and asked.reference_dump is None else "none"
@@ -162,7 +162,11 @@ def locate(
         once = dump is not None and asked.reference_dump is None and pythons[0] == pythons[1]
         once = once and is_one_file(files, sides.graphs[0])
         terms = Terms(thresholds, limits, legs, full_walk, dump=dump, keep_tensors=keeping, once=once)
-        report, _ = compared(sides, alignment, prepared, fed, terms, clock, told)
+        first = terms.legs != "none" and not full_walk and in_one_pass(sides, thresholds)
+        whole = whole_beforehand(sides, alignment, prepared) if first else None
+        environment = once_ready(sides)
+        clock.lap("start")
+        report, _ = compared(sides, alignment, prepared, fed, terms, clock, told, whole)
         report = identified(report, sides.graphs, hashes)
     clock.lap("stop")
     return replace(

@@ -45,7 +45,7 @@ from segdiff.finding.side_by_side import Image, Sides, passed_with, proven, walk
 from segdiff.finding.verdict import conclude
 from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh, without_harm
 from segdiff.inputs import CandidateInput, Prepared, compare_inputs, picture_input, read_candidate_input
-from segdiff.walk import Run
+from segdiff.walk import Run, Whole
 from segdiff.walk.dump_check import CheckedDump
 from segdiff.walk.masks import mask_changed
 
@@ -79,9 +79,11 @@ def compared(
     terms: Terms,
     clock: Clock,
     told: Progress,
+    whole: Whole | None = None,
 ) -> tuple[Report, Mapping[Segment, Cause]]:
     """Both models, aligned and running, compared on one prepared image: walk, prove, explain, weigh, run as
     deployed. The report without what is known of the files, and the causes by the segment that errs.
+    ``whole`` is what the candidate's file gave as deployed, where it has run so already.
 
     Raises EngineError where a model does not even start to run.
     """
@@ -90,7 +92,7 @@ def compared(
     if terms.once:
         run = walked_once(*asked)
     else:
-        run = walked_with(*asked) if terms.full_walk else passed_with(*asked, terms.legs)
+        run = walked_with(*asked) if terms.full_walk else passed_with(*asked, terms.legs, whole)
     clock.lap("walk")
     reasons: list[str] = []
     checkpoint = other_checkpoint(run)

@@ -23,7 +23,7 @@ from segdiff.core.progress import Progress
 from segdiff.core.sequences import sequences
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed.legs import Legs
-from segdiff.deployed.whole import unexplained, with_outputs
+from segdiff.deployed.whole import begun, unexplained, with_outputs
 from segdiff.engines.cache import Cache
 from segdiff.engines.dumped import DumpedReference
 from segdiff.engines.registry import engine_for
@@ -32,7 +32,7 @@ from segdiff.finding.inside import Limits
 from segdiff.inputs import Prepared, is_ready, prepare
 from segdiff.readers import find, read
 from segdiff.readers.dumps import read_dump
-from segdiff.walk import Run, walked, walked_by_itself
+from segdiff.walk import Run, Whole, walked, walked_by_itself
 from segdiff.walk.steps import Own
 from segdiff.walk.verify import doubtful, repeats_itself, surfaced, verify
 
@@ -144,9 +144,10 @@ def passed_with(
     memory: int,
     progress: Progress,
     legs: Legs,
+    whole: Whole | None = None,
 ) -> Run:
     """Both models in one pass: the candidate's segments on the reference's tensors, on its own from the first
-    origin on; its outputs from one run of the whole file.
+    origin on; its outputs from one run of the ``whole`` file, unless it has run already.
 
     Where the outputs are apart though no segment errs, both walk once more, and every own tensor is looked
     at. So they are from the start where the arithmetic is coarse, for then rounding alone moves them far from
@@ -156,10 +157,28 @@ def passed_with(
     def walk(own: Own) -> Run:
         return _walked(sides, alignment, prepared, thresholds, memory, progress, own)
 
-    if thresholds.given or any(arithmetic(graph) != "float32" for graph in sides.graphs):
+    if not in_one_pass(sides, thresholds):
         return walk("everywhere")
-    run = with_outputs(walk("from the first origin"), legs)
+    run = with_outputs(replace(walk("from the first origin"), whole=whole), legs)
     return replace(walk("everywhere"), whole=run.whole) if unexplained(run) else run
+
+
+def in_one_pass(sides: Sides, thresholds: Thresholds) -> bool:
+    """Whether the candidate's own tensors can wait for an origin: not where they count for themselves."""
+    return not thresholds.given and all(arithmetic(graph) == "float32" for graph in sides.graphs)
+
+
+def whole_beforehand(sides: Sides, alignment: Alignment, prepared: Prepared) -> Whole:
+    """The candidate's file run whole, as deployed, on the cores that are idle while the reference's engine
+    still loads its model. Raises EngineError where a model cannot be loaded."""
+    _, feeds = sides.engines.feeds(sides.graphs, alignment, prepared)
+    candidate = sides.engines.candidate
+    ended = begun(candidate.engine, feeds, sides.graphs[1].outputs)
+    sides.engines.reference.engine.wait_until_ready()
+    whole = ended()
+    if candidate.engine.loaded is not None:
+        candidate.living()  # the run may have brought it down
+    return whole
 
 
 def _walked(

@@ -24,7 +24,6 @@ from segdiff.core.answer import (
 from segdiff.core.measured import Inner, Measured
 from segdiff.core.precision import Precision
 from segdiff.core.thresholds import CROSSING, crosses
-from segdiff.deployed.whole import told_already
 from segdiff.finding.decide import compared, cost_of, decide, with_input, with_optimisers
 from segdiff.finding.findings import Findings
 from segdiff.finding.outputs import SAME, op_info
@@ -103,8 +102,8 @@ def measured(run: Run) -> Measured | None:
     """Which cumulative errors the run has; None where the reference did not get to the end."""
     if run.walk.problem:
         return None
-    deployed = told_already(run.whole) and run.walk.own != "everywhere"  # else the walk has run them itself
-    return Measured(INNER[run.walk.own], "as_deployed" if deployed else "as_written")
+    whole = run.whole is not None and run.whole.acquitted and run.walk.own != "everywhere"
+    return Measured(INNER[run.walk.own], "as_deployed" if whole else "as_written")
 
 
 def besides(refused: Origin, origins: tuple[Origin, ...]) -> tuple[Origin, ...]:

@@ -25,10 +25,12 @@ class Whole:
     """What the candidate's file gave when it ran whole from the image, by the names of its outputs.
 
     ``written`` as the file says, ``deployed`` optimised; None where it did not run so, or was not asked to.
+    ``acquitted``: as deployed it gives the reference's outputs, within what its segments' errors add up to.
     """
 
     written: Mapping[str, Tensor] | None = None
     deployed: Mapping[str, Tensor] | None = None
+    acquitted: bool = False
 
 
 @dataclass(frozen=True)

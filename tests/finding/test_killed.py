@@ -94,7 +94,7 @@ def test_what_was_measured_is_reported_with_the_reason(
     assert said in words_of(report)
 
 
-@pytest.mark.parametrize("phase", ["align", "walk", "settle", "explain", "weigh", "keep", "deployed"])
+@pytest.mark.parametrize("phase", ["walk", *AFTER_THE_WALK])
 def test_a_reference_that_is_killed_costs_nothing(
     phase: str, files: tuple[Path, Path], report: segdiff.Report, tmp_path: Path
 ) -> None:
