@@ -19,6 +19,7 @@ from onnx import ModelProto, TensorProto, helper
 
 from segdiff.core.errors import EngineError
 from segdiff.core.memory import status
+from segdiff.core.metrics import compare_arrays
 from segdiff.engines import Blocks, Deployed, Engine, Tensor, registry
 from segdiff.engines.blocks import ArrayRef
 from segdiff.readers import find
@@ -93,6 +94,46 @@ def blocks_of(pid: int) -> set[str]:
     """The shared blocks that a process maps."""
     maps = Path(f"/proc/{pid}/maps").read_text().splitlines()
     return {line.split()[4] for line in maps if "memfd:segdiff" in line}
+
+
+# --- what is compared where it lies
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (1, 1, 2, 2)])
+def test_what_is_compared_in_the_worker_is_as_far_as_what_it_delivers(
+    shape: tuple[int, ...], start: Start, blocks: Blocks, folder: Path
+) -> None:
+    net = Net(shape)
+    double = net.node("Mul", "x", net.constant(2.0))
+    whole = net.node("Cast", net.node("Add", double, net.constant(1.0)), to=TensorProto.INT32)
+    path = models.save(net.model(double, whole), folder / f"twice{shape[-1]}.onnx")
+    running, drawn = start(path), np.random.default_rng(0)
+    feeds = {"x": blocks.tensor(drawn.standard_normal(shape).astype(np.float32))}
+    ops = tuple(op.index for op in read(path).ops)
+    truths = {
+        double: blocks.tensor(drawn.standard_normal(shape).astype(np.float32)),
+        whole: blocks.tensor(np.ones((1, *shape), np.int64)),
+    }
+    found = running.compared(feeds, truths, ops)
+    made = running.run(feeds, [double, whole], ops)
+    assert found.keys() == made.keys()
+    for name, tensor in made.items():
+        assert found[name].comparison == compare_arrays(truths[name].array, tensor.array)
+        assert (found[name].type, found[name].shape) == (tensor.array.dtype, tensor.array.shape)
+    assert found[double].comparison.metrics.rel_l2 > 0.1
+
+
+def test_what_has_another_shape_than_it_should_is_told_and_nothing_is_kept(
+    start: Start, blocks: Blocks, chain: Path
+) -> None:
+    running, (name, *_) = start(chain), values_of(chain)[-1:]
+    truths = {name: blocks.tensor(np.zeros((1, 5, 64, 64), np.float32))}
+    ops = tuple(op.index for op in read(chain).ops)
+    found = running.compared(feed(blocks), truths, ops)[name]
+    assert found.comparison.other_shape and found.shape == SHAPE
+    with pytest.raises(EngineError):
+        running.compared({}, truths, ops)
+    np.testing.assert_array_equal(running.run(feed(blocks), [name])[name].array[0, 0, 0, 0], LENGTH)
 
 
 # --- what is streamed
