@@ -237,7 +237,7 @@ class OpenCase:
         run = walked_with(self._sides, self._alignment, prepared, self._settings.thresholds, memory, told)
         told("settle", 0, 0)
         reasons: list[str] = []
-        run, _ = (run, ()) if other_checkpoint(run) else proven(run, reasons)
+        run = run if other_checkpoint(run) else proven(run, reasons)
         run, ends = endings(run)
         if run.walk.problem:
             raise EngineError(run.walk.problem)

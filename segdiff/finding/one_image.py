@@ -41,7 +41,15 @@ from segdiff.finding.pictures import maps_of, pictured
 from segdiff.finding.precision import precision_of
 from segdiff.finding.read_otherwise import read_otherwise
 from segdiff.finding.refused import refusal
-from segdiff.finding.side_by_side import Image, Sides, passed_with, proven, walked_once, walked_with
+from segdiff.finding.side_by_side import (
+    Image,
+    Sides,
+    passed_with,
+    proven,
+    unrepeated,
+    walked_once,
+    walked_with,
+)
 from segdiff.finding.verdict import conclude
 from segdiff.finding.weigh import NOT_WEIGHED, Weights, weigh, without_harm
 from segdiff.inputs import CandidateInput, Prepared, compare_inputs, picture_input, read_candidate_input
@@ -96,15 +104,16 @@ def compared(
     clock.lap("walk")
     reasons: list[str] = []
     checkpoint = other_checkpoint(run)
-    run, random = (run, ()) if checkpoint else proven(run, reasons)
+    run = run if checkpoint else proven(run, reasons)
     if to_walk_again(run):
-        run, random = proven(replace(walked_with(sides, run.alignment, *asked[2:]), whole=run.whole), reasons)
+        run = proven(replace(walked_with(sides, run.alignment, *asked[2:]), whole=run.whole), reasons)
     clock.lap("settle")
     run, ends = endings(run)
     reasons += unmeasured(run) if run.origins or ends.origins else []
     if checkpoint:
         ends = replace(ends, causes={**checkpoint.causes, **ends.causes})
     causes = explained(run, told, ends, terms.known)
+    random = () if checkpoint else unrepeated(run, causes, reasons)
     inside = look_inside(run, files, limits, causes, reasons)
     causes = causes_with(causes, inside)
     clock.lap("explain")

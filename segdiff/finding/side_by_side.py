@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segdiff.align import Alignment, align, cut
+from segdiff.align import Alignment, Segment, align, cut
 from segdiff.align.kinds import kind_of
+from segdiff.core.answer import Cause
 from segdiff.core.environment import Environment
 from segdiff.core.errors import EngineError, InputError, ModelError
 from segdiff.core.files import ModelFiles
@@ -223,14 +224,22 @@ def is_one_file(files: tuple[ModelFiles, ModelFiles], graph: Graph) -> bool:
     return not any(kind_of(op) == "random" for op in graph.ops)
 
 
-def proven(run: Run, reasons: list[str]) -> tuple[Run, tuple[str, ...]]:
-    """Every origin put to the proof; also the values in which the reference contradicts itself."""
+def proven(run: Run, reasons: list[str]) -> Run:
+    """Every origin put to the proof."""
     if run.walk.problem or not any(doubtful(run, step) for step in run.walk.steps):
-        return surfaced(run), ()
+        return surfaced(run)
     run = surfaced(verify(run))
     reasons += run.walk.reasons
+    return run
+
+
+def unrepeated(run: Run, causes: Mapping[Segment, Cause], reasons: list[str]) -> tuple[str, ...]:
+    """The values in which the reference contradicts itself, of origins without a proven cause."""
+    told = {segment for segment, cause in causes.items() if cause.proven}
+    if run.walk.problem or all(step.segment in told for step in run.origins):
+        return ()
     try:
-        return run, tuple(repeats_itself(run))
+        return tuple(repeats_itself(run, told))
     except EngineError as error:
         reasons.append(f"Whether the reference repeats itself is not known: {error}")
-        return run, ()
+        return ()

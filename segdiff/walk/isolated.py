@@ -14,8 +14,9 @@ from segdiff.core.graph import Array
 from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.engines import Tensor
 from segdiff.engines.protocol import Compared
+from segdiff.walk.judge import Judgement
 from segdiff.walk.probe import Probe
-from segdiff.walk.steps import Form, form_of
+from segdiff.walk.steps import Form, PairResult, form_of
 
 
 @dataclass
@@ -38,6 +39,27 @@ class Isolated:
         if self.made is None:
             self.made = self.probe.run(self.segment, self.feeds, [c for _, c in self.segment.outputs])
         return self.made[c].array
+
+    def judged(self, pair: PairResult, truth: Array, reference: Mapping[str, Tensor]) -> Judgement:
+        """What the error of a pair is; ``reference`` has the reference's tensors at the segment's start.
+
+        Raises EngineError.
+        """
+        assert pair.isolated is not None
+        probe, segment, c = self.probe, self.segment, pair.candidate
+        inputs = [(r, name) for r, name in segment.inputs if r in reference]
+        for r, name in inputs:
+            if probe.unfit(name, reference[r]):
+                return Judgement("unfed", detail=f"{r!r} does not fit the type of {name!r}")
+        return probe.judged(
+            segment,
+            pair.isolated,
+            truth.shape,
+            [reference[r].array.shape for r, _ in inputs],
+            lambda: probe.disturb(segment, c, self.array(c), self.feeds),
+            lambda: probe.unmoved(segment, c, (truth, self.array(c)), self.feeds),
+            lambda: probe.disturb_finely(segment, c, self.array(c), self.feeds),
+        )
 
     def forms(self) -> dict[str, Form]:
         """Types and shapes of the values."""

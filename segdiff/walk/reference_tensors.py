@@ -13,7 +13,7 @@ from segdiff.engines.revived import Reference
 class ReferenceTensors:
     """A way to run the reference again that remembers up to ``budget`` bytes of what it was told to keep.
 
-    ``feeds`` are the reference's inputs.
+    ``feeds`` are the reference's inputs; ``once`` are those held that the first run has given.
     """
 
     engine: Reference
@@ -22,6 +22,7 @@ class ReferenceTensors:
     held: dict[str, Tensor] = field(default_factory=dict)
     wanted: set[str] = field(default_factory=set)
     near: dict[str, Tensor] = field(default_factory=dict)
+    once: set[str] = field(default_factory=set)
 
     def keep(self, names: Iterable[str]) -> None:
         """Remember these values when they come by."""
@@ -64,5 +65,8 @@ class ReferenceTensors:
 
     def repeated(self, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
         """The values named as a second run gives them: what is held comes from one already, but where the
-        reference remembers. Raises EngineError."""
-        return self.engine.repeated(self.feeds, names) if self.engine.remembers else self(names)
+        reference remembers, or the first run has left it. Raises EngineError."""
+        asked = set(names)
+        again = asked if self.engine.remembers else asked & self.once
+        yield from self.engine.repeated(self.feeds, again) if again else ()
+        yield from self(asked - again)

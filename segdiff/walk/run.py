@@ -77,7 +77,7 @@ def walked(
     probe = probe_of(engines, alignment, feeds, thresholds)
     stream = engines.reference.stream(feeds[0], needed_of(alignment, feeds[0]))
     start = time.monotonic()
-    walk = walk_through(probe, stream, alignment.segments, feeds[0], progress, own)
+    walk = walk_through(probe, stream, alignment.segments, feeds[0], progress, own, memory)
     walk = replace(walk, seconds=time.monotonic() - start)
     return run_of(engines, alignment, feeds[0], probe, walk, memory)
 
@@ -126,7 +126,9 @@ def run_of(
     memory: int,
 ) -> Run:
     """A walk with what ran it, and the tensors kept that the proofs will ask for."""
-    reference = ReferenceTensors(engines.reference, fed, memory)
+    held = {name: tensor for name, tensor in walk.held.items() if name not in fed}
+    left = max(0, memory - sum(tensor.nbytes for tensor in held.values()))
+    reference = ReferenceTensors(engines.reference, fed, left, held, once=set(held))
     reference.held.update(walk.finals)
     partner = {c: r for r, c in alignment.pairs.items()}
     reference.held.update({partner[c]: tensors[0] for c, tensors in walk.ends.items() if c in partner})

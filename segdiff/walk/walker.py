@@ -18,7 +18,6 @@ from itertools import chain
 from segdiff.align import Segment
 from segdiff.align.view import view_of
 from segdiff.core.errors import EngineError
-from segdiff.core.graph import Array
 from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.core.precision import EPSILON
 from segdiff.engines import Tensor
@@ -40,16 +39,19 @@ def walk_through(
     feeds: Mapping[str, Tensor],
     progress: Callable[[int], None],
     own: Own = "everywhere",
+    room: int = 0,
 ) -> Walk:
     """Walk the segments, one step each.
 
     ``reference`` streams the reference's values by name, ``feeds`` are its inputs; the candidate starts from
     ``probe.feeds`` (its own tensors are left out where that is empty); ``own`` says from where on it does.
+    Up to ``room`` bytes of the reference's tensors at the ends of what errs are kept for the proofs.
     Never raises for what an engine does: a segment that fails is unknown with the reason, and what stops the
     reference is the walk's ``problem``.
     """
     started = own == "everywhere" or not probe.feeds
-    return _Walker(probe, forms=dict(probe.forms), started=started).walk(reference, segments, feeds, progress)
+    walker = _Walker(probe, forms=dict(probe.forms), started=started, room=room)
+    return walker.walk(reference, segments, feeds, progress)
 
 
 CONTRADICTION = "it errs on the reference's inputs, but not on its own, though these are the same"
@@ -77,6 +79,8 @@ class _Walker:
     late: bool = False
     leaps: bool = False
     hidden: Hidden = field(default_factory=Hidden)
+    room: int = 0
+    held: dict[str, Tensor] = field(default_factory=dict)
 
     @cached_property
     def probe(self) -> Probe:
@@ -129,6 +133,7 @@ class _Walker:
             self.forms,
             self.ends,
             finals=self.finals,
+            held=self.held,
             own=self._own_from(),
             lost=self.lost,
             leaps=self.leaps,
@@ -144,8 +149,18 @@ class _Walker:
             step = self._measure(segment)
         except EngineError as error:
             step = unmeasured(segment, str(error))
+        if step.is_origin:
+            self._hold(segment)
         self._let_go(segment)
         return step
+
+    def _hold(self, segment: Segment) -> None:
+        """Keep the reference's tensors at both ends, as far as there is room: so it need not run again."""
+        for r, _ in (*segment.inputs, *segment.outputs):
+            tensor = self.reference_live.get(r)
+            if tensor is not None and r not in self.held and tensor.nbytes <= self.room:
+                self.held[r] = tensor
+                self.room -= tensor.nbytes
 
     def _measure(self, segment: Segment) -> Step:
         if self.started:
@@ -185,7 +200,8 @@ class _Walker:
                 problem = str(error)
             self._let_own_inputs_go(segment)
         if own is not None and all(c in self.exact for _, c in segment.inputs):
-            return self._compared(segment, own, self._at_hand(segment, own), problem)
+            feeds = self._isolated_feeds(segment)
+            return self._compared(segment, own, Isolated(self.probe, segment, feeds, {}, own), problem)
         isolated, failed = self._isolated(segment)
         return self._compared(segment, own, isolated, failed or problem)
 
@@ -195,7 +211,7 @@ class _Walker:
             feeds = self._isolated_feeds(segment)
             if segment in self.hidden.watched and not self.started:  # its tensors are looked at
                 made = self.probe.run(segment, feeds, [c for _, c in segment.outputs])
-                isolated = self._at_hand(segment, made, feeds)
+                isolated = Isolated(self.probe, segment, feeds, {}, made)
             else:
                 truths = {(r, c): self.reference_live[r] for r, c in segment.outputs}
                 isolated = isolated_errors(self.probe, segment, feeds, truths)
@@ -204,11 +220,6 @@ class _Walker:
         if not self.started:
             self.forms.update(isolated.forms())
         return isolated, None
-
-    def _at_hand(
-        self, segment: Segment, made: Mapping[str, Tensor], feeds: Mapping[str, Tensor] | None = None
-    ) -> Isolated:
-        return Isolated(self.probe, segment, feeds or {}, {}, made)
 
     def _learn(self, tensors: Mapping[str, Tensor], names: list[str]) -> None:
         self.forms.update({c: form_of(tensors[c]) for c in names})
@@ -312,7 +323,7 @@ class _Walker:
     def _judged(self, segment: Segment, pair: PairResult, isolated: Isolated) -> PairResult:
         """The pair with what its isolated error is. Raises EngineError where that cannot be measured."""
         truth = self.reference_live[pair.reference].array
-        judgement = self._judgement(segment, pair, truth, isolated)
+        judgement = isolated.judged(pair, truth, self.reference_live)
         floor = floor_of(self.probe.unit(segment)) if pair.cumulative else 0.0
         if pair.cumulative and size_of(pair.cumulative) <= floor:
             self.alike.add(pair.candidate)
@@ -323,25 +334,6 @@ class _Walker:
             return replace(pair, judgement=judgement)
         sketches = sketch_of(truth), sketch_of(isolated.array(pair.candidate))
         return replace(pair, judgement=judgement, digest=digest_of(truth), sketches=sketches)
-
-    def _judgement(self, segment: Segment, pair: PairResult, truth: Array, isolated: Isolated) -> Judgement:
-        assert pair.isolated is not None
-        c = pair.candidate
-        for r, name in segment.inputs:
-            if r in self.reference_live and self.probe.unfit(name, self.reference_live[r]):
-                return Judgement("unfed", detail=f"{r!r} does not fit the type of {name!r}")
-        return self.probe.judged(
-            segment,
-            pair.isolated,
-            truth.shape,
-            self._input_shapes(segment),
-            lambda: self.probe.disturb(segment, c, isolated.array(c), self._isolated_feeds(segment)),
-            lambda: self.probe.unmoved(segment, c, (truth, isolated.array(c)), self._isolated_feeds(segment)),
-            lambda: self.probe.disturb_finely(segment, c, isolated.array(c), self._isolated_feeds(segment)),
-        )
-
-    def _input_shapes(self, segment: Segment) -> list[tuple[int, ...]]:
-        return [self.reference_live[r].array.shape for r, _ in segment.inputs if r in self.reference_live]
 
     @cached_property
     def graph_outputs(self) -> frozenset[str]:

@@ -25,7 +25,7 @@ from segdiff.engines.session import Engines, default_memory, input_specs
 from segdiff.finding.kept import keep
 from segdiff.finding.one_image import explained, weighed
 from segdiff.finding.outputs import endings
-from segdiff.finding.side_by_side import observable, proven
+from segdiff.finding.side_by_side import observable, proven, unrepeated
 from segdiff.finding.verdict import Findings, conclude
 from segdiff.finding.weigh import without_harm
 from segdiff.inputs import prepare
@@ -81,9 +81,10 @@ class Bench:
         feeds = engines.feeds(graphs, alignment, prepared)
         run = walked(engines, alignment, feeds, thresholds, default_memory() // 2, lambda done: None)
         reasons: list[str] = []
-        run, random = proven(run, reasons)
+        run = proven(run, reasons)
         run, ends = endings(run)
         causes = explained(run, untold, ends, {})
+        random = unrepeated(run, causes, reasons)
         weights = weighed(run, causes, reasons, untold)
         self.candidate = engines.candidate.engine  # another one where it had to be started again
         found = Findings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from segdiff.align import Segment
@@ -66,9 +67,14 @@ def _cumulative(pairs: list[tuple[str, str]], run: Run) -> dict[tuple[str, str],
     return {(r, c): compare_arrays(ours[r].array, theirs[c].array) for r, c in both}
 
 
-def repeats_itself(run: Run) -> list[str]:
-    """The faulty pairs' reference values that come out differently on a second run."""
-    digests = {p.reference: p.digest for s in run.walk.steps for p in s.pairs if p.digest is not None}
+def repeats_itself(run: Run, told: Collection[Segment] = ()) -> list[str]:
+    """The faulty pairs' reference values that come out differently on a second run; not of the segments whose
+    cause is ``told``: a change that brings a segment to the reference's tensors has shown what they are.
+
+    Raises EngineError.
+    """
+    steps = [step for step in run.walk.steps if step.segment not in told]
+    digests = {p.reference: p.digest for s in steps for p in s.pairs if p.digest is not None}
     return [
         name for name, tensor in run.reference.repeated(digests) if digest_of(tensor.array) != digests[name]
     ]
