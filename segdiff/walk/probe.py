@@ -29,6 +29,7 @@ from segdiff.core.precision import (
 )
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Tensor
+from segdiff.engines.protocol import Compared
 from segdiff.engines.revived import Candidate
 from segdiff.readers.dtypes import numpy_dtype
 from segdiff.readers.onnx_quantised import edited
@@ -79,6 +80,15 @@ class Probe:
         own = tuple(edit for edit in edits if edit.place in made)
         got = self.candidate.run(feeds, wanted, segment.nodes, own)
         return {name: self._at_its_scale(name, tensor, own) for name, tensor in got.items()}
+
+    def compared(
+        self, segment: Segment, feeds: Mapping[str, Tensor], truths: Mapping[str, Tensor]
+    ) -> Mapping[str, Compared] | None:
+        """How far what the segment makes is from ``truths``, compared where it was made; None where tensors
+        themselves are to be had first. Raises EngineError."""
+        if self.graph.quantised.keys() & truths.keys():
+            return None
+        return self.candidate.compared(feeds, truths, segment.nodes)
 
     def _at_its_scale(self, name: str, tensor: Tensor, edits: tuple[Edit, ...]) -> Tensor:
         """The numbers of a quantised value, where an edit gives its bytes another scale or zero point."""

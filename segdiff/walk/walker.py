@@ -307,9 +307,10 @@ class _Walker:
         """Both errors, as far as both runs came; not judged yet."""
         truth = self.reference_live[r].array
         alone = isolated.error(c, truth) if isolated else None
-        together = alone if isolated is not None and own is isolated.made else None
-        if own is not None and together is None:
-            together = compare_arrays(truth, own[c].array)
+        together = None
+        if own is not None:
+            same = isolated is not None and isolated.made is own
+            together = alone if same else compare_arrays(truth, own[c].array)
         if together is not None:
             self._note(r, c, together)
         changed = None

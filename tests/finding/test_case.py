@@ -110,14 +110,14 @@ def test_another_image_without_a_new_start(tmp_path: Path) -> None:
         assert running <= {worker.pid for worker in workers()}
         assert case.image is second
         after = case.tensors("leaky").reference
-        seen = [(p.candidate, p.state, p.isolated) for p in case.pairs]
+        seen = [(p.candidate, p.state, str(p.isolated)) for p in case.pairs]
         with pytest.raises(InputError):
             case.image = np.zeros((1, 5, 8, 8), np.float32)
         assert case.image is second  # what does not fit changes nothing
         assert case.tensors("leaky").reference is after
     assert not np.array_equal(before, after)
     with segdiff.open(*pair, second) as fresh:
-        assert seen == [(p.candidate, p.state, p.isolated) for p in fresh.pairs]
+        assert seen == [(p.candidate, p.state, str(p.isolated)) for p in fresh.pairs]
 
 
 # --- engines that die
