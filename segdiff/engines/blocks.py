@@ -25,8 +25,9 @@ from segdiff.core.graph import Array
 SMALLEST = 1 << 16
 """Bytes of the smallest block; tensors below share this size so that most blocks fit most tensors."""
 
-IDLE_LIMIT = 96 << 20
-"""Bytes of unused blocks that a pool keeps warm; beyond that their pages go back to the system."""
+IDLE_LIMIT = 32 << 20
+"""Bytes of unused blocks that a pool keeps warm unless told otherwise; beyond that their pages go back to the
+system."""
 
 
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC})
@@ -71,9 +72,13 @@ class SharedBlock:
 
 @dataclass
 class Pool:
-    """Blocks that this process writes to. Not thread-safe."""
+    """Blocks that this process writes to. Not thread-safe.
+
+    ``warm`` bytes of unused ones are kept for the next tensors, which then cost no page faults.
+    """
 
     owner: str
+    warm: int = IDLE_LIMIT
     blocks: dict[int, SharedBlock] = field(default_factory=dict)
     idle: list[int] = field(default_factory=list)
 
@@ -124,7 +129,7 @@ class Pool:
     def _cool(self) -> None:
         """Give back the pages of the blocks idle for longest; the mappings stay valid everywhere."""
         warm = [self.blocks[n] for n in self.idle if self.blocks[n].warm]
-        excess = sum(block.capacity for block in warm) - IDLE_LIMIT
+        excess = sum(block.capacity for block in warm) - self.warm
         for block in warm:
             if excess <= 0:
                 return

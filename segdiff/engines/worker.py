@@ -81,7 +81,7 @@ class Session:
 
     def _answer(self, message: object, descriptors: list[int]) -> None:
         if isinstance(message, Load):
-            self.allowance = message.allowance
+            self.allowance = self.pool.warm = message.allowance
             self.framework = load(message)
             give_back()
             self.channel.send(Ready(platform.python_version(), self.framework.versions()))
