@@ -36,7 +36,7 @@ Payload = ArrayRef | Array
 class Load:
     """Load a model with the framework ``home``, ``module:class`` as its row of the registry has it.
 
-    ``allowance``: bytes that may be delivered before they are seen, and of blocks that stay warm for the next.
+    ``allowance``: bytes that may be delivered before they are seen, and of blocks kept warm for the next.
     """
 
     home: str
