@@ -19,6 +19,7 @@ from segdiff.core.metrics import Comparison
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed.legs import Legs
 from segdiff.deployed.optimisation import Known, RuntimeFinding, optimisation, paddle_ir
+from segdiff.deployed.whole import one_network
 from segdiff.engines import Engine, Tensor
 from segdiff.walk import Run, Walk
 from segdiff.walk.judge import TIE_FACTOR
@@ -112,8 +113,8 @@ def probed(side: DeployedSide, thresholds: Thresholds) -> Origin | FailedSide | 
 
 
 def sides(run: Run, legs: Legs) -> Iterator[DeployedSide]:
-    """The candidate, then the reference; a file that is compared with itself only once. The candidate's own
-    run, whole, may have told already that its optimiser does no harm."""
+    """The candidate, then the reference; a network that is compared with itself only once. The candidate's
+    own run, whole, may have told already that its optimiser does no harm."""
     ours, theirs = run.alignment.reference, run.alignment.candidate
     errors = errors_of(run.walk)
     partner = {c: r for r, c in run.alignment.pairs.items()}
@@ -124,6 +125,8 @@ def sides(run: Run, legs: Legs) -> Iterator[DeployedSide]:
         if run.whole is not None and run.whole.deployed is not None:
             known = replace(known, deployed={name: t.array for name, t in run.whole.deployed.items()})
         yield DeployedSide("candidate", candidate, theirs, run.probe.feeds, known)
+    if run.whole is not None and run.whole.acquitted and one_network(run):
+        return
     usual = reference.row.optimiser in AT_FAULT
     if reference.files.program != candidate.files.program and (legs == "all" or usual):
         our_ends = {**{partner[c]: t[0] for c, t in run.walk.ends.items() if c in partner}, **run.walk.finals}

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 
+from segdiff.align.kinds import is_exact
 from segdiff.core.errors import EngineError
 from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.core.precision import EPSILON
@@ -24,6 +25,8 @@ from segdiff.walk import Run, Whole
 from segdiff.walk.hidden import VISIBLE
 from segdiff.walk.judge import NOISE_FACTOR
 from segdiff.walk.masks import mask_changed
+from segdiff.walk.rounding import roundings
+from segdiff.walk.same import not_run
 from segdiff.walk.steps import PairResult, Step
 
 FEW = 1e-5
@@ -92,13 +95,15 @@ def ends_of(run: Run, outputs: Mapping[str, Tensor] | None) -> dict[str, tuple[T
 def accounted(run: Run, ends: Ends) -> bool:
     """Whether the outputs err by no more than the segments' own errors add up to, in quadrature: that is the
     rounding of the whole model, and as many times of it are rounding as of a segment's. Of eight healthy
-    networks it was 0.4 to 8.5 times that, and 21 in one whose weights are random. What can be seen is asked
-    about all the same: a segment of coarse rounding acquits nothing."""
+    networks it was 0.4 to 8.5 times that, and 21 in one whose weights are random. A segment that was not run,
+    for both sides compute it alike, rounds all the same: optimised it is computed otherwise. What can be seen
+    is asked about in any case: a segment of coarse rounding acquits nothing."""
     found = [pair.isolated for step in run.walk.steps for pair in step.pairs if pair.isolated]
     floats = [each.metrics for each in found if not each.discrete and not each.mismatch]
+    units = [least_rounding(run, step) for step in run.walk.steps if not_run(step)]
     least, most = NOISE_FACTOR * EPSILON, VISIBLE * EPSILON
-    in_norm = NOISE_FACTOR * math.hypot(*(metrics.rel_l2 for metrics in floats))
-    at_most = NOISE_FACTOR * math.hypot(*(metrics.max_rel for metrics in floats))
+    in_norm = NOISE_FACTOR * math.hypot(*(metrics.rel_l2 for metrics in floats), *units)
+    at_most = NOISE_FACTOR * math.hypot(*(metrics.max_rel for metrics in floats), *units)
     in_norm, at_most = (min(max(least, bound), most) for bound in (in_norm, at_most))
     fewest = LEAST_CHANGED if chooses(run.probe.graph) else 0.0
 
@@ -108,6 +113,15 @@ def accounted(run: Run, ends: Ends) -> bool:
         return error.metrics.rel_l2 <= in_norm and error.metrics.max_rel <= at_most
 
     return all(small(compare_arrays(ours.array, theirs.array)) for ours, theirs in ends.values())
+
+
+def least_rounding(run: Run, step: Step) -> float:
+    """What two right implementations of a segment may differ by at the least: a unit, or as many as a sum of
+    its terms in another order is allowed; nothing where it rounds nothing."""
+    graph, ops = run.probe.graph, step.segment.ops
+    if all(is_exact(graph.op(index)) for index in ops):
+        return 0.0
+    return EPSILON * max(1.0, roundings(graph, ops, (), ()) / NOISE_FACTOR)
 
 
 def with_ends(run: Run, ends: Ends) -> Run:
@@ -158,3 +172,13 @@ def visible(error: Comparison) -> bool:
     if error.mismatch or error.discrete:
         return error.mismatch is not None or error.changed > FEW
     return not error.metrics.rel_l2 <= VISIBLE * EPSILON
+
+
+def one_network(run: Run) -> bool:
+    """Whether both files hold the same operators all through, so that an optimiser does to one what it does
+    to the other."""
+    ours, theirs = run.alignment.reference, run.alignment.candidate
+    counts = [(len(view.ops), len(view.graph.ops), len(view.graph.outputs)) for view in (ours, theirs)]
+    walked = {index for step in run.walk.steps for index in step.segment.reference_ops}
+    whole = len(walked) == len(ours.ops) and len(run.alignment.outputs) == len(ours.graph.outputs)
+    return whole and counts[0] == counts[1] and all(map(not_run, run.walk.steps))

@@ -35,6 +35,11 @@ class Revived:
             self.engine = self.start()
             self.engine.quantised = self.quantised
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it can be asked again: it is there, or another one would take its place."""
+        return self.engine.is_alive or self.restarts_left > 0
+
     def living(self) -> Engine:
         """The engine, to ask it for what only it can do; another one where it has died meanwhile."""
         code = self.engine.child.wait(0)

@@ -34,6 +34,7 @@ from segdiff.inputs import Prepared, is_ready, prepare
 from segdiff.readers import find, read
 from segdiff.readers.dumps import read_dump
 from segdiff.walk import Run, Whole, walked, walked_by_itself
+from segdiff.walk.same import NOTHING, need_not_run, spoiled, with_earlier
 from segdiff.walk.steps import Own
 from segdiff.walk.verify import doubtful, repeats_itself, surfaced, verify
 
@@ -46,12 +47,13 @@ Image = str | Path | Array | Mapping[str, Array]
 @dataclass(frozen=True)
 class Sides:
     """Both models: their files, their engines, their graphs (the reference's first), and the config that says
-    how a picture becomes their input."""
+    how a picture becomes their input. ``one_python``: the same interpreter was asked for to run both."""
 
     files: tuple[ModelFiles, ModelFiles]
     engines: Engines
     graphs: tuple[Graph, Graph]
     config: Any
+    one_python: bool = False
 
 
 def candidate_files(candidate: str | Path | onnx.ModelProto) -> ModelFiles:
@@ -81,7 +83,7 @@ def both_sides(
         graphs = written(read(files[0])), read(files[1])
         if isinstance(engines.reference, DumpedReference) and dumped is not None:
             engines.reference.opened(read_dump(dumped, graphs[0]))
-        yield Sides(files, engines, graphs, deploy_config(files))
+        yield Sides(files, engines, graphs, deploy_config(files), pythons[0] == pythons[1])
 
 
 def written(graph: Graph) -> Graph:
@@ -148,19 +150,25 @@ def passed_with(
     whole: Whole | None = None,
 ) -> Run:
     """Both models in one pass: the candidate's segments on the reference's tensors, on its own from the first
-    origin on; its outputs from one run of the ``whole`` file, unless it has run already.
+    origin on; its outputs from one run of the ``whole`` file, unless it has run already. What holds the same
+    operators on both sides, run by one runtime, is not run as long as nothing errs.
 
     Where the outputs are apart though no segment errs, both walk once more, and every own tensor is looked
     at. So they are from the start where the arithmetic is coarse, for then rounding alone moves them far from
     the reference's, and where the user has bounds of his own, for they hold for cumulative errors, too.
     """
 
-    def walk(own: Own) -> Run:
-        return _walked(sides, alignment, prepared, thresholds, memory, progress, own)
+    def walk(own: Own, same: frozenset[Segment] = NOTHING) -> Run:
+        return _walked(sides, alignment, prepared, thresholds, memory, progress, own, same)
 
     if not in_one_pass(sides, thresholds):
         return walk("everywhere")
-    run = with_outputs(replace(walk("from the first origin"), whole=whole), legs)
+    same = need_not_run(sides.engines, alignment) if sides.one_python else NOTHING
+    run = walk("from the first origin", same)
+    if same and spoiled(run.walk) and sides.engines.reference.goes_on:
+        again = walk("from the first origin")
+        run = replace(again, walk=with_earlier(again.walk, run.walk))
+    run = with_outputs(replace(run, whole=whole), legs)
     return replace(walk("everywhere"), whole=run.whole) if unexplained(run) else run
 
 
@@ -190,6 +198,7 @@ def _walked(
     memory: int,
     progress: Progress,
     own: Own,
+    same: frozenset[Segment] = NOTHING,
 ) -> Run:
     feeds = sides.engines.feeds(sides.graphs, alignment, prepared)
     total = len(alignment.segments)
@@ -197,7 +206,7 @@ def _walked(
     def told(done: int) -> None:
         progress("walk", done, total)
 
-    return walked(sides.engines, alignment, feeds, thresholds, memory // 2, told, own)
+    return walked(sides.engines, alignment, feeds, thresholds, memory // 2, told, own, same)
 
 
 def walked_once(

@@ -29,6 +29,7 @@ from segdiff.finding.findings import Findings
 from segdiff.finding.outputs import SAME, op_info
 from segdiff.walk import PairResult, Run, Step, Walk
 from segdiff.walk.judge import NOISE_FACTOR
+from segdiff.walk.same import not_run
 from segdiff.walk.steps import Own
 
 COARSE = 1e-3
@@ -99,11 +100,12 @@ INNER: Mapping[Own, Inner] = {
 
 
 def measured(run: Run) -> Measured | None:
-    """Which cumulative errors the run has; None where the reference did not get to the end."""
+    """Which errors the run has; None where the reference did not get to the end."""
     if run.walk.problem:
         return None
     whole = run.whole is not None and run.whole.acquitted and run.walk.own != "everywhere"
-    return Measured(INNER[run.walk.own], "as_deployed" if whole else "as_written")
+    same = sum(len(step.pairs) for step in run.walk.steps if not_run(step))
+    return Measured(INNER[run.walk.own], "as_deployed" if whole else "as_written", same)
 
 
 def besides(refused: Origin, origins: tuple[Origin, ...]) -> tuple[Origin, ...]:

@@ -172,6 +172,15 @@ def _load_external(
         return _load(name, inline, dtype, file)
 
 
+def stretch_of(parameter: Parameter) -> tuple[Path, int, int] | None:
+    """(file, offset, bytes) where the numbers of a parameter lie in a file as they are; None elsewhere."""
+    load = parameter.load
+    if not isinstance(load, partial) or load.func is not _load_external or parameter.dtype == "object":
+        return None
+    _, _, _, file, offset, length = load.args
+    return file, offset, length
+
+
 def external_bytes(tensor: onnx.TensorProto, model: Path) -> Array:
     """The bytes of a tensor's external data, as ``raw_data`` would have them, uint8. Raises ModelError."""
     name = tensor.name or "(of an attribute)"

@@ -50,5 +50,8 @@ def legend(rows: Iterable[PairInfo]) -> Iterator[Note]:
     marks = [f"{mark} {MEANINGS[state]}" for state, mark in MARKS.items() if state in states]
     yield Note("   ".join(marks), "dim")
     yield Note("bars run from 1e-8 to 1 on a log scale, a cell for a decade", "dim")
+    same = sum(pair.why.kind == "same" for pair in rows)
+    if same:
+        yield Note(f"{same} not run: the same operators on both sides, which give equal bits", "dim")
     if any(pair.isolated is not None and pair.cumulative is None for pair in rows):
         yield Note("-: not measured; --full-walk measures every cumulative error", "dim")

@@ -11,6 +11,7 @@ NAME = 80
 
 _WORDS = {
     "equal": "equal to rounding",
+    "same": "not run: the same operators on both sides",
     "bounded": "equal to rounding of a function bounded by one",
     "rounding": "within the segment's own rounding",
     "tie": "a tie within rounding",

@@ -82,19 +82,24 @@ class Hidden:
 
 
 def hidden_in(graph: Graph, segments: tuple[Segment, ...]) -> Hidden:
-    """The segments of a candidate that amplify, but for those that end in its outputs, which are compared
-    anyway; and those above them."""
+    """The segments of a candidate that amplify, and those above them."""
+    watched = frozenset[Segment]().union(*watched_together(graph, segments))
+    return Hidden(watched, frozenset(c for segment in watched for _, c in segment.inputs))
+
+
+def watched_together(graph: Graph, segments: tuple[Segment, ...]) -> Iterator[frozenset[Segment]]:
+    """Each segment of a candidate that amplifies, with those above it; but for those that end in its outputs,
+    which are compared anyway."""
     finals = set(view_of(graph).outputs)
     maker = {c: segment for segment in segments for _, c in segment.outputs}
-    watched: set[Segment] = set()
     for segment in segments:
         if {c for _, c in segment.outputs} <= finals or not amplifies(graph, segment):
             continue
-        level = {segment}
-        for _ in range(ABOVE + 1):
-            watched |= level
+        group, level = {segment}, {segment}
+        for _ in range(ABOVE):
             level = {maker[c] for each in level for _, c in each.inputs if c in maker}
-    return Hidden(frozenset(watched), frozenset(c for segment in watched for _, c in segment.inputs))
+            group |= level
+        yield frozenset(group)
 
 
 def amplifies(graph: Graph, segment: Segment) -> bool:

@@ -49,6 +49,7 @@ UNMOVED = 0.5
 
 Kind = Literal[
     "equal",
+    "same",
     "bounded",
     "rounding",
     "tie",
@@ -64,15 +65,15 @@ Kind = Literal[
     "scale",
     "fault",
 ]
-"""Why an error is none: ``equal`` to rounding, also of a function ``bounded`` by one; within the segment's
-own ``rounding``; a ``tie`` of equal elements; ``within`` the user's thresholds; ``unfed``, since the
-reference's inputs do not fit the candidate's type (who makes them is to blame); right on what a ``misread``
-tensor of a dump really holds; ``harmless``, since what its type does not hold, or what hides scores by
-another large number, costs nothing in the end; ``unsure``, since a large error is within a coarse rounding
-and no disturbance tells the two apart. Or why it is one: ``crossed``
-those thresholds; a ``mismatch`` of shapes or of what is not finite; ``differs`` though nothing could be
-disturbed; a ``choice`` of other elements; a ``scale`` that all channels of a weight share, and without which
-the segment would round far less; a ``fault`` of so many ``times`` the segment's rounding."""
+"""Why an error is none: ``equal`` to rounding, also of a function ``bounded`` by one; the ``same`` operators
+on both sides, which were not run; within the segment's own ``rounding``; a ``tie`` of equal elements;
+``within`` the user's thresholds; ``unfed``, since the reference's inputs do not fit the candidate's type (who
+makes them is to blame); right on what a ``misread`` tensor of a dump really holds; ``harmless``, since what
+its type does not hold, or what hides scores by another large number, costs nothing in the end; ``unsure``,
+since a large error is within a coarse rounding and no disturbance tells the two apart. Or why it is one:
+``crossed`` those thresholds; a ``mismatch`` of shapes or of what is not finite; ``differs`` though nothing
+could be disturbed; a ``choice`` of other elements; a ``scale`` that all channels of a weight share, and
+without which the segment would round far less; a ``fault`` of so many ``times`` the segment's rounding."""
 
 FAULTS = frozenset({"crossed", "mismatch", "differs", "choice", "scale", "fault"})
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from segdiff.align import Alignment
+from segdiff.align import Alignment, Segment
 from segdiff.core.graph import Graph
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Tensor
@@ -16,6 +16,7 @@ from segdiff.walk.alone import walk_alone
 from segdiff.walk.beside import Beside
 from segdiff.walk.probe import Probe
 from segdiff.walk.reference_tensors import ReferenceTensors
+from segdiff.walk.same import NOTHING, walk_past
 from segdiff.walk.steps import Own, Step, Walk
 from segdiff.walk.walker import walk_through
 
@@ -68,16 +69,21 @@ def walked(
     memory: int,
     progress: Callable[[int], None],
     own: Own = "everywhere",
+    same: frozenset[Segment] = NOTHING,
 ) -> Run:
     """Walk both models side by side, every segment on equal inputs.
 
     ``feeds`` are the inputs of the reference and of the candidate, ``memory`` the bytes of reference tensors
     that may be kept for the proofs; ``own`` as :func:`segdiff.walk.walker.walk_through` has it.
+    With ``same`` these segments are not run (:mod:`segdiff.walk.same`).
     """
     probe = probe_of(engines, alignment, feeds, thresholds)
-    stream = engines.reference.stream(feeds[0], needed_of(alignment, feeds[0]))
+    stream = engines.reference.stream(feeds[0], needed_of(alignment, feeds[0], same))
     start = time.monotonic()
-    walk = walk_through(probe, stream, alignment.segments, feeds[0], progress, own, memory)
+    if same:
+        walk = walk_past(probe, stream, alignment.segments, same, feeds[0], progress)
+    else:
+        walk = walk_through(probe, stream, alignment.segments, feeds[0], progress, own, memory)
     walk = replace(walk, seconds=time.monotonic() - start)
     return run_of(engines, alignment, feeds[0], probe, walk, memory)
 
@@ -112,9 +118,13 @@ def probe_of(
     return Probe(engines.candidate, *graphs, engines.blocks, thresholds, feeds[1], beside=own)
 
 
-def needed_of(alignment: Alignment, fed: Mapping[str, Tensor]) -> set[str]:
-    """The reference's values at the ends of segments, but for what it is fed."""
-    return {r for s in alignment.segments for r, _ in (*s.inputs, *s.outputs) if r and r not in fed}
+def needed_of(
+    alignment: Alignment, fed: Mapping[str, Tensor], same: frozenset[Segment] = NOTHING
+) -> set[str]:
+    """The reference's values at the ends of segments that run, and its outputs; but for what it is fed."""
+    ends = {r for s in alignment.segments if s not in same for r, _ in (*s.inputs, *s.outputs) if r}
+    paired = {pair for s in same for pair in s.outputs}
+    return (ends | {r for r, c in alignment.output_values if (r, c) in paired}) - fed.keys()
 
 
 def run_of(

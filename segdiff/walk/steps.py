@@ -111,6 +111,11 @@ class Walk:
         return any(step.is_origin for step in self.steps)
 
 
+def spoils(step: Step) -> bool:
+    """Whether a step shows that something is wrong: its segment errs, or could not be run."""
+    return step.is_origin or step.problem is not None
+
+
 def error_size(error: Comparison) -> float:
     """A relative error; 0 where it is no number.
 

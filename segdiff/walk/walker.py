@@ -27,7 +27,7 @@ from segdiff.walk.judge import Judgement, floor_of, size_of
 from segdiff.walk.masks import mask_changed
 from segdiff.walk.probe import Probe
 from segdiff.walk.sketch import digest_of, sketch_of
-from segdiff.walk.steps import Form, Own, PairResult, Step, Walk, form_of, unmeasured
+from segdiff.walk.steps import Form, Own, PairResult, Step, Walk, form_of, spoils, unmeasured
 from segdiff.walk.upstream import upstream
 from segdiff.walk.waiting import Waiting
 
@@ -44,13 +44,15 @@ def walk_through(
     """Walk the segments, one step each.
 
     ``reference`` streams the reference's values by name, ``feeds`` are its inputs; the candidate starts from
-    ``probe.feeds`` (its own tensors are left out where that is empty); ``own`` says from where on it does.
+    ``probe.feeds`` (its own tensors are left out where that is empty); ``own`` says from where on it does;
+    with ``nowhere`` the walk ends where a segment errs or does not run.
     Up to ``room`` bytes of the reference's tensors at the ends of what errs are kept for the proofs.
     Never raises for what an engine does: a segment that fails is unknown with the reason, and what stops the
     reference is the walk's ``problem``.
     """
     started = own == "everywhere" or not probe.feeds
-    walker = _Walker(probe, forms=dict(probe.forms), started=started, room=room)
+    alone = own == "nowhere"
+    walker = _Walker(probe, forms=dict(probe.forms), started=started, room=room, alone=alone)
     return walker.walk(reference, segments, feeds, progress)
 
 
@@ -65,6 +67,7 @@ class _Walker:
     start: Probe
     forms: dict[str, Form]
     started: bool
+    alone: bool = False
     reference_live: dict[str, Tensor] = field(default_factory=dict)
     own_live: dict[str, Tensor] = field(default_factory=dict)
     exact: set[str] = field(default_factory=set)
@@ -120,6 +123,8 @@ class _Walker:
                     steps[number] = self._step(segments[number])
                     queue += waiting.ready(number)
                     progress(len(steps))
+                    if self.alone and spoils(steps[number]):
+                        raise EngineError("the walk ends where a segment errs")
         except EngineError as error:
             problem = str(error)
         for number, segment in enumerate(segments):
@@ -167,9 +172,11 @@ class _Walker:
             return self._both(segment)
         isolated, problem = self._isolated(segment)
         step = self._compared(segment, None, isolated, problem)
-        if not (step.is_origin or step.problem):
+        if not spoils(step):
             if isolated is not None and isolated.made is not None and segment in self.hidden.watched:
                 self._look_behind(segment, isolated.made)
+            return step
+        if self.alone:
             return step
         self._catch_up()
         return self._both(segment)

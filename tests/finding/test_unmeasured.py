@@ -29,7 +29,7 @@ def test_beside_outputs_that_differ_too(tmp_path: Path, monkeypatch: pytest.Monk
         return measure(self, segment)
 
     monkeypatch.setattr(walker._Walker, "_measure", failing)
-    report = segdiff.locate(ours, theirs, image(), deployed=False)
+    report = segdiff.locate(ours, theirs, image(), deployed=False, full_walk=True)
     assert report.first is not None and report.first.cause is not None
     assert report.first.cause.kind == "output.extra"
     assert any("this segment was not to be run" in remark for remark in report.remarks)
