@@ -368,6 +368,7 @@ def running(slow: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
         str(slow),
         str(array),
         "--no-progress",
+        "--full-walk",  # else the same operators on both sides are not run, and it is soon over
         *options,
     ]
     process = subprocess.Popen(
