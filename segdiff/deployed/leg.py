@@ -113,8 +113,8 @@ def probed(side: DeployedSide, thresholds: Thresholds) -> Origin | FailedSide | 
 
 
 def sides(run: Run, legs: Legs) -> Iterator[DeployedSide]:
-    """The candidate, then the reference; a network that is compared with itself only once. The candidate's
-    own run, whole, may have told already that its optimiser does no harm."""
+    """The candidate, then the reference; a network that is compared with itself only once, unless both are
+    asked for. The candidate's own run, whole, may have told already that its optimiser does no harm."""
     ours, theirs = run.alignment.reference, run.alignment.candidate
     errors = errors_of(run.walk)
     partner = {c: r for r, c in run.alignment.pairs.items()}
@@ -125,7 +125,7 @@ def sides(run: Run, legs: Legs) -> Iterator[DeployedSide]:
         if run.whole is not None and run.whole.deployed is not None:
             known = replace(known, deployed={name: t.array for name, t in run.whole.deployed.items()})
         yield DeployedSide("candidate", candidate, theirs, run.probe.feeds, known)
-    if run.whole is not None and run.whole.acquitted and one_network(run):
+    if legs != "all" and run.whole is not None and run.whole.acquitted and one_network(run):
         return
     usual = reference.row.optimiser in AT_FAULT
     if reference.files.program != candidate.files.program and (legs == "all" or usual):

@@ -59,7 +59,8 @@ def with_outputs(run: Run, legs: Legs) -> Run:
         return run
     whole, ends = run.whole or Whole(), {}
     if legs != "none":
-        whole = whole if whole.deployed else replace(whole, deployed=outputs_of(run, Deployed()))
+        if run.whole is None:  # else it has been asked already, and what hangs is not waited for twice
+            whole = Whole(deployed=outputs_of(run, Deployed()))
         ends = ends_of(run, whole.deployed)
         whole = replace(whole, acquitted=bool(ends) and accounted(run, ends))
     if not whole.acquitted:

@@ -16,6 +16,8 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 import segdiff
 from segdiff.align import Alignment, Segment
 from segdiff.core.answer import Report
+from segdiff.core.errors import EngineError
+from segdiff.engines import Deployed, Engine
 from tests.models import (
     Net,
     constants_as_nodes,
@@ -75,6 +77,39 @@ def test_nothing_of_a_copy_is_run(name: str, tmp_path: Path) -> None:
 def test_everything_is_run_that_is_asked_for(options: dict[str, Any], tmp_path: Path) -> None:
     report = located(segmenter(3), segmenter(3), tmp_path, **options)
     assert report.verdict == "agrees" and not_run(report) == 0
+
+
+def as_deployed(monkeypatch: pytest.MonkeyPatch, refused: bool = False) -> list[str]:
+    """The engines that are asked to run a file as deployed, as they are asked."""
+    asked: list[str] = []
+    run = Engine.run_deployed
+
+    def watched(self: Engine, feeds: Any, outputs: Any, how: Deployed) -> Any:
+        if how == Deployed():
+            asked.append(self.owner)
+            if refused:
+                raise EngineError("it does not run so")
+        return run(self, feeds, outputs, how)
+
+    monkeypatch.setattr(Engine, "run_deployed", watched)
+    return asked
+
+
+@pytest.mark.parametrize(("legs", "engines"), [("usual", 1), ("all", 2)])
+def test_a_copy_runs_as_deployed_where_that_is_asked_for(
+    legs: str, engines: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = as_deployed(monkeypatch)
+    located(segmenter(), segmenter(), tmp_path, deployed=legs)
+    assert len(set(asked)) == engines
+
+
+def test_what_does_not_run_as_deployed_is_asked_no_third_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = as_deployed(monkeypatch, refused=True)
+    located(segmenter(), scrambled(segmenter()), tmp_path)
+    assert 1 <= max(map(asked.count, asked)) <= 2
 
 
 def test_both_sides_in_the_same_other_python_are_one_runtime(tmp_path: Path) -> None:
