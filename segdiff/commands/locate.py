@@ -31,6 +31,7 @@ from segdiff.commands.guard import Reads, file_output, refuse_losses
 from segdiff.commands.images import LISTS, NOT_OF_MANY, check_images, images_options, many
 from segdiff.commands.values import batches, sizes, whole
 from segdiff.commands.walk_options import locate_options
+from segdiff.engines.workers import begun
 
 if TYPE_CHECKING:
     from segdiff.core.answer import Report
@@ -93,6 +94,20 @@ def shape_options(parser: Parser) -> None:
 
 def run_locate(arguments: Arguments, parser: Parser) -> int:
     """``segdiff locate``: find the operator that is to blame."""
+    with begun(_asked_at_once(arguments)):
+        return _run(arguments, parser)
+
+
+def _asked_at_once(arguments: Arguments) -> list[str]:
+    """The models whose engines will start as soon as segdiff itself is there, in this very Python."""
+    if len(arguments.files) != 3 or arguments.batch or arguments.sizes or arguments.cache:
+        return []
+    if arguments.reference_python or arguments.candidate_python:
+        return []
+    return list(arguments.files[:2])
+
+
+def _run(arguments: Arguments, parser: Parser) -> int:
     _check_files(arguments, parser)
     check_shapes(arguments, parser)
     check_forms(arguments, parser)

@@ -74,11 +74,14 @@ class SharedBlock:
 class Pool:
     """Blocks that this process writes to. Not thread-safe.
 
-    ``warm`` bytes of unused ones are kept for the next tensors, which then cost no page faults.
+    ``warm`` bytes of unused ones are kept for the next tensors, which then cost no page faults; more where
+    these and what is ``used`` are fewer than ``room`` together.
     """
 
     owner: str
     warm: int = IDLE_LIMIT
+    room: int = 0
+    used: int = 0
     blocks: dict[int, SharedBlock] = field(default_factory=dict)
     idle: list[int] = field(default_factory=list)
 
@@ -97,7 +100,10 @@ class Pool:
 
     def reserve(self, nbytes: int, dtype: str, shape: tuple[int, ...]) -> ArrayRef:
         """A block with room for an array, to be written through its view."""
-        return ArrayRef(self.owner, self._take(nbytes).number, dtype, shape)
+        block = self._take(nbytes)
+        self.used += block.capacity
+        self._cool()
+        return ArrayRef(self.owner, block.number, dtype, shape)
 
     def view(self, ref: ArrayRef) -> Array:
         """The array at ``ref``, without a copy."""
@@ -106,6 +112,7 @@ class Pool:
     def release(self, number: int) -> None:
         """The tensor in that block is not needed any more."""
         self.idle.append(number)
+        self.used -= self.blocks[number].capacity
         self._cool()
 
     def _take(self, nbytes: int) -> SharedBlock:
@@ -129,7 +136,7 @@ class Pool:
     def _cool(self) -> None:
         """Give back the pages of the blocks idle for longest; the mappings stay valid everywhere."""
         warm = [self.blocks[n] for n in self.idle if self.blocks[n].warm]
-        excess = sum(block.capacity for block in warm) - self.warm
+        excess = sum(block.capacity for block in warm) - (self.room - self.used if self.room else self.warm)
         for block in warm:
             if excess <= 0:
                 return

@@ -75,10 +75,9 @@ def keeping(
     computes = versions_of(row, python or row.interpreter)
     if computes is None:
         return None
+    engine = row.home.framework, threads_of(row, threads), computes
     try:
-        return Keeping(
-            cache, identity(*_hashes(files), row.home, threads_of(row, threads), computes, *surroundings())
-        )
+        return Keeping(cache, identity(*_hashes(files), *engine, *surroundings()))
     except OSError:  # a file that cannot be read: the engine says so
         return None
 

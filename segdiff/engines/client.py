@@ -9,21 +9,19 @@ Whatever happens to the process (exception, crash, kill, hang) arrives here as a
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import subprocess
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import count
 from types import TracebackType
 from typing import Any
 
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
-from segdiff.core.process import Child, environment, how_it_ended, run_module, start
+from segdiff.core.process import how_it_ended
 from segdiff.core.quantised import Quantisation
 from segdiff.engines.blocks import NO_ROOM, ArrayRef, Lease, Tensor, no_room
 from segdiff.engines.channel import Channel, ChannelClosedError
@@ -43,28 +41,17 @@ from segdiff.engines.protocol import (
 )
 from segdiff.engines.registry import EngineRow, engine_for, lacking
 from segdiff.engines.shared import Blocks
+from segdiff.engines.workers import Worker, worker_of
 from segdiff.readers import ModelFiles
 
 DEFAULT_ALLOWANCE = 64 << 20
 """Bytes a worker may deliver ahead of its reader: enough to keep both busy, little beside any model."""
-
-ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
-    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
-    "MALLOC_ARENA_MAX": "1",
-}
-"""Large tensors lie in mappings of their own, which go back to the system at once; a heap would keep several
-times as much as is alive."""
-
-WORKER = "segdiff.engines.worker"
 
 GRACE = 5.0
 """Seconds that a worker which has hung up may take to end."""
 
 FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM})
 """Exit codes of a worker that somebody else has ended: the system, short of memory, or a person."""
-
-_serial = count()
 
 
 class Engine:
@@ -82,7 +69,9 @@ class Engine:
         *,
         timeout: float,
         threads: int,
+        beside: int | None = None,
         allowance: int = DEFAULT_ALLOWANCE,
+        room: int = 0,
         python: str | None = None,
     ) -> None:
         self.files = files
@@ -91,7 +80,6 @@ class Engine:
         self.row = engine_for(files.format)
         self.loaded: Ready | None = None
         self.name, self.python = self.row.name, python or self.row.interpreter
-        self.owner = f"{self.name}-{next(_serial)}"
         self.quantised: Mapping[str, Quantisation] = {}
         self.last_value: str | None = None
         self.failure: str | None = None
@@ -99,9 +87,10 @@ class Engine:
         self.unneeded: deque[int] = deque()
         self.leased: set[int] = set()
         self.closed, self.serial = False, 0
-        self.child, self.channel = spawn(files, self.owner, self.row, self.python)
+        worker = spawn(files, self.row, self.python)
+        self.owner, self.child, self.channel = worker.owner, worker.child, Channel(worker.end)
         with suppress(EngineError):  # one that ends at once is told of when it is asked for something
-            self._send(Load(self.row.home, files, allowance, threads))
+            self._send(Load(self.row.home.framework, files, allowance, threads, beside, room))
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -328,20 +317,10 @@ class Engine:
         return EngineError(f"{self.files.program}: {self.name} {what}{after}", last_value=self.last_value)
 
 
-def spawn(files: ModelFiles, owner: str, row: EngineRow, python: str | None) -> tuple[Child, Channel]:
-    """Start a worker, with another Python where one is named.
-
-    Raises EngineError where that cannot be started.
-    """
-    ours, theirs = socket.socketpair()
-    more = {**ALLOCATOR, "OMP_WAIT_POLICY": "PASSIVE"}  # two engines share the cores: none may spin idly
-    variables = {**os.environ, **more} if python else environment(**more)
-    variables.update({name: value for name, value in row.environment.items() if name not in os.environ})
-    words = [*run_module(WORKER, python), str(os.getpid()), str(theirs.fileno()), owner]
-    with theirs:
-        try:
-            child = start(words, environment=variables, descriptors=[theirs.fileno()])
-        except OSError as error:
-            ours.close()
-            raise EngineError(f"{files.program}: {words[0]} cannot be started: {error.strerror}") from error
-    return child, Channel(ours)
+def spawn(files: ModelFiles, row: EngineRow, python: str | None) -> Worker:
+    """A worker for an engine. Raises EngineError where it cannot be started."""
+    try:
+        return worker_of(row.home, python)
+    except OSError as error:
+        words = f"{python or sys.executable} cannot be started: {error.strerror}"
+        raise EngineError(f"{files.program}: {words}") from error

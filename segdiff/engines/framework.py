@@ -32,8 +32,10 @@ class Framework(Protocol):
         ops: tuple[int, ...] | None,
         edits: tuple[Edit, ...],
         deliver: Deliver,
+        beside: bool = False,
     ) -> None:
-        """Run on ``feeds`` and deliver every value of ``wanted``."""
+        """Run on ``feeds`` and deliver every value of ``wanted``; ``beside`` another engine that computes
+        meanwhile, to which a core is left where this one would take all."""
 
     def run_deployed(
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver

@@ -41,7 +41,7 @@ class OnnxRuntime:
         ort.set_default_logger_severity(4)
         self.program = message.files.program
         self.cutter = Cutter(self.program)
-        self.threads = message.threads
+        self.threads, self.beside = message.threads, message.beside or message.threads
         self.sessions: OrderedDict[tuple[object, ...], ort.InferenceSession] = OrderedDict()
         self.deployed: tuple[Deployed, ort.InferenceSession] | None = None
 
@@ -56,16 +56,20 @@ class OnnxRuntime:
         ops: tuple[int, ...] | None,
         edits: tuple[Edit, ...],
         deliver: Deliver,
+        beside: bool = False,
     ) -> None:
         """Run the nodes ``ops`` (or all of them, cut after cut) and deliver ``wanted``.
 
         ``edits`` go with ``ops``: they change those nodes for this one run.
         """
         self._drop_deployed()
-        if ops is not None:
+        if beside and ops is not None:  # such a run is asked for once: its session need not be kept
+            session = self._start(self.cutter.cut(ops, feeds, wanted), self.beside)
+            given_to(ran(session, feeds, wanted), deliver)
+        elif ops is not None:
             given_to(self._run_nodes(ops, feeds, wanted, edits), deliver)
-            return
-        self._run_all(feeds, frozenset(wanted), deliver)
+        else:
+            self._run_all(feeds, frozenset(wanted), deliver)
 
     def run_deployed(
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
@@ -144,12 +148,12 @@ class OnnxRuntime:
             self.sessions.popitem(last=False)
         return session
 
-    def _start(self, model: onnx.ModelProto) -> ort.InferenceSession:
+    def _start(self, model: onnx.ModelProto, threads: int | None = None) -> ort.InferenceSession:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.enable_cpu_mem_arena = False  # an arena per segment would only be filled once
         options.enable_mem_pattern = False
-        options.intra_op_num_threads = self.threads
+        options.intra_op_num_threads = threads or self.threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.inter_op_num_threads = 1
         fetch_unmapped(model, self.program)

@@ -62,6 +62,7 @@ class Paddle:
         ops: tuple[int, ...] | None,
         edits: tuple[Edit, ...],
         deliver: Deliver,
+        beside: bool = False,
     ) -> None:
         """Run the program on ``feeds`` and deliver ``wanted``. A program runs whole, and as it is."""
         assert ops is None and not edits

@@ -36,13 +36,17 @@ Payload = ArrayRef | Array
 class Load:
     """Load a model with the framework ``home``, ``module:class`` as its row of the registry has it.
 
-    ``allowance``: bytes that may be delivered before they are seen, and of blocks kept warm for the next.
+    ``beside``: threads for a run while another engine computes, where these are not ``threads``, too.
+    ``allowance``: bytes that may be delivered before they are seen, and of blocks kept warm for the next;
+    both may be more as long as all that lies in its blocks is below ``room``.
     """
 
     home: str
     files: ModelFiles
     allowance: int
     threads: int
+    beside: int | None = None
+    room: int = 0
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,15 @@ an engine cannot do is said in the report and not guessed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Graph
 from segdiff.core.sequences import sequences
 from segdiff.engines.lists import undelivered
 from segdiff.engines.protocol import Deployed
+from segdiff.engines.workers import ONNXRUNTIME, PADDLE, WHOLE_ONNXRUNTIME, Home
 
 
 def nothing_hidden(graph: Graph) -> frozenset[str]:
@@ -26,19 +27,18 @@ def nothing_hidden(graph: Graph) -> frozenset[str]:
 class EngineRow:
     """One engine.
 
-    ``home`` is ``module:class`` of its framework, imported in the worker alone. ``cuts``: it runs any of its
+    ``home`` is where its framework lives. ``cuts``: it runs any of its
     ops alone, with edits (a candidate must); ``ways``: how it runs a model as deployed, its default first;
     ``optimiser``: the kind of finding that its optimiser gives, None for one without. ``threads``: by default
     (None for every core). ``hidden(graph)``: values that it cannot show. ``computes_in``: the types that it
     computes in as stored, the others it widens to float32. ``interpreter``: the Python that runs it, None for
     this one; ``packages``: the distributions that compute, by any of their names, whose versions decide
-    whether what was computed once still holds (none: nothing is cached); ``environment``: variables that its
-    framework reads, where the user has not set them.
+    whether what was computed once still holds (none: nothing is cached).
     """
 
     name: str
     formats: tuple[str, ...]
-    home: str
+    home: Home
     cuts: bool = False
     ways: tuple[Deployed, ...] = ()
     optimiser: str | None = None
@@ -47,42 +47,32 @@ class EngineRow:
     computes_in: tuple[str, ...] = ("float32", "float64")
     interpreter: str | None = None
     packages: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 WHOLE = "onnx-whole"
 """What an ONNX file is called that is never cut: no reader gives it, who wants it so says so."""
 
-QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
-"""Since 1.32 onnxruntime reports every session to its makers, and leaves a file among the temporary ones."""
-
-HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-"""In pages of 4 KiB their page faults were a third of onnxruntime's time (a tunable of glibc 2.35, older ones
-ignore it). Paddle frees its tensors as it goes: clearing huge pages again and again costs it 0.5 s of 7."""
-
 ENGINES: tuple[EngineRow, ...] = (
     EngineRow(
         name="onnxruntime",
         formats=("onnx",),
-        home="segdiff.engines.onnxruntime:OnnxRuntime",
+        home=ONNXRUNTIME,
         cuts=True,
         ways=(Deployed(),),
         optimiser="runtime.optimisation",
         hidden=sequences,
         packages=("onnxruntime", "onnxruntime-gpu", "onnx"),
-        environment={**QUIET, **HUGE_PAGES},
     ),
     EngineRow(
         name="onnxruntime",
         formats=(WHOLE,),
-        home="segdiff.engines.whole:WholeOnnxRuntime",
+        home=WHOLE_ONNXRUNTIME,
         ways=(Deployed(),),
-        environment={**QUIET, **HUGE_PAGES},
     ),
     EngineRow(
         name="paddle",
         formats=("pdmodel", "pir"),
-        home="segdiff.engines.paddle:Paddle",
+        home=PADDLE,
         cuts=False,
         # Paddle 3.3's oneDNN instructions refuse attributes that its own programs have: then without.
         ways=(Deployed(onednn=True), Deployed()),
@@ -107,6 +97,11 @@ def engine_for(model_format: str, rows: tuple[EngineRow, ...] | None = None) -> 
 def threads_of(row: EngineRow, asked: int | None) -> int:
     """Threads for an engine: as asked, or its own default."""
     return asked or row.threads or os.cpu_count() or 1
+
+
+def threads_beside(row: EngineRow, asked: int | None) -> int:
+    """Threads for an engine while another one computes: as asked, or a core fewer than there are."""
+    return asked or max(1, threads_of(row, None) - 1)
 
 
 def lacking(words: str, python: str | None) -> str:

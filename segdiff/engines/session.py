@@ -22,7 +22,7 @@ from segdiff.engines import Blocks, Engine, Tensor
 from segdiff.engines.cache import Cache
 from segdiff.engines.cached import keeping, reference_of
 from segdiff.engines.dumped import DumpedReference
-from segdiff.engines.registry import engine_for, threads_of
+from segdiff.engines.registry import engine_for, threads_beside, threads_of
 from segdiff.engines.revived import Candidate, Reference
 from segdiff.inputs import InputSpec, Prepared, config_beside
 from segdiff.readers import ModelFiles
@@ -126,14 +126,24 @@ def started(
     it runs for what that does not hold.
     """
     blocks = Blocks()
-    options: dict[str, Any] = {
-        "timeout": timeout,
-        "allowance": (memory or default_memory()) // 8,  # the rest is for what must stay alive
-    }
+    memory = memory or default_memory()
+    ahead = memory // 8  # the rest is for what must stay alive
+    further = memory * 3 // 8, 0  # where little is alive the reference may run further ahead
+    rows = [engine_for(each.format) for each in files]
+    # One runtime rounds otherwise with fewer threads: on both sides it has as many.
+    of_segments = threads_of if rows[0] is rows[1] else threads_beside
 
     def start(side: int) -> Engine:
-        row = engine_for(files[side].format)
-        return Engine(files[side], blocks, threads=threads_of(row, threads), python=pythons[side], **options)
+        return Engine(
+            files[side],
+            blocks,
+            timeout=timeout,
+            threads=threads_of(rows[side], threads),
+            beside=of_segments(rows[side], threads),
+            allowance=ahead,
+            room=further[side],
+            python=pythons[side],
+        )
 
     with ExitStack() as stack:
         stack.callback(blocks.close)

@@ -43,6 +43,7 @@ class WholeOnnxRuntime:
         ops: tuple[int, ...] | None,
         edits: tuple[Edit, ...],
         deliver: Deliver,
+        beside: bool = False,
     ) -> None:
         """Refuse: a file that is run whole is not cut. Raises NotImplementedError."""
         raise NotImplementedError("this file is only run whole")

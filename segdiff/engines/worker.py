@@ -1,4 +1,4 @@
-"""The process in which a framework runs: ``python -m segdiff.engines.worker PARENT DESCRIPTOR OWNER``.
+"""The process of a framework: ``python -m segdiff.engines.worker PARENT DESCRIPTOR [MODULE] OWNER``.
 
 It may crash, hang or be killed without harm to the process that started it, and ends with that.
 """
@@ -11,6 +11,7 @@ import platform
 import re
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 
@@ -82,6 +83,7 @@ class Session:
     def _answer(self, message: object, descriptors: list[int]) -> None:
         if isinstance(message, Load):
             self.allowance = self.pool.warm = message.allowance
+            self.pool.room = message.room
             self.framework = load(message)
             give_back()
             self.channel.send(Ready(platform.python_version(), self.framework.versions()))
@@ -95,7 +97,8 @@ class Session:
             if message.deployed:
                 self.framework.run_deployed(feeds, message.wanted, message.deployed, self._deliver)
             else:
-                self.framework.run(feeds, message.wanted, message.ops, message.edits, self._deliver)
+                beside = bool(message.truths)  # what is compared is run while the reference streams
+                self.framework.run(feeds, message.wanted, message.ops, message.edits, self._deliver, beside)
             self.truths = {}  # before the parent lets go of them
             self.channel.send(Done(message.serial))
         else:
@@ -125,7 +128,8 @@ class Session:
         self.unseen += nbytes
 
     def _must_wait(self, nbytes: int) -> bool:
-        return self.unseen > 0 and self.unseen + nbytes > self.allowance
+        left = self.pool.room - (self.pool.used - self.unseen)  # beside what is seen, and still alive
+        return self.unseen > 0 and self.unseen + nbytes > max(self.allowance, left)
 
     def _note(self, message: object, descriptors: list[int]) -> None:
         if isinstance(message, Seen):
@@ -166,9 +170,13 @@ def first_useful_line(error: BaseException) -> str:
 
 
 def main() -> None:
-    """Serve the process whose number is the first argument, on the socket whose descriptor is the second."""
-    parent, descriptor, owner = sys.argv[1:4]
+    """Serve the process whose number is the first argument, on the socket whose descriptor is the second;
+    a spare imports its framework's module first, whose failure is told of when the model is loaded."""
+    parent, descriptor, *modules, owner = sys.argv[1:]
     end_with(int(parent))
+    for module in modules:
+        with suppress(Exception):
+            import_module(module)
     channel = Channel(socket.socket(fileno=int(descriptor)))
     try:
         Session(channel, Pool(owner)).serve()

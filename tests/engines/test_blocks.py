@@ -67,6 +67,23 @@ def test_idle_blocks_give_their_pages_back_and_still_work() -> None:
         assert pool.view(ref).min() == pool.view(ref).max() == number
 
 
+def test_idle_blocks_keep_their_pages_as_long_as_little_is_used() -> None:
+    pool = Pool("test", warm=0, room=4 * SMALLEST)
+
+    def resident() -> int:
+        return sum(os.fstat(block.fd).st_blocks * 512 for block in pool.blocks.values()) // SMALLEST
+
+    refs = [pool.write(np.ones(SMALLEST, np.uint8)) for _ in range(6)]
+    for ref in refs[:3]:
+        pool.release(ref.block)
+    assert pool.used == 3 * SMALLEST and resident() == 3 + 1
+    for ref in refs[3:]:
+        pool.release(ref.block)
+    assert pool.used == 0 and resident() == 4
+    pool.write(np.ones(4 * SMALLEST, np.uint8))
+    assert resident() == 4
+
+
 def test_the_block_of_a_tensor_is_free_once_nobody_holds_the_tensor() -> None:
     blocks = Blocks()
     array = np.arange(INLINE, dtype=np.float64)

@@ -16,13 +16,14 @@ import segdiff
 from segdiff.core.errors import EngineError, InputError, ModelError
 from segdiff.engines import Blocks, Engine
 from segdiff.engines import registry as engines
+from segdiff.engines.workers import Home
 from segdiff.readers import find
 from segdiff.readers import registry as readers
 from tests.models import Net, image, save
 
 ROOT = Path(__file__).parents[2]
 FORMAT = readers.ReaderRow("toy", ".toy", "tests.engines.toy", carries_parameters=True)
-ENGINE = engines.EngineRow("toy", ("toy",), "tests.engines.toy:Toy", threads=1)
+ENGINE = engines.EngineRow("toy", ("toy",), Home("toy", "tests.engines.toy:Toy"), threads=1)
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +95,8 @@ def variables(engine: Engine) -> list[bytes]:
 def test_a_row_names_another_python(
     toy: Path, other_python: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    row = replace(ENGINE, interpreter=other_python, environment={"FROM_THE_ROW": "1", "HOME": "elsewhere"})
+    home = replace(ENGINE.home, environment={"FROM_THE_ROW": "1", "HOME": "elsewhere"})
+    row = replace(ENGINE, interpreter=other_python, home=home)
     monkeypatch.setattr(engines, "ENGINES", (row,))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where that Python finds the toy
     (tmp_path / "numpy.py").write_text("raise RuntimeError('the wrong numpy')\n")

@@ -217,6 +217,21 @@ def test_the_worker_does_not_run_ahead_of_its_allowance(start: Start, blocks: Bl
     assert [float(tensor.array.max()) for tensor in held] == list(range(1, LENGTH + 1))
 
 
+def test_it_runs_further_ahead_where_little_else_is_alive(start: Start, blocks: Blocks, chain: Path) -> None:
+    one = 4 * int(np.prod(SHAPE))
+    engine = start(chain, allowance=one, room=6 * one)
+    stream = engine.stream(feed(blocks), values_of(chain))
+    first = next(stream)[1]
+    time.sleep(0.5)
+    ahead = len(blocks_of(engine.process.pid))
+    held = [first, *(next(stream)[1] for _ in range(9))]
+    time.sleep(0.5)
+    assert 5 <= ahead <= 6 + 1  # the input is one more
+    assert len(blocks_of(engine.process.pid)) <= 10 + 1 + 1  # what is held fills the room: one at a time
+    held += [tensor for _, tensor in stream]
+    assert [float(tensor.array.max()) for tensor in held] == list(range(1, LENGTH + 1))
+
+
 def test_a_tensor_of_one_worker_feeds_another(
     engine: Engine, start: Start, blocks: Blocks, chain: Path
 ) -> None:

@@ -47,6 +47,7 @@ class Toy:
         ops: tuple[int, ...] | None,
         edits: tuple[Edit, ...],
         deliver: Deliver,
+        beside: bool = False,
     ) -> None:
         """Line after line."""
         assert ops is None and not edits

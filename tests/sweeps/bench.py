@@ -140,7 +140,7 @@ class Bench:
     def _reload(self, engine: Engine, files: ModelFiles) -> None:
         """Hand a living worker another model."""
         engine.files, engine.ready, engine.last_value = files, False, None
-        engine._send(Load(engine.row.home, files, self.allowance, 1))
+        engine._send(Load(engine.row.home.framework, files, self.allowance, 1))
 
 
 def untold(phase: str, done: int, total: int) -> None:

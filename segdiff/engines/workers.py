@@ -1,0 +1,126 @@
+"""How does an engine's process start? At once where it can: a spare, begun before segdiff itself is imported.
+
+Importing segdiff takes as long as a framework does; whoever knows which engines will be asked starts their
+processes first (:func:`begun`), and an engine that needs one takes it. So this module imports hardly
+anything.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+
+from segdiff.core.process import Child, environment, run_module, start
+
+WORKER = "segdiff.engines.worker"
+
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
+    "MALLOC_ARENA_MAX": "1",
+}
+"""Large tensors lie in mappings of their own, which go back to the system at once; a heap would keep several
+times as much as is alive."""
+
+QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
+"""Since 1.32 onnxruntime reports every session to its makers, and leaves a file among the temporary ones."""
+
+HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""In pages of 4 KiB their page faults were a third of onnxruntime's time (a tunable of glibc 2.35, older ones
+ignore it). Paddle frees its tensors as it goes: clearing huge pages again and again costs it 0.5 s of 7."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a framework lives, and whose it is.
+
+    ``framework`` is ``module:class``, imported in the worker alone; ``environment``: variables that it reads,
+    where the user has not set them.
+    """
+
+    engine: str
+    framework: str
+    environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+ONNXRUNTIME = Home("onnxruntime", "segdiff.engines.onnxruntime:OnnxRuntime", {**QUIET, **HUGE_PAGES})
+WHOLE_ONNXRUNTIME = Home("onnxruntime", "segdiff.engines.whole:WholeOnnxRuntime", {**QUIET, **HUGE_PAGES})
+PADDLE = Home("paddle", "segdiff.engines.paddle:Paddle")
+
+
+@dataclass(eq=False)
+class Worker:
+    """A process that was started, this end of its socket, and the name of what it owns."""
+
+    owner: str
+    child: Child
+    end: socket.socket
+
+    def close(self) -> None:
+        """End it."""
+        self.end.close()
+        self.child.close()
+
+
+_serial = count()
+_spares: list[tuple[Home, Worker]] = []
+
+
+def worker_of(home: Home, python: str | None = None) -> Worker:
+    """A worker for this framework: a spare, or one that is started now, with another Python where one is
+    named. Raises OSError where it cannot be started."""
+    if python is None:
+        for spare in _spares:
+            if spare[0] == home:
+                _spares.remove(spare)
+                return spare[1]
+    return _started(home, python)
+
+
+def _started(home: Home, python: str | None = None, *imported: str) -> Worker:
+    owner = f"{home.engine}-{next(_serial)}"
+    ours, theirs = socket.socketpair()
+    more = {**ALLOCATOR, "OMP_WAIT_POLICY": "PASSIVE"}  # two engines share the cores: none may spin idly
+    variables = {**os.environ, **more} if python else environment(**more)
+    variables.update({name: value for name, value in home.environment.items() if name not in os.environ})
+    words = [*run_module(WORKER, python), str(os.getpid()), str(theirs.fileno()), *imported, owner]
+    with theirs:
+        try:
+            child = start(words, environment=variables, descriptors=[theirs.fileno()])
+        except OSError:
+            ours.close()
+            raise
+    return Worker(owner, child, ours)
+
+
+@contextmanager
+def begun(models: Iterable[str | Path]) -> Iterator[None]:
+    """Spares for the engines that these files look like; those that nobody has taken end with the block."""
+    homes = [home for home in map(likely, models) if home]
+    with suppress(OSError):  # whoever needs one tells why it cannot be
+        for home in homes:
+            _spares.append((home, _started(home, None, home.framework.partition(":")[0])))
+    try:
+        yield
+    finally:
+        while _spares:
+            _spares.pop()[1].close()
+
+
+def likely(model: str | Path) -> Home | None:
+    """The framework that will run a file, by its name alone; None where that does not tell.
+
+    >>> likely("no such file.onnx") is None
+    True
+    """
+    path = Path(model)
+    if path.suffix == ".onnx" and path.is_file():
+        return ONNXRUNTIME
+    if path.suffix in (".pdmodel", ".json") and path.is_file():
+        return PADDLE
+    return PADDLE if path.is_dir() and (any(path.glob("*.pdmodel")) or any(path.glob("*.json"))) else None
