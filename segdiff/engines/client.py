@@ -23,6 +23,7 @@ from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
 from segdiff.core.process import how_it_ended
 from segdiff.core.quantised import Quantisation
+from segdiff.engines.apart import shared
 from segdiff.engines.blocks import NO_ROOM, ArrayRef, Lease, Tensor, no_room
 from segdiff.engines.channel import Channel, ChannelClosedError
 from segdiff.engines.protocol import (
@@ -37,7 +38,7 @@ from segdiff.engines.protocol import (
     Release,
     Seen,
     nbytes_of,
-    payload_of,
+    payloads_of,
 )
 from segdiff.engines.registry import EngineRow, engine_for, lacking
 from segdiff.engines.shared import Blocks
@@ -46,6 +47,8 @@ from segdiff.readers import ModelFiles
 
 DEFAULT_ALLOWANCE = 64 << 20
 """Bytes a worker may deliver ahead of its reader: enough to keep both busy, little beside any model."""
+
+NOTHING: Mapping[str, Tensor] = {}
 
 GRACE = 5.0
 """Seconds that a worker which has hung up may take to end."""
@@ -128,7 +131,8 @@ class Engine:
     ) -> Iterator[tuple[str, Tensor]]:
         if deployed is None:
             feeds = {name: self._stored(name, tensor) for name, tensor in feeds.items()}
-        serial = self._ask(Order(0, {}, wanted, ops, edits=edits, deployed=deployed), feeds)
+        edits, arrays = shared(edits, self.blocks.tensor)
+        serial = self._ask(Order(0, {}, wanted, ops, edits=edits, deployed=deployed), feeds, arrays=arrays)
         while not isinstance(message := self._receive(serial), Done):
             tensor = message.payload
             self.last_value = message.value
@@ -153,18 +157,23 @@ class Engine:
         return found
 
     def _ask(
-        self, order: Order, feeds: Mapping[str, Tensor], truths: Mapping[str, Tensor] | None = None
+        self,
+        order: Order,
+        feeds: Mapping[str, Tensor],
+        truths: Mapping[str, Tensor] = NOTHING,
+        arrays: Mapping[str, Tensor] = NOTHING,
     ) -> int:
         """Send an order with its tensors; its number, which its answers bear."""
         self.wait_until_ready()
-        new = self._unknown([*feeds.values(), *(truths or {}).values()])
+        new = self._unknown([*feeds.values(), *truths.values(), *arrays.values()])
         self.serial += 1
         self._flush()  # so that the outputs find room in blocks let go since the last run
         full = replace(
             order,
             serial=self.serial,
-            feeds={name: payload_of(tensor) for name, tensor in feeds.items()},
-            truths={name: payload_of(tensor) for name, tensor in (truths or {}).items()},
+            feeds=payloads_of(feeds),
+            truths=payloads_of(truths),
+            arrays=payloads_of(arrays),
             new=tuple(new),
         )
         self._send(full, [self._descriptor(ref) for ref in new])

@@ -17,6 +17,7 @@ from segdiff.core.edit import Edit, apply
 from segdiff.core.graph import Array
 from segdiff.core.memory import give_back
 from segdiff.core.sequences import lists_in
+from segdiff.engines.apart import apart, declared_input
 from segdiff.engines.cutting import Cutter, declared, fetch_unmapped
 from segdiff.engines.framework import Deliver
 from segdiff.engines.protocol import Deployed, Load
@@ -128,7 +129,12 @@ class OnnxRuntime:
     ) -> dict[str, ort.OrtValue]:
         if edits:
             model = self.cutter.cut(ops, feeds, wanted)
+            edits, beside = apart(edits)
+            if beside:
+                self.sessions.clear()  # each holds the old weight
+                feeds = feeds | beside
             apply(model, edits)
+            model.graph.input.extend(map(declared_input, beside, beside.values()))
             session = self._start(model)
         else:
             session = self._session(ops, feeds, wanted)

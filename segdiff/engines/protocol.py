@@ -71,8 +71,9 @@ class Deployed:
 class Order:
     """Run the model, or only ``ops`` of it (their indices), on ``feeds``; deliver the values ``wanted``.
 
-    ``edits`` change the ONNX nodes first; the engine forgets them after the run. With ``deployed`` the model
-    runs as its user runs it. A value that has one of the ``truths`` is compared with it, and not delivered.
+    ``edits`` change the ONNX nodes first; the engine forgets them after the run. ``arrays`` are those that
+    they name. With ``deployed`` the model runs as its user runs it. A value that has one of the ``truths`` is
+    compared with it, and not delivered.
     ``new`` names the blocks whose descriptors come with this message. A run that comes while another is
     under way replaces it: the reader has given that one up.
     """
@@ -85,6 +86,7 @@ class Order:
     edits: tuple[Edit, ...] = ()
     deployed: Deployed | None = None
     truths: dict[str, Payload] = field(default_factory=dict)
+    arrays: dict[str, Payload] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -155,9 +157,9 @@ class Failed:
     starved: bool = False
 
 
-def payload_of(tensor: Tensor) -> Payload:
-    """What travels in the message: a reference to shared memory, or the small array itself."""
-    return tensor.ref or tensor.array
+def payloads_of(tensors: Mapping[str, Tensor]) -> dict[str, Payload]:
+    """What travels in the message: references to shared memory, or the small arrays themselves."""
+    return {name: tensor.ref or tensor.array for name, tensor in tensors.items()}
 
 
 def nbytes_of(ref: ArrayRef) -> int:

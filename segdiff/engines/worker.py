@@ -21,6 +21,7 @@ from segdiff.core.graph import Array
 from segdiff.core.memory import give_back
 from segdiff.core.metrics import compare_arrays
 from segdiff.core.process import end_with
+from segdiff.engines.apart import together
 from segdiff.engines.blocks import ArrayRef, Mappings, Pool
 from segdiff.engines.channel import Channel, ChannelClosedError
 from segdiff.engines.framework import Framework
@@ -97,8 +98,10 @@ class Session:
             if message.deployed:
                 self.framework.run_deployed(feeds, message.wanted, message.deployed, self._deliver)
             else:
+                arrays = {name: self._array(payload) for name, payload in message.arrays.items()}
+                edits = together(message.edits, arrays)
                 beside = bool(message.truths)  # what is compared is run while the reference streams
-                self.framework.run(feeds, message.wanted, message.ops, message.edits, self._deliver, beside)
+                self.framework.run(feeds, message.wanted, message.ops, edits, self._deliver, beside)
             self.truths = {}  # before the parent lets go of them
             self.channel.send(Done(message.serial))
         else:

@@ -32,6 +32,7 @@ from segdiff.diagnose.reading.candidate_constants import (
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.differences import cut_off, difference, distance, near, same, turned
 from segdiff.diagnose.reading.partner import partner_of
+from segdiff.diagnose.reading.piecewise import alike, dot, in_pieces
 from segdiff.diagnose.reading.weights import WEIGHTED, Affine, Wanted
 
 _NORMS = frozenset({"batch_norm", "layer_norm", "instance_norm", "group_norm"})
@@ -45,6 +46,13 @@ SEVERAL = 8
 
 NEAREST = 2
 """Parameters that are tried for a constant whose content tells nothing."""
+
+SORTED = 1 << 20
+"""Elements up to which arrays are sorted to see whether they hold the same numbers; larger ones would be
+copied twice for what only decides which parameter is tried first, so their moments are compared."""
+
+SIMILAR = 2.0**-16
+"""Of a moment: a fourth power has four times the rounding of an element, and that is some 2 ** -20."""
 
 FACTOR = 4.0
 """Two numbers further apart than that are not one number that was scaled."""
@@ -266,10 +274,22 @@ def _close(one: float, other: float) -> bool:
 def _unlike(have: Array, want: Array) -> float:
     """How far two arrays are apart, whatever a layout or a sign may have done to one of them."""
     direct = distance(have, want)
+    if direct > 0.5 and have.size > SORTED:
+        turned_over = min(direct, _turned_over(have, want))
+        return 0.0 if alike(have, want, SIMILAR) else turned_over
     if direct > 0.5:
         ordered = (np.sort(np.abs(array), axis=None) for array in (have, want))
         return 0.0 if same(*ordered) else min(direct, distance(-have, want))
     return direct
+
+
+def _turned_over(have: Array, want: Array) -> float:
+    """The distance of an array with its sign turned, without a copy of it."""
+    apart = norm = 0.0
+    for a, b in in_pieces(have, want):
+        gap = a + b
+        apart, norm = apart + dot(gap, gap), norm + dot(b, b)
+    return float(np.sqrt(apart / norm)) if norm else float("inf")
 
 
 def _as_wanted(form: Affine, role: str) -> Wanted:

@@ -61,7 +61,8 @@ class Held:
         if self.whole and self.how is not None:
             return Edit(self.op.outputs[0], inputs={int(self.slot): self.how.integers(array)})
         with np.errstate(over="ignore"):
-            return Edit(self.op.outputs[0], inputs={int(self.slot): array.astype(self.array.dtype)})
+            operand = array.astype(self.array.dtype, copy=False)
+            return Edit(self.op.outputs[0], inputs={int(self.slot): operand})
 
 
 def held_by(case: Case) -> Iterator[Held]:
@@ -120,7 +121,7 @@ def _plainly(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
 def holds(held: Held, array: Array) -> bool:
     """Whether a constant holds what it should, as far as its own type can."""
     with np.errstate(over="ignore"):
-        return same(held.array, array.astype(held.array.dtype), held.slack)
+        return same(held.array, array.astype(held.array.dtype, copy=False), held.slack)
 
 
 def channel_axes(held: Held) -> tuple[int, ...]:

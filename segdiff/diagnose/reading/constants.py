@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
 
 from segdiff.align.kinds import kind_of
 from segdiff.core.errors import ModelError
-from segdiff.core.graph import Array, Graph, Op
+from segdiff.core.graph import Array, Graph, Op, Parameter
 
 _DEPTH = 8
 """Ops on constants that are followed; converters and exporters write chains of two or three."""
@@ -18,7 +19,7 @@ def value(graph: Graph, name: str, depth: int = _DEPTH) -> Array | None:
     """The content of a parameter, or of what some op makes of constants; None where it is computed."""
     if name in graph.parameters:
         try:
-            return graph.parameters[name].load()
+            return loaded(graph.parameters[name])
         except ModelError:
             return None
     op = graph.producer.get(name)
@@ -33,6 +34,29 @@ def value(graph: Graph, name: str, depth: int = _DEPTH) -> Array | None:
         if parts and all(part is not None and part.size == 1 for part in parts):
             return np.array([part.reshape(-1)[0] for part in parts if part is not None])
     return None
+
+
+LARGE = 1 << 20
+"""Bytes from which a parameter is held once, however many ask for it."""
+
+_held: dict[int, tuple[weakref.ref[Parameter], weakref.ref[Array]]] = {}
+
+
+def loaded(parameter: Parameter) -> Array:
+    """A parameter's content; of a large one the same array, read-only, as long as somebody holds it.
+
+    Raises ModelError where its file is damaged.
+    """
+    known = _held.get(id(parameter))
+    owner = known[1]() if known and known[0]() is parameter else None
+    if owner is not None:
+        return owner.reshape(-1).view(parameter.dtype).reshape(parameter.shape)
+    array = parameter.load()
+    owner = array if array.base is None else array.base  # what every view of it holds
+    if array.nbytes >= LARGE and isinstance(owner, np.ndarray) and owner.nbytes == array.nbytes:
+        array.flags.writeable = owner.flags.writeable = False
+        _held[id(parameter)] = weakref.ref(parameter), weakref.ref(owner)
+    return array
 
 
 def number(graph: Graph, name: str) -> float | None:

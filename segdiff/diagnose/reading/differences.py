@@ -1,17 +1,27 @@
 """How do two arrays of one shape differ? A word for it, if there is one.
 
 Asked only of arrays that do differ. The order of the questions is from the most exact to the vaguest: a
-rounding through float16 touches every element, and would pass for many a fitted factor otherwise.
+rounding through float16 touches every element, and would pass for many a fitted factor otherwise. A weight
+may have gigabytes, so whatever is calculated with one is calculated piece by piece.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable
 
 import numpy as np
 
 from segdiff.core.graph import Array
 from segdiff.core.precision import EPSILON, unit_of
+from segdiff.diagnose.reading.piecewise import (
+    dot,
+    in_pieces,
+    largest_of,
+    product_of,
+    sizes_along,
+    slices,
+)
 
 RTOL = 2.0**-20
 """Two float32 computations of one constant (a folded batch norm) agree to some ulp: 8 at the most seen."""
@@ -42,34 +52,50 @@ def same(one: Array, other: Array, slack: Slack = 0.0) -> bool:
         return False
     if one.size == 0:
         return True
-    largest = float(max(np.max(other), -np.min(other)))
+    return _same(one, other, slack)
+
+
+def _same(one: Array, other: Array, slack: Slack = 0.0, sign: float = 1.0, factor: float = 1.0) -> bool:
+    """The same of ``sign`` times the one and ``factor`` times the other, neither of which is empty."""
+    rtol = _rtol(one, other)
+    share = abs(factor) * largest_of(other) / 8
     if not np.any(slack):
-        some = _near(one.flat[:SAMPLE], other.flat[:SAMPLE], largest)  # most pairs already differ there
-        if not some.all():
+        some = sign * one.flat[:SAMPLE].astype(np.float64), factor * other.flat[:SAMPLE].astype(np.float64)
+        if not _is_near(*some, 0.0, rtol, share).all():  # most pairs already differ there
             return False
-    return bool(_near(one, other, largest, slack).all())
+    pieces = in_pieces(one, other, np.asarray(slack))
+    return all(_is_near(sign * a, factor * b, gap, rtol, share).all() for a, b, gap in pieces)
 
 
 def distance(one: Array, other: Array) -> float:
     """Relative L2 distance of two arrays of one shape, from ``other``; infinite where it is all zeros."""
-    difference = np.subtract(one, other, dtype=np.float64).reshape(-1)
-    norm = float(np.linalg.norm(np.asarray(other, np.float64).reshape(-1)))
-    return float(np.linalg.norm(difference)) / norm if norm else float("inf")
+    apart = norm = 0.0
+    for a, b in in_pieces(one, other):
+        gap = a - b
+        apart, norm = apart + dot(gap, gap), norm + dot(b, b)
+    return float(np.sqrt(apart) / np.sqrt(norm)) if norm else float("inf")
 
 
 def near(one: Array, other: Array, slack: Slack = 0.0) -> Array:
     """Which elements are equal up to rounding, as :func:`same` has it."""
-    return _near(one, other, slack=slack)
+    rtol, share = _rtol(one, other), largest_of(other) / 8 if other.size else 0.0
+    found: Array = np.empty(one.size, bool)
+    place = 0
+    for a, b, gap in in_pieces(one, other, np.asarray(slack)):
+        found[place : place + a.size] = _is_near(a, b, gap, rtol, share)
+        place += a.size
+    return found.reshape(one.shape)
 
 
-def _near(one: Array, other: Array, largest: float | None = None, slack: Slack = 0.0) -> Array:
-    """Element by element; ``largest`` is the greatest magnitude in ``other``, where it is known."""
-    size = np.abs(other, dtype=np.float64)
+def _is_near(one: Array, other: Array, slack: Slack, rtol: float, share: float) -> Array:
+    """Element by element of float64; ``share`` is the part of the largest that counts for all."""
     with np.errstate(invalid="ignore"):  # infinity less infinity is not near
-        gap = np.abs(np.subtract(one, other, dtype=np.float64))
+        return np.asarray(np.abs(one - other) <= slack + rtol * (np.abs(other) + share))
+
+
+def _rtol(one: Array, other: Array) -> float:
     unit = max(unit_of(one.dtype.name), unit_of(other.dtype.name))
-    rtol = STORED * unit if unit > EPSILON else RTOL
-    return np.asarray(gap <= slack + rtol * (size + (size.max() if largest is None else largest) / 8))
+    return STORED * unit if unit > EPSILON else RTOL
 
 
 def difference(
@@ -83,36 +109,44 @@ def difference(
         answer = question(have, want, channel_axes, slack)
         if answer is not None:
             return answer
-    gap = np.abs(np.subtract(have, want, dtype=np.float64))
-    largest = float(gap.max()) if gap.size else 0.0
+    largest = float(max((np.abs(a - b).max() for a, b in in_pieces(have, want)), default=0.0))
     return "parameter.value", f"with other values (up to {largest:.3g} apart)"
 
 
 def cut_off(have: Array, want: Array) -> tuple[str, str] | None:
     """The kind of cut, and what it does, where all elements that differ were cut off; else None."""
-    wide, exact = have.astype(np.float64), want.astype(np.float64)
-    wrong = ~near(have, want)
-    size, asked = np.abs(wide[wrong]), np.abs(exact[wrong])
-    if not wrong.any() or not np.isfinite(exact).all():
+    end = largest_of(have)
+    rtol, share = _rtol(have, want), largest_of(want) / 8
+    most_asked, most_had, all_low = -1.0, -1.0, True
+    for wide, exact in in_pieces(have, want):
+        if not np.isfinite(exact).all():
+            return None
+        wrong = ~_is_near(wide, exact, 0.0, rtol, share)
+        size, asked = np.abs(wide[wrong]), np.abs(exact[wrong])
+        high = (asked > size) & (size == end) & (size > 1)
+        low = (asked < TINY) & (size < TINY)
+        if not np.all(high | low | ~np.isfinite(size)):
+            return None
+        all_low = all_low and bool(low.all())
+        most_asked = max(most_asked, float(asked.max(initial=-1.0)))
+        most_had = max(most_had, float(size.max(initial=-1.0)))
+    if most_asked < 0:
         return None
-    high = (asked > size) & (size == np.abs(wide).max()) & (size > 1)
-    low = (asked < TINY) & (size < TINY)
-    if not np.all(high | low | ~np.isfinite(size)):
-        return None
-    if np.all(low):
-        return "precision.underflow", f"{asked.max():.3g}, which the file has as {size.max():.3g}"
-    return "precision.clipped", f"up to {asked.max():.3g}, which the file has cut off at {size.max():.6g}"
+    if all_low:
+        return "precision.underflow", f"{most_asked:.3g}, which the file has as {most_had:.3g}"
+    return "precision.clipped", f"up to {most_asked:.3g}, which the file has cut off at {most_had:.6g}"
 
 
 def _sign(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> tuple[str, str] | None:
-    return ("parameter.sign", "with the sign turned") if same(-have, want, slack) else None
+    turned_over = have.size and have.shape == want.shape and _same(have, want, slack, sign=-1.0)
+    return ("parameter.sign", "with the sign turned") if turned_over else None
 
 
 def _lost(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> tuple[str, str] | None:
     """Some channels are zeros, and the others right."""
     for axis in axes:
         wrong = _wrong_slices(have, want, axis, slack)
-        if 0 < len(wrong) < have.shape[axis] and not np.any(np.take(have, wrong, axis)):
+        if 0 < len(wrong) < have.shape[axis] and not any(map(np.any, slices(have, wrong, axis))):
             return "parameter.channel_zeroed", f"with {_listed('channel', wrong)} of zeros"
     return None
 
@@ -123,19 +157,23 @@ def _exchanged(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) ->
         wrong = _wrong_slices(have, want, axis, slack)
         if len(wrong) < 2:
             continue
-        ours, theirs = (np.moveaxis(np.take(a, wrong, axis), axis, 0) for a in (have, want))
-        limit = float(np.max(slack))
-        if _is_permutation(ours.reshape(len(wrong), -1), theirs.reshape(len(wrong), -1), limit):
+        if _is_permutation(have, want, wrong, axis, float(np.max(slack))):
             words = _listed("channel", wrong) + (" exchanged" if len(wrong) == 2 else " in another order")
             return "parameter.channels", f"with {words}"
     return None
 
 
-def _is_permutation(ours: Array, theirs: Array, slack: float) -> bool:
-    if len(ours) > PAIRWISE and not slack:
-        return sorted(row.tobytes() for row in ours) == sorted(row.tobytes() for row in theirs)
+def _is_permutation(have: Array, want: Array, wrong: list[int], axis: int, slack: float) -> bool:
+    """Whether the slices at these places are the same on either side, in another order."""
+    if len(wrong) > PAIRWISE and not slack:
+        digests = (
+            sorted(hashlib.sha256(part.tobytes()).digest() for part in slices(side, wrong, axis))
+            for side in (have, want)
+        )
+        return have.dtype == want.dtype and next(digests) == next(digests)
+    theirs = list(slices(want, wrong, axis))
     left = list(range(len(theirs)))
-    for row in ours:
+    for row in slices(have, wrong, axis):
         place = next((i for i in left if same(row, theirs[i], slack)), None)
         if place is None:
             return False
@@ -147,29 +185,34 @@ def _rounded(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> t
     """Through a float of sixteen bits, to nearest (or cut off, for bfloat16)."""
     if have.dtype == np.float16:  # it is stored so
         return None
-    with np.errstate(over="ignore"):
-        half = want.astype(np.float16).astype(np.float64)
-    if np.array_equal(have, half):
+    if all(np.array_equal(a, _float16(b)) for a, b in in_pieces(have, want)):
         return "parameter.fp16", "rounded through float16"
-    if any(np.array_equal(have, short) for short in _bfloat16(want)):
-        return "parameter.bf16", "rounded through bfloat16"
+    for short in (_bfloat16, _cut_bfloat16):
+        if all(np.array_equal(a, short(b)) for a, b in in_pieces(have, want)):
+            return "parameter.bf16", "rounded through bfloat16"
     return None
 
 
-def _bfloat16(value: Array) -> Iterator[Array]:
-    bits = np.ascontiguousarray(value, np.float32).view(np.uint32)
-    yield (
-        (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) & np.uint32(0xFFFF0000)
-    ).view(np.float32)
-    yield (bits & np.uint32(0xFFFF0000)).view(np.float32)
+def _float16(value: Array) -> Array:
+    with np.errstate(over="ignore"):
+        return value.astype(np.float16)
+
+
+def _bfloat16(value: Array) -> Array:
+    bits = value.astype(np.float32).view(np.uint32)
+    whole = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
+    return np.asarray((whole & np.uint32(0xFFFF0000)).view(np.float32))
+
+
+def _cut_bfloat16(value: Array) -> Array:
+    bits = value.astype(np.float32).view(np.uint32)
+    return np.asarray((bits & np.uint32(0xFFFF0000)).view(np.float32))
 
 
 def _scaled(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> tuple[str, str] | None:
-    one, other = (np.asarray(a, np.float64).reshape(-1) for a in (have, want))
-    norm = float(other @ other)
-    factor = float(one @ other) / norm if norm else 0.0
-    limit = np.broadcast_to(slack, have.shape).reshape(-1)
-    if factor and same(have.reshape(-1), factor * other, limit):
+    norm = product_of(want, want)
+    factor = product_of(have, want) / norm if norm else 0.0
+    if factor and _same(have, want, slack, factor=factor):
         return "parameter.scale", f"times {factor:.6g}"
     return None
 
@@ -182,19 +225,25 @@ def _integers(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> 
     """Through symmetric 8 bit integers, with one scale for all, or one a channel."""
     reduced: list[tuple[int, ...] | None] = [None]
     reduced += [tuple(a for a in range(want.ndim) if a != axis) for axis in axes if want.ndim > 1]
-    wide = want.astype(np.float64)
     for others in reduced:
-        step = np.abs(wide).max(axis=others, keepdims=others is not None) / 127
+        step = sizes_along(want, others) / 127
         step = np.where(step > 0, step, 1.0)
-        if same(have, np.round(have / step) * step) and np.all(np.abs(have - wide) <= HALF * step):
+        largest = max(float(np.abs(np.round(a / s) * s).max()) for a, s in in_pieces(have, step))
+        rtol = _rtol(have, have)
+        if all(
+            _is_near(a, np.round(a / s) * s, 0.0, rtol, largest / 8).all()
+            and np.all(np.abs(a - b) <= HALF * s)
+            for a, b, s in in_pieces(have, want, step)
+        ):
             return "parameter.int8", "rounded through 8 bit integers"
     return None
 
 
 def _elements(have: Array, want: Array, axes: tuple[int, ...], slack: Slack) -> tuple[str, str] | None:
-    wrong = np.argwhere(~_near(have, want, slack=slack))
-    if not 0 < len(wrong) <= max(1, min(FEW, want.size // 16)):
+    right = near(have, want, slack)
+    if not 0 < right.size - np.count_nonzero(right) <= max(1, min(FEW, want.size // 16)):
         return None
+    wrong = np.argwhere(~right)
     place = tuple(int(i) for i in wrong[0])
     words = f"with {float(have[place]):.6g} for {float(want[place]):.6g} at {list(place)}"
     return "parameter.element", words + (f" and {len(wrong) - 1} more" if len(wrong) > 1 else "")
@@ -212,8 +261,8 @@ def turned(
 
 
 def _wrong_slices(have: Array, want: Array, axis: int, slack: Slack) -> list[int]:
-    near = _near(have, want, slack=slack)
-    return [int(i) for i in np.flatnonzero(~near.all(axis=tuple(a for a in range(near.ndim) if a != axis)))]
+    right = near(have, want, slack)
+    return [int(i) for i in np.flatnonzero(~right.all(axis=tuple(a for a in range(right.ndim) if a != axis)))]
 
 
 def _listed(word: str, places: list[int]) -> str:

@@ -20,6 +20,7 @@ from segdiff.core.graph import Graph
 from segdiff.diagnose.reading.case import Case
 from segdiff.diagnose.reading.partner import SAME
 from segdiff.diagnose.reading.pieces import Piece, candidate_pieces, reference_pieces
+from segdiff.diagnose.reading.piecewise import close
 from segdiff.diagnose.reading.schema import settings
 
 
@@ -212,6 +213,8 @@ def _close(one: Any, other: Any) -> bool:
     if one.shape != other.shape:
         return False
     if one.dtype.kind in "fc" or other.dtype.kind in "fc":
+        if "c" not in one.dtype.kind + other.dtype.kind:
+            return close(one, other, SAME)
         return bool(np.allclose(one, other, rtol=SAME, atol=0.0, equal_nan=True))
     return bool(np.array_equal(one, other))
 

@@ -16,6 +16,7 @@ from segdiff.align.kinds import kind_of
 from segdiff.core.graph import Array, Graph, Op
 from segdiff.diagnose.reading import constants
 from segdiff.diagnose.reading.case import Case
+from segdiff.diagnose.reading.piecewise import times_in_pieces
 
 WEIGHTED = frozenset({"conv", "conv_transpose", "deform_conv", "matmul"})
 
@@ -271,7 +272,7 @@ def _folded(graph: Graph, form: Affine, follower: Op) -> Affine | None:
         after = bool(follower.attributes.get("bias_after_scale", True))
         total = bias * factor + (shift if after else shift * factor)
         whole = np.broadcast_to(total, (form.outputs,))
-        return Affine(_plain(form.weight * np.float64(factor)), _plain(whole), form.outputs, ops)
+        return Affine(times_in_pieces(form.weight, np.float64(factor)), _plain(whole), form.outputs, ops)
     operand = _channel_operand(graph, follower, form)
     if operand is None or kind not in ("add", "mul"):
         return None
@@ -311,15 +312,15 @@ def _as_factor(graph: Graph, op: Op) -> Iterable[Wanted]:
 
 def times(form: Affine, factor: Array) -> Array:
     """The weight with every output channel multiplied by its factor."""
-    op, weight = form.ops[0], form.weight.astype(np.float64)
+    op, weight = form.ops[0], form.weight
     kind = kind_of(op)
     if kind == "matmul":
-        return _plain(weight * factor)
+        return times_in_pieces(weight, factor)
     if kind == "conv_transpose":  # (in, out / groups, ...): the groups lie one after the other along "in"
         each = weight.shape[1]
         split = weight.reshape(form.outputs // each, -1, each, math.prod(weight.shape[2:]))
-        return _plain((split * factor.reshape(-1, 1, each, 1)).reshape(weight.shape))
-    return _plain(weight * factor.reshape(-1, *[1] * (weight.ndim - 1)))
+        return times_in_pieces(split, factor.reshape(-1, 1, each, 1)).reshape(weight.shape)
+    return times_in_pieces(weight, factor.reshape(-1, *[1] * (weight.ndim - 1)))
 
 
 def _plain(array: Array) -> Array:
