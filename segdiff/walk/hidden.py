@@ -52,6 +52,9 @@ AVERAGES = frozenset(
 )
 """What is made of a whole tensor stands for its norm: what divides by it amplifies nothing."""
 
+LENGTHS = frozenset({"Shape", "Size"})
+"""What is made of these depends on how long a tensor is, and on none of its numbers."""
+
 
 @dataclass
 class Hidden:
@@ -124,7 +127,10 @@ def _reaches(graph: Graph, segment: Segment, name: str) -> bool:
     inputs = frozenset(c for _, c in segment.inputs)
     if name in inputs:
         return True
-    ops = [graph.op(index) for index in upstream(graph, [name], inputs)]
+    lengths = {each for op in _ops(graph, segment) if op.type in LENGTHS for each in op.outputs}
+    if name in lengths:
+        return False
+    ops = [graph.op(index) for index in upstream(graph, [name], inputs | lengths)]
     inside = [op for op in ops if op.index in segment.nodes]
     read = {each for op in inside for each in op.inputs}
     return bool(read & inputs) and not any(op.type in AVERAGES for op in inside)

@@ -9,6 +9,9 @@ import pytest
 from onnx import ModelProto
 
 import segdiff
+from segdiff.align import Segment
+from segdiff.readers import find, read
+from segdiff.walk.hidden import amplifies
 from tests.models import Net, save
 
 SHAPE = (1, 4, 5, 6)
@@ -65,3 +68,18 @@ def test_what_amplifies_the_rounding_before_it_is_right(tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((1, 3, 40, 40)).astype(np.float32)
     report = segdiff.locate(*files, x, threads=1, deployed=False)
     assert report.verdict == "agrees", report.sentence
+
+
+@pytest.mark.parametrize("of_lengths", [True, False])
+def test_what_is_made_of_lengths_amplifies_nothing(of_lengths: bool, tmp_path: Path) -> None:
+    """A size computed from a shape holds no error of its tensor's numbers; a number cut off to an integer may
+    be another one by the last bit."""
+    net = Net(SHAPE, opset=13)
+    net.node("Shape" if of_lengths else "Neg", "x", outputs=["read"])
+    net.node("Cast", "read", to=7, outputs=["whole"])
+    read_by = net.node("Reshape", "x", "whole") if of_lengths else net.node("Cast", "whole", to=1)
+    y = net.node("Add", "x", read_by)
+    graph = read(find(save(net.model(y), tmp_path / "net.onnx")))
+    ops = tuple(range(len(graph.ops)))
+    segment = Segment(((y, y),), (("x", "x"),), ops, ops, ops, True)
+    assert amplifies(graph, segment) is not of_lengths
