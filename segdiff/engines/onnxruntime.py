@@ -64,11 +64,8 @@ class OnnxRuntime:
         ``edits`` go with ``ops``: they change those nodes for this one run.
         """
         self._drop_deployed()
-        if beside and ops is not None:  # such a run is asked for once: its session need not be kept
-            session = self._start(self.cutter.cut(ops, feeds, wanted), self.beside)
-            given_to(ran(session, feeds, wanted), deliver)
-        elif ops is not None:
-            given_to(self._run_nodes(ops, feeds, wanted, edits), deliver)
+        if ops is not None:
+            given_to(self._run_nodes(ops, feeds, wanted, edits, beside), deliver)
         else:
             self._run_all(feeds, frozenset(wanted), deliver)
 
@@ -126,28 +123,31 @@ class OnnxRuntime:
         feeds: dict[str, Array],
         wanted: tuple[str, ...],
         edits: tuple[Edit, ...] = (),
+        beside: bool = False,
     ) -> dict[str, ort.OrtValue]:
         if edits:
             model = self.cutter.cut(ops, feeds, wanted)
-            edits, beside = apart(edits)
-            if beside:
+            edits, arrays = apart(edits)
+            if arrays:
                 self.sessions.clear()  # each holds the old weight
-                feeds = feeds | beside
+                feeds = feeds | arrays
             apply(model, edits)
-            model.graph.input.extend(map(declared_input, beside, beside.values()))
+            model.graph.input.extend(map(declared_input, arrays, arrays.values()))
             session = self._start(model)
         else:
-            session = self._session(ops, feeds, wanted)
+            session = self._session(ops, feeds, wanted, beside)
         return ran(session, feeds, wanted)
 
     def _session(
-        self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]
+        self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...], beside: bool
     ) -> ort.InferenceSession:
         kinds = tuple((name, array.dtype.str, *declared(array)) for name, array in feeds.items())
         key = (ops, wanted, kinds)
         if key in self.sessions:
             self.sessions.move_to_end(key)
             return self.sessions[key]
+        if beside:  # nobody asks for it again as long as the segment is right
+            return self._start(self.cutter.cut(ops, feeds, wanted), self.beside)
         session = self._start(self.cutter.cut(ops, feeds, wanted))
         self.sessions[key] = session
         while len(self.sessions) > KEPT_SESSIONS:
