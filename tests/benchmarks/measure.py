@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import subprocess
 import sys
@@ -9,9 +10,11 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import segdiff
 from segdiff.core.memory import family
 
 INTERVAL = 0.05
@@ -62,6 +65,7 @@ def measure(command: Sequence[str], fine: tuple[int, ...] = (0,), most: float | 
     """Run a command to its end. Raises ContenderError where its exit code is not a fine one, or where its
     tree takes more than ``most`` MB: then it is killed."""
     cost = Cost()
+    compiled()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder)
@@ -79,6 +83,13 @@ def measure(command: Sequence[str], fine: tuple[int, ...] = (0,), most: float | 
     cost.cpu = usage.ru_utime + usage.ru_stime
     cost.largest = usage.ru_maxrss / 1024
     return cost
+
+
+@cache
+def compiled() -> None:
+    """Segdiff's bytecode, as pip leaves it: in a checkout where Python writes none each process would make it
+    anew."""
+    compileall.compile_dir(Path(segdiff.__file__).parent, quiet=2)
 
 
 def _watch(pid: int, cost: Cost, most: float | None) -> tuple[Any, int]:
