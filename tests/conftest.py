@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from segdiff.engines import registry
+from segdiff.engines.workers import Home
 from tests.schema import check_every_answer
 from tests.zoo.environments import python_of
 
@@ -43,6 +44,7 @@ def onnxruntime_131(monkeypatch: pytest.MonkeyPatch) -> None:
 def pad_fusion(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """An optimiser that makes a pad of zeros the max pool's own: brought by the tests, and the real one."""
     if request.param == "brought":
-        put_in_place(monkeypatch, home="tests.deployed.overeager:Overeager")
+        home = Home("onnxruntime", "tests.deployed.overeager:Overeager")
+        put_in_place(monkeypatch, home=home)
     else:
         request.getfixturevalue("onnxruntime_131")
