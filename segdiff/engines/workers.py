@@ -123,4 +123,5 @@ def likely(model: str | Path) -> Home | None:
         return ONNXRUNTIME
     if path.suffix in (".pdmodel", ".json") and path.is_file():
         return PADDLE
-    return PADDLE if path.is_dir() and (any(path.glob("*.pdmodel")) or any(path.glob("*.json"))) else None
+    folder = path.is_dir() and any(path.glob("*.pdiparams"))  # a .json may be anything, a dump's index too
+    return PADDLE if folder else None

@@ -24,6 +24,8 @@ def test_what_runs_a_file_is_told_by_its_name(tmp_path: Path, model: Path) -> No
     assert likely(tmp_path) is None and likely(tmp_path / "missing.onnx") is None
     (tmp_path / "deploy").mkdir()
     (tmp_path / "deploy" / "model.json").write_text("{}")
+    assert likely(tmp_path / "deploy") is None  # a dump has an index, too
+    (tmp_path / "deploy" / "model.pdiparams").write_bytes(b"")
     assert likely(tmp_path / "deploy") == likely(tmp_path / "deploy" / "model.json") == PADDLE
 
 

@@ -275,8 +275,7 @@ def _unlike(have: Array, want: Array) -> float:
     """How far two arrays are apart, whatever a layout or a sign may have done to one of them."""
     direct = distance(have, want)
     if direct > 0.5 and have.size > SORTED:
-        turned_over = min(direct, _turned_over(have, want))
-        return 0.0 if alike(have, want, SIMILAR) else turned_over
+        return 0.0 if alike(have, want, SIMILAR) else min(direct, _turned_over(have, want))
     if direct > 0.5:
         ordered = (np.sort(np.abs(array), axis=None) for array in (have, want))
         return 0.0 if same(*ordered) else min(direct, distance(-have, want))

@@ -53,10 +53,16 @@ def loaded(parameter: Parameter) -> Array:
         return owner.reshape(-1).view(parameter.dtype).reshape(parameter.shape)
     array = parameter.load()
     owner = array if array.base is None else array.base  # what every view of it holds
-    if array.nbytes >= LARGE and isinstance(owner, np.ndarray) and owner.nbytes == array.nbytes:
+    if array.nbytes >= LARGE and isinstance(owner, np.ndarray) and _holds(owner, array):
         array.flags.writeable = owner.flags.writeable = False
-        _held[id(parameter)] = weakref.ref(parameter), weakref.ref(owner)
+        key = id(parameter)
+        _held[key] = weakref.ref(parameter), weakref.ref(owner, lambda _: _held.pop(key, None))
     return array
+
+
+def _holds(owner: Array, array: Array) -> bool:
+    """Whether an array is all that its owner holds, in the same order."""
+    return owner.nbytes == array.nbytes and owner.flags.c_contiguous and array.flags.c_contiguous
 
 
 def number(graph: Graph, name: str) -> float | None:

@@ -10,7 +10,7 @@ import pytest
 
 from segdiff.core.graph import Array, Graph, Parameter
 from segdiff.diagnose.families.parameters import _unlike
-from segdiff.diagnose.reading.constants import LARGE, value
+from segdiff.diagnose.reading.constants import LARGE, _held, loaded, value
 from segdiff.diagnose.reading.differences import cut_off, difference, distance, near, same, turned
 from segdiff.diagnose.reading.piecewise import PIECE, close, in_pieces, times_in_pieces
 
@@ -129,3 +129,22 @@ def test_a_large_parameter_is_held_once_and_no_longer_than_somebody_holds_it() -
     assert second.shape == parameter.shape and not second.flags.writeable
     del second, view
     assert value(graph, "w") is not None and len(loads) == 2
+
+
+def test_a_parameter_that_lies_in_another_order_is_read_right() -> None:
+    """What comes again is what came first, and nothing is left of it once nobody holds it."""
+    rows = LARGE // 16
+    numbers = np.arange(4 * rows, dtype=np.float32).reshape(rows, 4)
+    turned_over = Parameter("w", (rows, 4), "float32", lambda: numbers.T.copy(order="F").T)
+    plain = Parameter("w", (rows, 4), "float32", numbers.copy)
+    for parameter in (turned_over, plain):
+        first = loaded(parameter)
+        again = loaded(parameter)
+        np.testing.assert_array_equal(again, numbers)
+        np.testing.assert_array_equal(first, again)
+        key = id(parameter)
+        del first, again
+        assert key not in _held
+    in_columns = Parameter("w", (rows, 4), "float32", lambda: np.asfortranarray(numbers))
+    held = loaded(in_columns)
+    np.testing.assert_array_equal(loaded(in_columns), held)
