@@ -15,7 +15,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
@@ -34,10 +34,12 @@ from segdiff.engines.protocol import (
     Failed,
     Load,
     Order,
+    Part,
     Ready,
     Release,
     Seen,
     nbytes_of,
+    of_part,
     payloads_of,
 )
 from segdiff.engines.registry import EngineRow, engine_for, lacking
@@ -55,6 +57,15 @@ GRACE = 5.0
 
 FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM})
 """Exit codes of a worker that somebody else has ended: the system, short of memory, or a person."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Nodes to run on ``feeds``, whose values are compared with ``truths``; all by the candidate's names."""
+
+    ops: tuple[int, ...]
+    feeds: Mapping[str, Tensor]
+    truths: Mapping[str, Tensor]
 
 
 class Engine:
@@ -143,36 +154,41 @@ class Engine:
                 self._flush()
                 self._send(Seen(nbytes_of(tensor)))
 
-    def compared(
-        self, feeds: Mapping[str, Tensor], truths: Mapping[str, Tensor], ops: tuple[int, ...]
-    ) -> dict[str, Compared]:
-        """Run the ops on ``feeds`` and compare what they make with ``truths``, where it lies: only what was
-        found comes back. Of values that are not quantised. Raises EngineError."""
-        feeds = {name: self._stored(name, tensor) for name, tensor in feeds.items()}
-        serial = self._ask(Order(0, {}, tuple(truths), ops), feeds, truths)
+    def compared(self, parts: Sequence[Asked]) -> list[dict[str, Compared]]:
+        """Run the ops of each part on its feeds, all in one go, and compare what they make with its truths,
+        where it lies: only what was found comes back. Of values that are not quantised.
+
+        Raises EngineError."""
+        sent, tensors = [], []
+        for part in parts:
+            feeds = {name: self._stored(name, tensor) for name, tensor in part.feeds.items()}
+            sent.append(Part(part.ops, payloads_of(feeds), payloads_of(part.truths)))
+            tensors += [*feeds.values(), *part.truths.values()]
+        serial = self._ask(Order(0, {}, (), parts=tuple(sent)), more=tensors)
         found = {}
         while not isinstance(message := self._receive(serial), Done):
             self.last_value = message.value
             found[message.value] = message
-        return found
+        return [
+            {name: found[of_part(number, name)] for name in part.truths} for number, part in enumerate(parts)
+        ]
 
     def _ask(
         self,
         order: Order,
-        feeds: Mapping[str, Tensor],
-        truths: Mapping[str, Tensor] = NOTHING,
+        feeds: Mapping[str, Tensor] = NOTHING,
         arrays: Mapping[str, Tensor] = NOTHING,
+        more: Iterable[Tensor] = (),
     ) -> int:
-        """Send an order with its tensors; its number, which its answers bear."""
+        """Send an order with its tensors, and ``more`` it speaks of; its number, which its answers bear."""
         self.wait_until_ready()
-        new = self._unknown([*feeds.values(), *truths.values(), *arrays.values()])
+        new = self._unknown([*feeds.values(), *arrays.values(), *more])
         self.serial += 1
         self._flush()  # so that the outputs find room in blocks let go since the last run
         full = replace(
             order,
             serial=self.serial,
             feeds=payloads_of(feeds),
-            truths=payloads_of(truths),
             arrays=payloads_of(arrays),
             new=tuple(new),
         )

@@ -5,7 +5,8 @@ A worker process loads one of them (``segdiff.engines.registry`` says which) and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from segdiff.core.edit import Edit
@@ -14,6 +15,15 @@ from segdiff.engines.protocol import Deployed
 
 Deliver = Callable[[str, int, int, str, tuple[int, ...]], None]
 """``deliver(value, address, nbytes, dtype, shape)``: hand over a tensor that lies at a raw address."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Nodes of a model, what they are fed, and which of their values are wanted."""
+
+    ops: tuple[int, ...]
+    feeds: dict[str, Array]
+    wanted: tuple[str, ...]
 
 
 class Framework(Protocol):
@@ -32,10 +42,12 @@ class Framework(Protocol):
         ops: tuple[int, ...] | None,
         edits: tuple[Edit, ...],
         deliver: Deliver,
-        beside: bool = False,
     ) -> None:
-        """Run on ``feeds`` and deliver every value of ``wanted``; ``beside`` another engine that computes
-        meanwhile, to which a core is left where this one would take all."""
+        """Run on ``feeds`` and deliver every value of ``wanted``."""
+
+    def run_together(self, parts: Sequence[Nodes], deliver: Deliver) -> None:
+        """Run each part for itself, all in one go, while another engine computes: a core is left to that
+        where this one would take all. ``segdiff.engines.protocol.of_part`` names its values."""
 
     def run_deployed(
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver

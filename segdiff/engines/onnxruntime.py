@@ -6,7 +6,7 @@ Lives in a worker process. Graph optimisation is off: a fused operator would hav
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -19,8 +19,9 @@ from segdiff.core.memory import give_back
 from segdiff.core.sequences import lists_in
 from segdiff.engines.apart import apart, declared_input
 from segdiff.engines.cutting import Cutter, declared, fetch_unmapped
-from segdiff.engines.framework import Deliver
-from segdiff.engines.protocol import Deployed, Load
+from segdiff.engines.framework import Deliver, Nodes
+from segdiff.engines.merging import mergeable, merged
+from segdiff.engines.protocol import Deployed, Load, of_part
 from segdiff.engines.whole import given_to, ran, whole
 
 EXPOSED_AT_ONCE = 8
@@ -57,7 +58,6 @@ class OnnxRuntime:
         ops: tuple[int, ...] | None,
         edits: tuple[Edit, ...],
         deliver: Deliver,
-        beside: bool = False,
     ) -> None:
         """Run the nodes ``ops`` (or all of them, cut after cut) and deliver ``wanted``.
 
@@ -65,9 +65,31 @@ class OnnxRuntime:
         """
         self._drop_deployed()
         if ops is not None:
-            given_to(self._run_nodes(ops, feeds, wanted, edits, beside), deliver)
+            given_to(self._run_nodes(ops, feeds, wanted, edits), deliver)
         else:
             self._run_all(feeds, frozenset(wanted), deliver)
+
+    def run_together(self, parts: Sequence[Nodes], deliver: Deliver) -> None:
+        """Run the nodes of each part on its feeds, in one session as far as they go into one.
+
+        Nobody asks for that session again as long as the segments are right: it is not kept.
+        """
+        self._drop_deployed()
+        cuts: dict[int, onnx.ModelProto] = {}
+        for number, part in enumerate(parts):
+            session = self._known(part)
+            if session is None:
+                cut = self.cutter.cut(part.ops, part.feeds, part.wanted)
+                if len(parts) > 1 and mergeable(cut):
+                    cuts[number] = cut
+                    continue
+                session = self._start(cut, self.beside)
+            got = ran(session, part.feeds, part.wanted)
+            given_to({of_part(number, name): value for name, value in got.items()}, deliver)
+        if cuts:
+            feeds = {of_part(k, name): array for k in cuts for name, array in parts[k].feeds.items()}
+            wanted = tuple(of_part(k, name) for k in cuts for name in parts[k].wanted)
+            given_to(ran(self._start(merged(cuts), self.beside), feeds, wanted), deliver)
 
     def run_deployed(
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
@@ -123,7 +145,6 @@ class OnnxRuntime:
         feeds: dict[str, Array],
         wanted: tuple[str, ...],
         edits: tuple[Edit, ...] = (),
-        beside: bool = False,
     ) -> dict[str, ort.OrtValue]:
         if edits:
             model = self.cutter.cut(ops, feeds, wanted)
@@ -135,24 +156,27 @@ class OnnxRuntime:
             model.graph.input.extend(map(declared_input, arrays, arrays.values()))
             session = self._start(model)
         else:
-            session = self._session(ops, feeds, wanted, beside)
+            session = self._session(ops, feeds, wanted)
         return ran(session, feeds, wanted)
 
     def _session(
-        self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...], beside: bool
+        self, ops: tuple[int, ...], feeds: dict[str, Array], wanted: tuple[str, ...]
     ) -> ort.InferenceSession:
-        kinds = tuple((name, array.dtype.str, *declared(array)) for name, array in feeds.items())
-        key = (ops, wanted, kinds)
-        if key in self.sessions:
-            self.sessions.move_to_end(key)
-            return self.sessions[key]
-        if beside:  # nobody asks for it again as long as the segment is right
-            return self._start(self.cutter.cut(ops, feeds, wanted), self.beside)
+        part = Nodes(ops, feeds, wanted)
+        if (known := self._known(part)) is not None:
+            return known
         session = self._start(self.cutter.cut(ops, feeds, wanted))
-        self.sessions[key] = session
+        self.sessions[key_of(part)] = session
         while len(self.sessions) > KEPT_SESSIONS:
             self.sessions.popitem(last=False)
         return session
+
+    def _known(self, part: Nodes) -> ort.InferenceSession | None:
+        """The session that was kept of these nodes."""
+        key = key_of(part)
+        if key in self.sessions:
+            self.sessions.move_to_end(key)
+        return self.sessions.get(key)
 
     def _start(self, model: onnx.ModelProto, threads: int | None = None) -> ort.InferenceSession:
         options = ort.SessionOptions()
@@ -165,6 +189,12 @@ class OnnxRuntime:
         fetch_unmapped(model, self.program)
         options.add_session_config_entry(BESIDE, str(self.program.resolve().parent))
         return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def key_of(part: Nodes) -> tuple[object, ...]:
+    """What a session of these nodes depends on."""
+    kinds = tuple((name, array.dtype.str, *declared(array)) for name, array in part.feeds.items())
+    return part.ops, part.wanted, kinds
 
 
 @dataclass(frozen=True)

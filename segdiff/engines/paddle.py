@@ -7,6 +7,7 @@ runs it, it runs with a predictor of its own; one of the two is alive at a time.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 os.environ.setdefault("GLOG_minloglevel", "3")
 
@@ -18,7 +19,7 @@ from segdiff.core.edit import Edit
 from segdiff.core.graph import Array
 from segdiff.core.memory import give_back
 from segdiff.engines.channel import ChannelClosedError
-from segdiff.engines.framework import Deliver
+from segdiff.engines.framework import Deliver, Nodes
 from segdiff.engines.lists import splits
 from segdiff.engines.names import Namer, has_blocks, namer_for, outer_scope
 from segdiff.engines.protocol import Deployed, Load
@@ -62,7 +63,6 @@ class Paddle:
         ops: tuple[int, ...] | None,
         edits: tuple[Edit, ...],
         deliver: Deliver,
-        beside: bool = False,
     ) -> None:
         """Run the program on ``feeds`` and deliver ``wanted``. A program runs whole, and as it is."""
         assert ops is None and not edits
@@ -80,6 +80,10 @@ class Paddle:
         if self.failure is not None:
             raise self.failure
         self._hand_out_the_rest(self.predictor)
+
+    def run_together(self, parts: Sequence[Nodes], deliver: Deliver) -> None:
+        """Refuse: a program runs whole. Raises NotImplementedError."""
+        raise NotImplementedError("a Paddle program is only run whole")
 
     def run_deployed(
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver

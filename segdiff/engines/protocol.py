@@ -68,12 +68,24 @@ class Deployed:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Nodes of a model (their indices) to be run on ``feeds``.
+
+    What they make under the names of ``truths`` is compared with these.
+    """
+
+    ops: tuple[int, ...]
+    feeds: Mapping[str, Payload]
+    truths: Mapping[str, Payload]
+
+
+@dataclass(frozen=True)
 class Order:
     """Run the model, or only ``ops`` of it (their indices), on ``feeds``; deliver the values ``wanted``.
 
     ``edits`` change the ONNX nodes first; the engine forgets them after the run. ``arrays`` are those that
-    they name. With ``deployed`` the model runs as its user runs it. A value that has one of the ``truths`` is
-    compared with it, and not delivered.
+    they name. With ``deployed`` the model runs as its user runs it. With ``parts`` these are run instead, all
+    in one go, and nothing is delivered: a value of the k-th is told of under its name in :func:`of_part`.
     ``new`` names the blocks whose descriptors come with this message. A run that comes while another is
     under way replaces it: the reader has given that one up.
     """
@@ -85,7 +97,7 @@ class Order:
     new: tuple[ArrayRef, ...] = ()
     edits: tuple[Edit, ...] = ()
     deployed: Deployed | None = None
-    truths: dict[str, Payload] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
     arrays: dict[str, Payload] = field(default_factory=dict)
 
 
@@ -155,6 +167,15 @@ class Failed:
     serial: int
     message: str
     starved: bool = False
+
+
+def of_part(number: int, value: str) -> str:
+    """What a value of one of several parts is called, which may have names in common.
+
+    >>> of_part(3, "relu_0.tmp_0")
+    'part 3: relu_0.tmp_0'
+    """
+    return f"part {number}: {value}"
 
 
 def payloads_of(tensors: Mapping[str, Tensor]) -> dict[str, Payload]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from segdiff.core.errors import EngineError
 from segdiff.core.process import how_it_ended
 from segdiff.core.quantised import Quantisation
 from segdiff.engines.blocks import Tensor
-from segdiff.engines.client import Engine
+from segdiff.engines.client import Asked, Engine
 from segdiff.engines.protocol import Compared
 
 
@@ -74,15 +74,16 @@ class Candidate(Revived):
             self._after(error, free=bool(edits))
             raise
 
-    def compared(
-        self, feeds: Mapping[str, Tensor], truths: Mapping[str, Tensor], ops: tuple[int, ...]
-    ) -> dict[str, Compared]:
+    def compared(self, parts: Sequence[Asked]) -> list[dict[str, Compared]]:
         """The same for nodes as the file has them, where only that is asked how far what they make is from
-        ``truths``. Raises EngineError."""
+        the truth. Raises EngineError.
+
+        Where several bring the framework down together, nobody knows which it was: such a restart is free.
+        """
         try:
-            return self.engine.compared(feeds, truths, ops)
+            return self.engine.compared(parts)
         except EngineError as error:
-            self._after(error, free=False)
+            self._after(error, free=len(parts) > 1)
             raise
 
     def _after(self, error: EngineError, *, free: bool) -> None:

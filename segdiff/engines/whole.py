@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import onnxruntime as ort
 from segdiff.core.edit import Edit
 from segdiff.core.graph import Array
 from segdiff.core.sequences import packed
-from segdiff.engines.framework import Deliver
+from segdiff.engines.framework import Deliver, Nodes
 from segdiff.engines.protocol import Deployed, Load
 
 LEVELS = {
@@ -43,9 +44,12 @@ class WholeOnnxRuntime:
         ops: tuple[int, ...] | None,
         edits: tuple[Edit, ...],
         deliver: Deliver,
-        beside: bool = False,
     ) -> None:
         """Refuse: a file that is run whole is not cut. Raises NotImplementedError."""
+        raise NotImplementedError("this file is only run whole")
+
+    def run_together(self, parts: Sequence[Nodes], deliver: Deliver) -> None:
+        """Refuse, too. Raises NotImplementedError."""
         raise NotImplementedError("this file is only run whole")
 
     def run_deployed(

@@ -6,11 +6,13 @@ It may crash, hang or be killed without harm to the process that started it, and
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import platform
 import re
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -24,7 +26,7 @@ from segdiff.core.process import end_with
 from segdiff.engines.apart import together
 from segdiff.engines.blocks import ArrayRef, Mappings, Pool
 from segdiff.engines.channel import Channel, ChannelClosedError
-from segdiff.engines.framework import Framework
+from segdiff.engines.framework import Framework, Nodes
 from segdiff.engines.protocol import (
     INLINE,
     Compared,
@@ -33,10 +35,12 @@ from segdiff.engines.protocol import (
     Failed,
     Load,
     Order,
+    Part,
     Payload,
     Ready,
     Release,
     Seen,
+    of_part,
 )
 
 OUT_OF_MEMORY = re.compile(
@@ -86,6 +90,8 @@ class Session:
             self.allowance = self.pool.warm = message.allowance
             self.pool.room = message.room
             self.framework = load(message)
+            gc.freeze()  # what a framework has imported is never garbage, and is a lot to look through
+            gc.enable()
             give_back()
             self.channel.send(Ready(platform.python_version(), self.framework.versions()))
         elif isinstance(message, Order):
@@ -93,19 +99,30 @@ class Session:
             for ref, fd in zip(message.new, descriptors, strict=True):
                 self.mappings.add(ref.owner, ref.block, fd)
             assert self.framework is not None
-            feeds = {name: self._array(payload) for name, payload in message.feeds.items()}
-            self.truths = {name: self._array(payload) for name, payload in message.truths.items()}
-            if message.deployed:
+            feeds = self._arrays(message.feeds)
+            if message.parts:
+                self._compare(message.parts)
+            elif message.deployed:
                 self.framework.run_deployed(feeds, message.wanted, message.deployed, self._deliver)
             else:
-                arrays = {name: self._array(payload) for name, payload in message.arrays.items()}
-                edits = together(message.edits, arrays)
-                beside = bool(message.truths)  # what is compared is run while the reference streams
-                self.framework.run(feeds, message.wanted, message.ops, edits, self._deliver, beside)
-            self.truths = {}  # before the parent lets go of them
+                edits = together(message.edits, self._arrays(message.arrays))
+                self.framework.run(feeds, message.wanted, message.ops, edits, self._deliver)
             self.channel.send(Done(message.serial))
         else:
             self._note(message, descriptors)
+
+    def _compare(self, parts: tuple[Part, ...]) -> None:
+        assert self.framework is not None
+        for number, part in enumerate(parts):
+            self.truths |= self._arrays({of_part(number, name): each for name, each in part.truths.items()})
+        runs = [Nodes(part.ops, self._arrays(part.feeds), tuple(part.truths)) for part in parts]
+        try:
+            self.framework.run_together(runs, self._deliver)
+        finally:
+            self.truths = {}  # before the parent lets go of them
+
+    def _arrays(self, payloads: Mapping[str, Payload]) -> dict[str, Array]:
+        return {name: self._array(payload) for name, payload in payloads.items()}
 
     def _array(self, payload: Payload) -> Array:
         if not isinstance(payload, ArrayRef):
@@ -177,6 +194,7 @@ def main() -> None:
     a spare imports its framework's module first, whose failure is told of when the model is loaded."""
     parent, descriptor, *modules, owner = sys.argv[1:]
     end_with(int(parent))
+    gc.disable()  # until the model is loaded
     for module in modules:
         with suppress(Exception):
             import_module(module)

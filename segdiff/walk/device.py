@@ -24,7 +24,6 @@ from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.core.precision import EPSILON, disturbed, unit_of
 from segdiff.engines import Tensor
 from segdiff.engines.dumped import DumpedReference
-from segdiff.engines.protocol import Compared
 from segdiff.engines.session import quantised_values
 from segdiff.walk.dump_check import CheckedDump
 from segdiff.walk.judge import Judgement
@@ -55,11 +54,9 @@ class DeviceProbe(Probe):
     given: Mapping[int, Mapping[str, DumpedTensor]] = field(default_factory=dict)
     inside: frozenset[str] = frozenset()
 
-    def compared(
-        self, segment: Segment, feeds: Mapping[str, Tensor], truths: Mapping[str, Tensor]
-    ) -> Mapping[str, Compared] | None:
-        """None: what a device has stored is rounded here, as it was there."""
-        return None
+    def comparable(self, values: Iterable[str]) -> bool:
+        """Never: what a device has stored is rounded here, as it was there."""
+        return False
 
     def run(
         self,

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 
 from segdiff.align import Segment
 from segdiff.align.view import view_of
+from segdiff.core.errors import EngineError
 from segdiff.core.graph import Graph, Op
-from segdiff.core.metrics import Comparison
+from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.core.precision import EPSILON
 from segdiff.engines import Tensor
+from segdiff.walk.probe import Probe
 from segdiff.walk.steps import error_size
 from segdiff.walk.upstream import upstream
 
@@ -82,6 +84,31 @@ class Hidden:
             error.mismatch is not None or error_size(error) > max(VISIBLE * EPSILON, GROWS * before)
             for error in errors.values()
         )
+
+
+def look_behind(
+    hidden: Hidden,
+    probe: Probe,
+    segment: Segment,
+    given: Mapping[str, Tensor],
+    isolated: Mapping[str, Tensor],
+    truths: Mapping[str, Tensor],
+) -> bool:
+    """Whether an error leaps up that the reference's tensors do not show; what the segment makes is kept.
+
+    ``given`` is what it is fed of the reference's, ``isolated`` what it makes of that, ``truths`` are the
+    reference's tensors in the place of these.
+    """
+    made, feeds = isolated, hidden.feeds(segment, given)
+    if feeds is not None:
+        try:
+            made = probe.run(segment, feeds, list(truths))
+        except EngineError:  # it refuses its own tensors: the walk on these tells why
+            return True
+    errors = {c: compare_arrays(truth.array, made[c].array) for c, truth in truths.items()}
+    leaps = feeds is not None and hidden.leaps(segment, errors)
+    hidden.keep(made, errors)
+    return leaps
 
 
 def hidden_in(graph: Graph, segments: tuple[Segment, ...]) -> Hidden:

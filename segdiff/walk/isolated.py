@@ -6,13 +6,14 @@ come back. Where more is asked the segment runs once more, and hands them over.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from segdiff.align import Segment
 from segdiff.core.graph import Array
 from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.engines import Tensor
+from segdiff.engines.client import Asked
 from segdiff.engines.protocol import Compared
 from segdiff.walk.judge import Judgement
 from segdiff.walk.probe import Probe
@@ -61,6 +62,10 @@ class Isolated:
             lambda: probe.disturb_finely(segment, c, self.array(c), self.feeds),
         )
 
+    def fits(self, forms: Mapping[str, Form]) -> bool:
+        """Whether it was fed what it would be now that ``forms`` are known of what is above it."""
+        return all(forms.get(c, form_of(tensor)) == form_of(tensor) for c, tensor in self.feeds.items())
+
     def forms(self) -> dict[str, Form]:
         """Types and shapes of the values."""
         if self.made is not None:
@@ -68,16 +73,42 @@ class Isolated:
         return {c: (found.type, found.shape) for c, found in self.found.items()}
 
 
-def isolated_errors(
-    probe: Probe, segment: Segment, feeds: Mapping[str, Tensor], truths: Mapping[tuple[str, str], Tensor]
-) -> Isolated:
-    """What the segment makes of ``feeds`` against the reference's ``truths``, by the names of both sides.
+@dataclass(frozen=True)
+class Question:
+    """A segment on ``feeds``, against the reference's ``truths`` by the names of both sides."""
 
-    Raises EngineError.
-    """
-    wanted = {c: tensor for (_, c), tensor in truths.items()}
-    one_to_one = len(wanted) == len(truths)
-    found = probe.compared(segment, feeds, wanted) if one_to_one else None
-    if found is None:
-        return Isolated(probe, segment, feeds, {}, probe.run(segment, feeds, wanted))
-    return Isolated(probe, segment, feeds, found)
+    segment: Segment
+    feeds: Mapping[str, Tensor]
+    truths: Mapping[tuple[str, str], Tensor]
+
+    @property
+    def wanted(self) -> dict[str, Tensor]:
+        """The truth by the candidate's names."""
+        return {c: tensor for (_, c), tensor in self.truths.items()}
+
+    @property
+    def asked(self) -> Asked:
+        """What the engine is asked."""
+        return Asked(self.segment.nodes, self.feeds, self.wanted)
+
+    def where_it_lies(self, probe: Probe) -> bool:
+        """Whether the engine itself can compare."""
+        return len(self.wanted) == len(self.truths) and probe.comparable(self.wanted)
+
+
+def isolated_error(probe: Probe, question: Question) -> Isolated:
+    """What a segment makes of what it is fed. Raises EngineError."""
+    segment, feeds = question.segment, question.feeds
+    if not question.where_it_lies(probe):
+        return Isolated(probe, segment, feeds, {}, probe.run(segment, feeds, question.wanted))
+    return Isolated(probe, segment, feeds, probe.compared([question.asked])[0])
+
+
+def isolated_errors(probe: Probe, questions: Sequence[Question]) -> dict[Segment, Isolated]:
+    """The same of several segments, run in one go; of those whose engine can compare. Raises EngineError."""
+    several = [question for question in questions if question.where_it_lies(probe)]
+    found = probe.compared([question.asked for question in several]) if several else ()
+    return {
+        question.segment: Isolated(probe, question.segment, question.feeds, compared)
+        for question, compared in zip(several, found, strict=True)
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,6 +29,7 @@ from segdiff.core.precision import (
 )
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Tensor
+from segdiff.engines.client import Asked
 from segdiff.engines.protocol import Compared
 from segdiff.engines.revived import Candidate
 from segdiff.readers.dtypes import numpy_dtype
@@ -81,14 +82,13 @@ class Probe:
         got = self.candidate.run(feeds, wanted, segment.nodes, own)
         return {name: self._at_its_scale(name, tensor, own) for name, tensor in got.items()}
 
-    def compared(
-        self, segment: Segment, feeds: Mapping[str, Tensor], truths: Mapping[str, Tensor]
-    ) -> Mapping[str, Compared] | None:
-        """How far what the segment makes is from ``truths``, compared where it was made; None where tensors
-        themselves are to be had first. Raises EngineError."""
-        if self.graph.quantised.keys() & truths.keys():
-            return None
-        return self.candidate.compared(feeds, truths, segment.nodes)
+    def comparable(self, values: Iterable[str]) -> bool:
+        """Whether values are compared where they are made: of quantised ones the numbers are to be had."""
+        return not self.graph.quantised.keys() & set(values)
+
+    def compared(self, parts: Sequence[Asked]) -> Sequence[Mapping[str, Compared]]:
+        """How far what segments make, all in one go, is from the truth. Raises EngineError."""
+        return self.candidate.compared(parts)
 
     def _at_its_scale(self, name: str, tensor: Tensor, edits: tuple[Edit, ...]) -> Tensor:
         """The numbers of a quantised value, where an edit gives its bytes another scale or zero point."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -126,6 +126,20 @@ def error_size(error: Comparison) -> float:
     if error.mismatch or not np.isfinite(error.metrics.rel_l2):
         return 0.0
     return float(error.metrics.rel_l2)
+
+
+def caught_up(step: Step, late: Mapping[str, PairResult]) -> Step:
+    """A step with the cumulative errors that were measured once it had gone by, by the candidate's names."""
+    if not any(pair.candidate in late for pair in step.pairs):
+        return step
+    pairs = [_with_own_error(pair, late.get(pair.candidate)) for pair in step.pairs]
+    return replace(step, pairs=tuple(pairs))
+
+
+def _with_own_error(pair: PairResult, late: PairResult | None) -> PairResult:
+    if pair.cumulative is not None or late is None or late.reference != pair.reference:
+        return pair
+    return replace(pair, cumulative=late.cumulative, mask_changed=late.mask_changed)
 
 
 def unmeasured(segment: Segment, problem: str) -> Step:

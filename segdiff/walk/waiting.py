@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
+from collections.abc import Iterator
 
 from segdiff.align import Segment
 
@@ -27,6 +28,14 @@ class Waiting:
             self.missing.append(values)
             for needed in values:
                 self.waiters[needed].append(number)
+
+    def all_ready(self, arrived: str) -> Iterator[int]:
+        """Those that can run now, then those that can once these have run; in the order to run them in."""
+        queue = deque(self.ready(arrived))
+        while queue:
+            number = queue.popleft()
+            yield number
+            queue += self.ready(number)
 
     def ready(self, arrived: str | int) -> list[int]:
         """The segments that only waited for this value, or for this segment to have run; in order."""

@@ -9,8 +9,9 @@ needs them, so memory follows what is alive at one moment and not the sum of all
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -21,15 +22,15 @@ from segdiff.core.errors import EngineError
 from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.core.precision import EPSILON
 from segdiff.engines import Tensor
-from segdiff.walk.hidden import Hidden, hidden_in
-from segdiff.walk.isolated import Isolated, isolated_errors
+from segdiff.walk.gathered import gathered
+from segdiff.walk.hidden import Hidden, hidden_in, look_behind
+from segdiff.walk.isolated import Isolated, Question, isolated_error, isolated_errors
 from segdiff.walk.judge import Judgement, floor_of, size_of
 from segdiff.walk.masks import mask_changed
 from segdiff.walk.probe import Probe
 from segdiff.walk.sketch import digest_of, sketch_of
-from segdiff.walk.steps import Form, Own, PairResult, Step, Walk, form_of, spoils, unmeasured
+from segdiff.walk.steps import Form, Own, PairResult, Step, Walk, caught_up, form_of, spoils, unmeasured
 from segdiff.walk.upstream import upstream
-from segdiff.walk.waiting import Waiting
 
 
 def walk_through(
@@ -79,6 +80,7 @@ class _Walker:
     walked: dict[str, str] = field(default_factory=dict)
     caught: dict[str, PairResult] = field(default_factory=dict)
     lost: str | None = None
+    apart: bool = False  # segments run one by one: some have failed together
     late: bool = False
     leaps: bool = False
     hidden: Hidden = field(default_factory=Hidden)
@@ -98,7 +100,6 @@ class _Walker:
         progress: Callable[[int], None],
     ) -> Walk:
         """Every segment's step."""
-        waiting = Waiting(segments)
         if not self.started:
             self.hidden = hidden_in(self.start.graph, segments)
         for segment in segments:
@@ -112,16 +113,11 @@ class _Walker:
         steps: dict[int, Step] = {}
         problem = None
         try:
-            for name, tensor in chain(feeds.items(), reference):
-                if name not in self.needs:
-                    continue
-                self.reference_live[name] = tensor
-                del tensor
-                queue = deque(waiting.ready(name))
-                while queue:
-                    number = queue.popleft()
-                    steps[number] = self._step(segments[number])
-                    queue += waiting.ready(number)
+            arriving = self._arriving(chain(feeds.items(), reference))
+            for group in gathered(arriving, segments, self._nbytes, lambda: self.started):
+                together = self._together([segments[number] for number in group])
+                for number in group:
+                    steps[number] = self._step(segments[number], together)
                     progress(len(steps))
                     if self.alone and spoils(steps[number]):
                         raise EngineError("the walk ends where a segment errs")
@@ -131,7 +127,7 @@ class _Walker:
             steps.setdefault(
                 number, unmeasured(segment, problem or "the reference did not deliver its values")
             )
-        found = tuple(self._caught_up(steps[number]) for number in range(len(segments)))
+        found = tuple(caught_up(steps[number], self.caught) for number in range(len(segments)))
         return Walk(
             found,
             problem,
@@ -144,14 +140,46 @@ class _Walker:
             leaps=self.leaps,
         )
 
+    def _arriving(self, values: Iterator[tuple[str, Tensor]]) -> Iterator[str]:
+        """The reference's values that a segment needs, as they come; each is alive from then on."""
+        for name, tensor in values:
+            if name in self.needs:
+                self.reference_live[name] = tensor
+                del tensor
+                yield name
+
+    def _nbytes(self, segment: Segment) -> int:
+        """Of the reference's tensors at both ends."""
+        live = self.reference_live
+        return sum(live[r].nbytes for r, _ in (*segment.inputs, *segment.outputs) if r in live)
+
+    def _together(self, segments: list[Segment]) -> dict[Segment, Isolated]:
+        """What several segments make of the reference's tensors, run in one go where they can be."""
+        if self.started or self.apart or len(segments) == 1:
+            return {}
+        questions = []
+        for segment in segments:
+            with suppress(EngineError):  # it is told of where it runs by itself
+                if segment not in self.hidden.watched:
+                    questions.append(self._question(segment))
+        try:
+            return isolated_errors(self.probe, questions)
+        except EngineError:
+            self.apart = True
+            return {}
+
+    def _question(self, segment: Segment) -> Question:
+        truths = {(r, c): self.reference_live[r] for r, c in segment.outputs}
+        return Question(segment, self._isolated_feeds(segment), truths)
+
     def _own_from(self) -> Own:
         if not self.started:
             return "nowhere"
         return "from the first origin" if self.late else "everywhere"
 
-    def _step(self, segment: Segment) -> Step:
+    def _step(self, segment: Segment, together: Mapping[Segment, Isolated]) -> Step:
         try:
-            step = self._measure(segment)
+            step = self._measure(segment, together.get(segment))
         except EngineError as error:
             step = unmeasured(segment, str(error))
         if step.is_origin:
@@ -167,32 +195,21 @@ class _Walker:
                 self.held[r] = tensor
                 self.room -= tensor.nbytes
 
-    def _measure(self, segment: Segment) -> Step:
+    def _measure(self, segment: Segment, known: Isolated | None) -> Step:
         if self.started:
             return self._both(segment)
-        isolated, problem = self._isolated(segment)
+        isolated, problem = self._isolated(segment, known)
         step = self._compared(segment, None, isolated, problem)
         if not spoils(step):
             if isolated is not None and isolated.made is not None and segment in self.hidden.watched:
-                self._look_behind(segment, isolated.made)
+                truths = {c: self.reference_live[r] for r, c in segment.outputs}
+                feeds = self._isolated_feeds(segment)
+                self.leaps |= look_behind(self.hidden, self.probe, segment, feeds, isolated.made, truths)
             return step
         if self.alone:
             return step
         self._catch_up()
         return self._both(segment)
-
-    def _look_behind(self, segment: Segment, isolated: Mapping[str, Tensor]) -> None:
-        """Whether an error leaps up that the reference's tensors do not show (``segdiff.walk.hidden``)."""
-        made, feeds = isolated, self.hidden.feeds(segment, self._isolated_feeds(segment))
-        if feeds is not None:
-            try:
-                made = self.probe.run(segment, feeds, [c for _, c in segment.outputs])
-            except EngineError:  # it refuses its own tensors: the walk on these tells why
-                self.leaps = True
-                return
-        errors = {c: compare_arrays(self.reference_live[r].array, made[c].array) for r, c in segment.outputs}
-        self.leaps |= feeds is not None and self.hidden.leaps(segment, errors)
-        self.hidden.keep(made, errors)
 
     def _both(self, segment: Segment) -> Step:
         """The step on the candidate's own tensors, as far as these are known, and on the reference's."""
@@ -212,16 +229,19 @@ class _Walker:
         isolated, failed = self._isolated(segment)
         return self._compared(segment, own, isolated, failed or problem)
 
-    def _isolated(self, segment: Segment) -> tuple[Isolated | None, str | None]:
-        """What the segment makes of the reference's tensors; or None, and why."""
+    def _isolated(
+        self, segment: Segment, known: Isolated | None = None
+    ) -> tuple[Isolated | None, str | None]:
+        """What the segment makes of the reference's tensors, where it is not ``known``; or None, and why."""
         try:
-            feeds = self._isolated_feeds(segment)
             if segment in self.hidden.watched and not self.started:  # its tensors are looked at
+                feeds = self._isolated_feeds(segment)
                 made = self.probe.run(segment, feeds, [c for _, c in segment.outputs])
                 isolated = Isolated(self.probe, segment, feeds, {}, made)
+            elif known is not None and known.fits(self.forms):
+                isolated = known
             else:
-                truths = {(r, c): self.reference_live[r] for r, c in segment.outputs}
-                isolated = isolated_errors(self.probe, segment, feeds, truths)
+                isolated = isolated_error(self.probe, self._question(segment))
         except EngineError as error:
             return None, str(error)
         if not self.started:
@@ -297,18 +317,6 @@ class _Walker:
         if together.metrics.max_abs == 0.0:
             self.exact.add(c)
             self._hold_once(r, c)
-
-    def _caught_up(self, step: Step) -> Step:
-        """The step with the cumulative errors that were measured once it had gone by."""
-        if not any(pair.candidate in self.caught for pair in step.pairs):
-            return step
-        return replace(step, pairs=tuple(map(self._with_own_error, step.pairs)))
-
-    def _with_own_error(self, pair: PairResult) -> PairResult:
-        late = self.caught.get(pair.candidate)
-        if pair.cumulative is not None or late is None or late.reference != pair.reference:
-            return pair
-        return replace(pair, cumulative=late.cumulative, mask_changed=late.mask_changed)
 
     def _pair(self, r: str, c: str, own: dict[str, Tensor] | None, isolated: Isolated | None) -> PairResult:
         """Both errors, as far as both runs came; not judged yet."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from segdiff.core.graph import Array
+from segdiff.engines.framework import Nodes
 from segdiff.engines.onnxruntime import KEPT_SESSIONS, OnnxRuntime
 from segdiff.engines.protocol import Load
 from segdiff.engines.registry import engine_for, threads_beside, threads_of
@@ -39,7 +40,10 @@ def run(engine: OnnxRuntime, op: int, beside: bool) -> Array:
         np.copyto(found[-1].reshape(-1).view(np.uint8), np.frombuffer(seen(address, nbytes), np.uint8))
 
     name = engine.cutter.model.graph.node[op].output[0]
-    engine.run({"x": image()}, (name,), (op,), (), keep, beside)
+    if beside:
+        engine.run_together([Nodes((op,), {"x": image()}, (name,))], keep)
+    else:
+        engine.run({"x": image()}, (name,), (op,), (), keep)
     return found[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from segdiff.core.edit import Edit
 from segdiff.core.errors import ModelError
 from segdiff.core.graph import Array, Graph, Op, Value
-from segdiff.engines.framework import Deliver
+from segdiff.engines.framework import Deliver, Nodes
 from segdiff.engines.protocol import Deployed, Load
 
 FUNCTIONS = {"Relu": lambda x: np.maximum(x, 0), "Exp": np.exp, "Neg": np.negative, "Tanh": np.tanh}
@@ -47,7 +48,6 @@ class Toy:
         ops: tuple[int, ...] | None,
         edits: tuple[Edit, ...],
         deliver: Deliver,
-        beside: bool = False,
     ) -> None:
         """Line after line."""
         assert ops is None and not edits
@@ -58,6 +58,10 @@ class Toy:
             if name in wanted:
                 array = np.ascontiguousarray(array)
                 deliver(name, array.ctypes.data, array.nbytes, array.dtype.str, array.shape)
+
+    def run_together(self, parts: Sequence[Nodes], deliver: Deliver) -> None:
+        """Refuse: no part of it runs by itself."""
+        raise NotImplementedError
 
     def run_deployed(
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
