@@ -165,13 +165,12 @@ class Engine:
             sent.append(Part(part.ops, payloads_of(feeds), payloads_of(part.truths)))
             tensors += [*feeds.values(), *part.truths.values()]
         serial = self._ask(Order(0, {}, (), parts=tuple(sent)), more=tensors)
-        found = {}
+        places = {of_part(k, name): (k, name) for k, part in enumerate(parts) for name in part.truths}
+        found: list[dict[str, Compared]] = [{} for _ in parts]
         while not isinstance(message := self._receive(serial), Done):
-            self.last_value = message.value
-            found[message.value] = message
-        return [
-            {name: found[of_part(number, name)] for name in part.truths} for number, part in enumerate(parts)
-        ]
+            number, self.last_value = places[message.value]
+            found[number][self.last_value] = message
+        return found
 
     def _ask(
         self,
