@@ -12,9 +12,10 @@ The contenders take turns, each in processes of its own; the medians over the tu
     Polygraphy         the same two files, every tensor marked as an output, compared by cosine
 
 Time is compared with the two plain runs one after the other; memory with that of both at once, and with the
-larger alone. Polygraphy takes minutes; ``--fast`` leaves it out. One turn of the plain runs comes first and does not count: it fills the file cache. PSS divides
-a library's pages by all processes that use it, so strangers who run Paddle meanwhile take some 100 MB off its
-peak. At the end stand the medians of the ratios over all models, beside what is allowed.
+larger alone. Polygraphy takes minutes; ``--fast`` leaves it out. One turn of the plain runs comes first and
+does not count: it fills the file cache. PSS divides a library's pages by all processes that use it, so
+strangers who run Paddle meanwhile take some 100 MB off its peak. At the end stand the medians of the ratios
+over all models, beside what is allowed.
 """
 
 from __future__ import annotations
