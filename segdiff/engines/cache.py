@@ -176,9 +176,9 @@ class Values:
         with suppress(OSError):
             written(self._place(kind, name), HEAD.pack(MAGIC, len(head)), head, flat)
 
-    def holds(self, kind: str, names: Iterable[str]) -> bool:
-        """Whether there is a file for each of these names."""
-        return all(self._place(kind, name).is_file() for name in names)
+    def sizes(self, kind: str, names: Iterable[str]) -> dict[str, int]:
+        """Bytes of the file of each of these names, 0 where there is none."""
+        return {name: _size(self._place(kind, name)) for name in names}
 
     def load(self, kind: str, name: str, room: Room = np.empty) -> Array | None:
         """A tensor, in an array that ``room`` makes; None where it is missing, or damaged and so removed."""

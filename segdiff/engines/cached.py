@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
@@ -29,6 +29,7 @@ from segdiff.core.graph import Array
 from segdiff.core.quantised import Quantisation
 from segdiff.core.version import VERSION
 from segdiff.engines import Blocks, Engine, Tensor
+from segdiff.engines.ahead import read_ahead
 from segdiff.engines.cache import Cache, Values, engine_noted, evict, identity, note_engine
 from segdiff.engines.protocol import Deployed, Ready
 from segdiff.engines.registry import EngineRow, engine_for, threads_of
@@ -251,10 +252,10 @@ class CachedEngine:
         listed = values.listed()
         order = [name for name in listed["order"].get(kind, ()) if name in left]
         known = {*order, *listed["absent"].get(kind, ())}
-        if known.issuperset(left) and values.holds(kind, order):
+        sizes = values.sizes(kind, order)
+        if known.issuperset(left) and all(sizes.values()):
             values.used()
-            for name in order:
-                tensor = self._read(values, kind, name)
+            for name, tensor in read_ahead(sizes, partial(self._read, values, kind)):
                 if tensor is None:
                     break  # what is left is computed
                 del left[name]

@@ -2,35 +2,28 @@
 
 Importing the frameworks takes longer than walking a small model. So both workers live as long as the bench:
 the reference's keeps its model, the candidate's is handed one file after the other (it is started anew when
-a file has brought it down). Everything else is what ``locate`` does, in the same order.
+a file has brought it down). Everything else is what ``locate`` does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from segdiff.align import align
 from segdiff.align.view import view_of
 from segdiff.core.answer import Report
 from segdiff.core.metrics import compare_arrays
-from segdiff.core.sequences import sequences
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Engine
 from segdiff.engines.protocol import Load
 from segdiff.engines.revived import Candidate, Reference
-from segdiff.engines.session import Engines, default_memory, input_specs
-from segdiff.finding.kept import keep
-from segdiff.finding.one_image import explained, weighed
-from segdiff.finding.outputs import endings
-from segdiff.finding.side_by_side import observable, proven, unrepeated
-from segdiff.finding.verdict import Findings, conclude
-from segdiff.finding.weigh import without_harm
+from segdiff.engines.session import Clock, Engines, default_memory, input_specs
+from segdiff.finding.inside import Limits
+from segdiff.finding.one_image import Terms, compared
+from segdiff.finding.side_by_side import Sides, aligned, once_ready
 from segdiff.inputs import prepare
 from segdiff.readers import ModelFiles, find, read
-from segdiff.walk import walked
 from tests.sweeps.pairs import Pair
 
 TIMEOUT = 120.0
@@ -43,8 +36,8 @@ models, below what a fused bias changes."""
 class Bench:
     """One reference and its input, ready for any number of candidates. Use as a context manager."""
 
-    def __init__(self, pair: Pair) -> None:
-        self.pair = pair
+    def __init__(self, pair: Pair, *, full_walk: bool = False) -> None:
+        self.pair, self.full_walk = pair, full_walk
         self.files = find(pair.reference)
         self.graph = read(self.files)
         self.blocks = Blocks()
@@ -71,34 +64,19 @@ class Bench:
             self._reload(self.reference, self.files)
 
     def diagnose(self, file: Path) -> Report:
-        """What ``locate`` says of this candidate. Raises what it raises."""
-        thresholds = Thresholds()
+        """What ``locate`` says of this candidate, neither model run as deployed. Raises what it raises."""
         engines = self._engines(find(file))
-        graphs = self.graph, read(engines.candidate.engine.files)
-        prepared = prepare(self.pair.image, input_specs(graphs), None)
-        engines.wait_until_ready()
-        alignment = observable(align(*graphs), engines.hidden(graphs[0]), sequences(graphs[1]))
-        feeds = engines.feeds(graphs, alignment, prepared)
-        run = walked(engines, alignment, feeds, thresholds, default_memory() // 2, lambda done: None)
-        reasons: list[str] = []
-        run = proven(run, reasons)
-        run, ends = endings(run)
-        causes = explained(run, untold, ends, {})
-        random = unrepeated(run, causes, reasons)
-        weights = weighed(run, causes, reasons, untold)
-        self.candidate = engines.candidate.engine  # another one where it had to be started again
-        found = Findings(
-            run=run,
-            random=random,
-            how=prepared.how,
-            causes=without_harm(causes, weights),
-            endings=ends,
-            weights=weights,
-            reasons=tuple(reasons),
-        )
         files = self.files, engines.candidate.engine.files
-        kept = keep(files, run) if run.walk.diverges or ends.origins else None
-        return replace(conclude(found), evidence=kept)
+        sides = Sides(files, engines, (self.graph, read(files[1])), None, one_python=True)
+        prepared = prepare(self.pair.image, input_specs(sides.graphs), None)
+        once_ready(sides)
+        limits = Limits(default_memory(), TIMEOUT, 1)
+        terms = Terms(Thresholds(), limits, "none", full_walk=self.full_walk)
+        try:
+            report, _ = compared(sides, aligned(sides), prepared, None, terms, Clock(), untold)
+        finally:
+            self.candidate = engines.candidate.engine  # another one where it had to be started again
+        return report
 
     def shared_names(self, file: Path) -> tuple[dict[str, str], dict[str, str]]:
         """The names that both sides have, reference -> candidate: those of equal tensors, and the others."""

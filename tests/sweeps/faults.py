@@ -113,9 +113,11 @@ def healthy(bench: Bench, pair: Pair, log: Log) -> bool:
     return bool(log.records[key]["outcome"] == "agrees")
 
 
-def sweep(pair: Pair, log: Log, count: int, kinds: tuple[str, ...] = ("*",)) -> None:
+def sweep(
+    pair: Pair, log: Log, count: int, kinds: tuple[str, ...] = ("*",), *, full_walk: bool = False
+) -> None:
     """All the faults of one pair."""
-    with Bench(pair) as bench, tempfile.TemporaryDirectory() as folder:
+    with Bench(pair, full_walk=full_walk) as bench, tempfile.TemporaryDirectory() as folder:
         if not healthy(bench, pair, log):
             return
         planter = Planter(pair, log, kinds)
@@ -187,6 +189,24 @@ def summary(log: Log) -> str:
     return "\n".join(lines)
 
 
+def differing(log: Log, other: Log) -> list[str]:
+    """The cases of both that ended otherwise, or were told another operator or cause."""
+    both = [(record, other.records[key]) for key, record in log.records.items() if key in other]
+    apart = [(ours, theirs) for ours, theirs in both if answer(ours) != answer(theirs)]
+    lines = [f"{len(both)} cases of both, {len(apart)} told otherwise"]
+    for ours, theirs in apart:
+        lines += [f"    {ours['key']}: {answer(ours)}", f"        there {answer(theirs)}"]
+    return lines
+
+
+def answer(record: Record) -> tuple[object, ...]:
+    """What a case says, without its numbers."""
+    origins = [record.get("found"), *record.get("extra", ())]
+    facts = ("reference", "candidate", "value", "confirmed", "cause", "proven")
+    told = [tuple(str(each.get(name)) for name in facts) for each in origins if each]
+    return record["outcome"], *told
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run, print, go on where an earlier run stopped."""
     parser = argparse.ArgumentParser(prog="python -m tests.sweeps.faults", description=__doc__)
@@ -194,16 +214,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=12, help="faults in each pair")
     parser.add_argument("--kinds", nargs="+", default=["*"], help="only kinds that fit one of these patterns")
+    parser.add_argument("--full-walk", action="store_true", help="every tensor of the candidate's own")
+    parser.add_argument("--against", type=Path, metavar="FILE", help="tell what differs from this --out")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="start no pair after that time")
     args = parser.parse_args(argv)
     log, end = Log(args.out), time.monotonic() + 60 * args.minutes
     for pair in pairs(args.patterns):
         if time.monotonic() < end:
             try:
-                sweep(pair, log, args.count, tuple(args.kinds))
+                sweep(pair, log, args.count, tuple(args.kinds), full_walk=args.full_walk)
             except SegdiffError as error:
                 print(f"{pair.name}: {short(error)}", flush=True)
     print(summary(log))
+    if args.against:
+        print("\n".join(differing(log, Log(args.against))))
     return 0
 
 
