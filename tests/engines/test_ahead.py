@@ -1,4 +1,4 @@
-"""What is read ahead: everything, in order, no more at a time than is allowed, and nothing once nobody asks."""
+"""What is read ahead: everything, in order, no more at once than is allowed, nothing once nobody asks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from segdiff.engines.ahead import read_ahead
 def test_while_one_is_looked_at_the_next_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ahead, "AHEAD", 10)
     read: list[str] = []
-    names = {name: 4 for name in "abcdefgh"}
+    names = dict.fromkeys("abcdefgh", 4)
     coming = read_ahead(names, lambda name: read.append(name) or name)
     assert next(coming) == ("a", "a")
     wait_for(lambda: read == ["a", "b"])  # with `a` they were 8 of 10 bytes
@@ -34,7 +34,7 @@ def test_a_large_one_is_read_alone_and_not_left_out(monkeypatch: pytest.MonkeyPa
 def test_who_stops_asking_leaves_the_rest_unread_and_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ahead, "AHEAD", 8)
     read: list[str] = []
-    coming = read_ahead({name: 4 for name in "abcdefgh"}, lambda name: read.append(name) or name)
+    coming = read_ahead(dict.fromkeys("abcdefgh", 4), lambda name: read.append(name) or name)
     next(coming)
     coming.close()
     assert len(read) < 4
