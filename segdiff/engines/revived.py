@@ -78,12 +78,13 @@ class Candidate(Revived):
         """The same for nodes as the file has them, where only that is asked how far what they make is from
         the truth. Raises EngineError.
 
-        Where several bring the framework down together, nobody knows which it was: such a restart is free.
+        Where several bring the framework down together, nobody knows which it was: such a restart is free, for
+        who did it will do it again when it is asked alone. A kill from outside is told of now.
         """
         try:
             return self.engine.compared(parts)
         except EngineError as error:
-            self._after(error, free=len(parts) > 1)
+            self._after(error, free=len(parts) > 1 and not error.killed)
             raise
 
     def _after(self, error: EngineError, *, free: bool) -> None:

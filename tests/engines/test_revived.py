@@ -34,6 +34,9 @@ class Fake:
     def run(self, feeds: object, wanted: Iterable[str], *more: object) -> dict[str, Any]:
         return dict(self.stream(feeds, wanted))
 
+    def compared(self, parts: list[str]) -> list[str]:
+        return [dict(self.stream({}, [part]))[part] for part in parts]
+
     def close(self) -> None:
         pass
 
@@ -99,3 +102,18 @@ def test_a_change_that_brings_the_candidate_down_is_an_answer_and_no_remark() ->
     with pytest.raises(EngineError):
         side.run({}, VALUES)
     assert side.restarts_left == 4 and side.restarted == ["crashed at c"]
+
+
+@pytest.mark.parametrize(
+    ("how", "parts", "told"),
+    [("crashed", "ab", []), ("crashed", "b", ["crashed at b"]), ("killed", "ab", ["killed at b"])],
+)
+def test_of_several_that_bring_it_down_together_only_a_kill_is_told(
+    how: str, parts: str, told: list[str]
+) -> None:
+    made = engines({"b": how}, {})
+    side = Candidate(lambda: made[1], made[0])
+    with pytest.raises(EngineError):
+        side.compared(list(parts))
+    assert side.restarted == told and side.restarts_left == 5 - len(told)
+    assert side.compared(list(parts)) == [part.upper() for part in parts]
