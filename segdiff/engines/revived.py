@@ -78,8 +78,8 @@ class Candidate(Revived):
         """The same for nodes as the file has them, where only that is asked how far what they make is from
         the truth. Raises EngineError.
 
-        Where several bring the framework down together, nobody knows which it was: such a restart is free, for
-        who did it will do it again when it is asked alone. A kill from outside is told of now.
+        Where several bring the framework down together, nobody knows which it was: such a restart is free,
+        for who did it will do it again when it is asked alone. A kill from outside is told of now.
         """
         try:
             return self.engine.compared(parts)
