@@ -15,7 +15,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -35,6 +35,7 @@ from segdiff.engines.protocol import (
     Load,
     Order,
     Part,
+    Payload,
     Ready,
     Release,
     Seen,
@@ -57,15 +58,6 @@ GRACE = 5.0
 
 FROM_OUTSIDE = frozenset({-signal.SIGKILL, -signal.SIGTERM})
 """Exit codes of a worker that somebody else has ended: the system, short of memory, or a person."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Nodes to run on ``feeds``, whose values are compared with ``truths``; all by the candidate's names."""
-
-    ops: tuple[int, ...]
-    feeds: Mapping[str, Tensor]
-    truths: Mapping[str, Tensor]
 
 
 class Engine:
@@ -154,12 +146,14 @@ class Engine:
                 self._flush()
                 self._send(Seen(nbytes_of(tensor)))
 
-    def compared(self, parts: Sequence[Asked]) -> list[dict[str, Compared]]:
+    def compared(self, parts: Sequence[Part[Tensor]]) -> list[dict[str, Compared]]:
         """Run the ops of each part on its feeds, all in one go, and compare what they make with its truths,
         where it lies: only what was found comes back. Of values that are not quantised.
 
-        Raises EngineError."""
-        sent, tensors = [], []
+        Raises EngineError.
+        """
+        sent: list[Part[Payload]] = []
+        tensors: list[Tensor] = []
         for part in parts:
             feeds = {name: self._stored(name, tensor) for name, tensor in part.feeds.items()}
             sent.append(Part(part.ops, payloads_of(feeds), payloads_of(part.truths)))

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -67,16 +67,20 @@ class Deployed:
     arena: bool = True
 
 
-@dataclass(frozen=True)
-class Part:
-    """Nodes of a model (their indices) to be run on ``feeds``.
+Carried = TypeVar("Carried")
 
-    What they make under the names of ``truths`` is compared with these.
+
+@dataclass(frozen=True)
+class Part(Generic[Carried]):
+    """Nodes of a model (their indices) to be run on ``feeds``; all by the names of that model.
+
+    What they make under the names of ``truths`` is compared with these: tensors where it is asked, their
+    payloads on the way.
     """
 
     ops: tuple[int, ...]
-    feeds: Mapping[str, Payload]
-    truths: Mapping[str, Payload]
+    feeds: Mapping[str, Carried]
+    truths: Mapping[str, Carried]
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Order:
     new: tuple[ArrayRef, ...] = ()
     edits: tuple[Edit, ...] = ()
     deployed: Deployed | None = None
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Part[Payload], ...] = ()
     arrays: dict[str, Payload] = field(default_factory=dict)
 
 

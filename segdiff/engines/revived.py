@@ -11,8 +11,8 @@ from segdiff.core.errors import EngineError
 from segdiff.core.process import how_it_ended
 from segdiff.core.quantised import Quantisation
 from segdiff.engines.blocks import Tensor
-from segdiff.engines.client import Asked, Engine
-from segdiff.engines.protocol import Compared
+from segdiff.engines.client import Engine
+from segdiff.engines.protocol import Compared, Part
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Candidate(Revived):
             self._after(error, free=bool(edits))
             raise
 
-    def compared(self, parts: Sequence[Asked]) -> list[dict[str, Compared]]:
+    def compared(self, parts: Sequence[Part[Tensor]]) -> list[dict[str, Compared]]:
         """The same for nodes as the file has them, where only that is asked how far what they make is from
         the truth. Raises EngineError.
 

@@ -111,7 +111,7 @@ class Session:
         else:
             self._note(message, descriptors)
 
-    def _compare(self, parts: tuple[Part, ...]) -> None:
+    def _compare(self, parts: tuple[Part[Payload], ...]) -> None:
         assert self.framework is not None
         for number, part in enumerate(parts):
             self.truths |= self._arrays({of_part(number, name): each for name, each in part.truths.items()})

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from segdiff.align import Segment
 from segdiff.core.errors import EngineError
+from segdiff.core.graph import Graph
+from segdiff.engines import Tensor
 from segdiff.walk.waiting import Waiting
 
 TOGETHER = 16
 TOGETHER_BYTES = 8 << 20
-"""Segments that run in one go, as long as the tensors at their ends are no more bytes than this: these wait
-while the segments are gathered, and so does the candidate's engine."""
+"""Segments that run in one go, as long as the tensors at their ends and their weights are no more bytes than
+this: the tensors wait while the segments are gathered, and so does the candidate's engine; the weights of all
+are loaded at once."""
+
+ELEMENT = 4
+"""Bytes of a weight's element; of those of other types it need not be exact."""
 
 
 def gathered(
@@ -40,3 +46,10 @@ def gathered(
         raise
     if group:
         yield group
+
+
+def nbytes_of(graph: Graph, segment: Segment, live: Mapping[str, Tensor]) -> int:
+    """Bytes that a segment of a candidate takes: of the reference's tensors at both ends, and its weights."""
+    ends = {r: live[r].nbytes for r, _ in (*segment.inputs, *segment.outputs) if r in live}
+    read = {name for index in segment.nodes for name in graph.op(index).inputs} & graph.parameters.keys()
+    return sum(ends.values()) + ELEMENT * sum(graph.parameters[name].size for name in read)

@@ -13,8 +13,7 @@ from segdiff.align import Segment
 from segdiff.core.graph import Array
 from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.engines import Tensor
-from segdiff.engines.client import Asked
-from segdiff.engines.protocol import Compared
+from segdiff.engines.protocol import Compared, Part
 from segdiff.walk.judge import Judgement
 from segdiff.walk.probe import Probe
 from segdiff.walk.steps import Form, PairResult, form_of
@@ -87,9 +86,9 @@ class Question:
         return {c: tensor for (_, c), tensor in self.truths.items()}
 
     @property
-    def asked(self) -> Asked:
+    def part(self) -> Part[Tensor]:
         """What the engine is asked."""
-        return Asked(self.segment.nodes, self.feeds, self.wanted)
+        return Part(self.segment.nodes, self.feeds, self.wanted)
 
     def where_it_lies(self, probe: Probe) -> bool:
         """Whether the engine itself can compare."""
@@ -101,13 +100,13 @@ def isolated_error(probe: Probe, question: Question) -> Isolated:
     segment, feeds = question.segment, question.feeds
     if not question.where_it_lies(probe):
         return Isolated(probe, segment, feeds, {}, probe.run(segment, feeds, question.wanted))
-    return Isolated(probe, segment, feeds, probe.compared([question.asked])[0])
+    return Isolated(probe, segment, feeds, probe.compared([question.part])[0])
 
 
 def isolated_errors(probe: Probe, questions: Sequence[Question]) -> dict[Segment, Isolated]:
     """The same of several segments, run in one go; of those whose engine can compare. Raises EngineError."""
     several = [question for question in questions if question.where_it_lies(probe)]
-    found = probe.compared([question.asked for question in several]) if several else ()
+    found = probe.compared([question.part for question in several]) if several else ()
     return {
         question.segment: Isolated(probe, question.segment, question.feeds, compared)
         for question, compared in zip(several, found, strict=True)

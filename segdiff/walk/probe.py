@@ -29,8 +29,7 @@ from segdiff.core.precision import (
 )
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Blocks, Tensor
-from segdiff.engines.client import Asked
-from segdiff.engines.protocol import Compared
+from segdiff.engines.protocol import Compared, Part
 from segdiff.engines.revived import Candidate
 from segdiff.readers.dtypes import numpy_dtype
 from segdiff.readers.onnx_quantised import edited
@@ -86,7 +85,7 @@ class Probe:
         """Whether values are compared where they are made: of quantised ones the numbers are to be had."""
         return not self.graph.quantised.keys() & set(values)
 
-    def compared(self, parts: Sequence[Asked]) -> Sequence[Mapping[str, Compared]]:
+    def compared(self, parts: Sequence[Part[Tensor]]) -> Sequence[Mapping[str, Compared]]:
         """How far what segments make, all in one go, is from the truth. Raises EngineError."""
         return self.candidate.compared(parts)
 

@@ -22,7 +22,7 @@ from segdiff.core.errors import EngineError
 from segdiff.core.metrics import Comparison, compare_arrays
 from segdiff.core.precision import EPSILON
 from segdiff.engines import Tensor
-from segdiff.walk.gathered import gathered
+from segdiff.walk.gathered import gathered, nbytes_of
 from segdiff.walk.hidden import Hidden, hidden_in, look_behind
 from segdiff.walk.isolated import Isolated, Question, isolated_error, isolated_errors
 from segdiff.walk.judge import Judgement, floor_of, size_of
@@ -149,9 +149,7 @@ class _Walker:
                 yield name
 
     def _nbytes(self, segment: Segment) -> int:
-        """Of the reference's tensors at both ends."""
-        live = self.reference_live
-        return sum(live[r].nbytes for r, _ in (*segment.inputs, *segment.outputs) if r in live)
+        return nbytes_of(self.start.graph, segment, self.reference_live)
 
     def _together(self, segments: list[Segment]) -> dict[Segment, Isolated]:
         """What several segments make of the reference's tensors, run in one go where they can be."""

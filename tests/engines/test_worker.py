@@ -22,7 +22,7 @@ from segdiff.core.memory import status
 from segdiff.core.metrics import compare_arrays
 from segdiff.engines import Blocks, Deployed, Engine, Tensor, registry
 from segdiff.engines.blocks import ArrayRef
-from segdiff.engines.client import Asked
+from segdiff.engines.protocol import Part
 from segdiff.readers import find
 from segdiff.readers.onnx import read
 from tests import models
@@ -115,7 +115,7 @@ def test_what_is_compared_in_the_worker_is_as_far_as_what_it_delivers(
         double: blocks.tensor(drawn.standard_normal(shape).astype(np.float32)),
         whole: blocks.tensor(np.ones((1, *shape), np.int64)),
     }
-    [found] = running.compared([Asked(ops, feeds, truths)])
+    [found] = running.compared([Part(ops, feeds, truths)])
     made = running.run(feeds, [double, whole], ops)
     assert found.keys() == made.keys()
     for name, tensor in made.items():
@@ -137,9 +137,9 @@ def test_several_parts_are_compared_in_one_go_each_on_what_it_is_fed(
     a, b, c, d = (blocks.tensor(drawn.standard_normal(SHAPE).astype(np.float32)) for _ in range(4))
     makers = {name: op.index for op in read(folder / "parts.onnx").ops for name in op.outputs}
     parts = [
-        Asked((makers[double],), {"x": a}, {double: b}),
-        Asked((makers[more],), {double: c, "x": d}, {more: a}),
-        Asked((makers[negative],), {more: b}, {negative: c}),
+        Part((makers[double],), {"x": a}, {double: b}),
+        Part((makers[more],), {double: c, "x": d}, {more: a}),
+        Part((makers[negative],), {more: b}, {negative: c}),
     ]
     expected = [{double: a.array * 2}, {more: c.array + d.array}, {negative: -b.array}]
     found = running.compared(parts)
@@ -149,7 +149,7 @@ def test_several_parts_are_compared_in_one_go_each_on_what_it_is_fed(
     by_itself = running.compared(parts[1:2])[0][more]
     assert by_itself.comparison == found[1][more].comparison
     with pytest.raises(EngineError):
-        running.compared([*parts, Asked((makers[more],), {"x": a}, {more: a})])
+        running.compared([*parts, Part((makers[more],), {"x": a}, {more: a})])
     assert len(running.compared(parts)) == 3
 
 
@@ -159,11 +159,11 @@ def test_what_has_another_shape_than_it_should_is_told_and_nothing_is_kept(
     running, (name, *_) = start(chain), values_of(chain)[-1:]
     truths = {name: blocks.tensor(np.zeros((1, 5, 64, 64), np.float32))}
     ops = tuple(op.index for op in read(chain).ops)
-    [found] = running.compared([Asked(ops, feed(blocks), truths)])
+    [found] = running.compared([Part(ops, feed(blocks), truths)])
     found = found[name]
     assert found.comparison.other_shape and found.shape == SHAPE
     with pytest.raises(EngineError):
-        running.compared([Asked(ops, {}, truths)])
+        running.compared([Part(ops, {}, truths)])
     np.testing.assert_array_equal(running.run(feed(blocks), [name])[name].array[0, 0, 0, 0], LENGTH)
 
 
@@ -519,6 +519,7 @@ PARENT = """
 import os, signal, sys
 import numpy as np
 from segdiff.engines import Blocks, Engine
+from segdiff.engines.protocol import Part
 from segdiff.readers import find
 
 blocks = Blocks()
