@@ -29,6 +29,9 @@ IDLE_LIMIT = 32 << 20
 """Bytes of unused blocks that a pool keeps warm unless told otherwise; beyond that their pages go back to the
 system."""
 
+PATIENCE = 16
+"""Tensors that an unused block waits for one that it fits, before its pages go back. Networks begin with few
+large tensors and go on with many small ones."""
 
 NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC})
 """What the system says where no tensor more can be shared."""
@@ -63,6 +66,7 @@ class SharedBlock:
     fd: int
     memory: mmap.mmap
     warm: bool = False
+    idle_since: int = 0
 
     @property
     def capacity(self) -> int:
@@ -75,13 +79,14 @@ class Pool:
     """Blocks that this process writes to. Not thread-safe.
 
     ``warm`` bytes of unused ones are kept for the next tensors, which then cost no page faults; more where
-    these and what is ``used`` are fewer than ``room`` together.
+    these and what is ``used`` are fewer than ``room`` together; none longer than its patience.
     """
 
     owner: str
     warm: int = IDLE_LIMIT
     room: int = 0
     used: int = 0
+    handed_out: int = 0
     blocks: dict[int, SharedBlock] = field(default_factory=dict)
     idle: list[int] = field(default_factory=list)
 
@@ -102,6 +107,7 @@ class Pool:
         """A block with room for an array, to be written through its view."""
         block = self._take(nbytes)
         self.used += block.capacity
+        self.handed_out += 1
         self._cool()
         return ArrayRef(self.owner, block.number, dtype, shape)
 
@@ -113,6 +119,7 @@ class Pool:
         """The tensor in that block is not needed any more."""
         self.idle.append(number)
         self.used -= self.blocks[number].capacity
+        self.blocks[number].idle_since = self.handed_out
         self._cool()
 
     def _take(self, nbytes: int) -> SharedBlock:
@@ -138,7 +145,7 @@ class Pool:
         warm = [self.blocks[n] for n in self.idle if self.blocks[n].warm]
         excess = sum(block.capacity for block in warm) - (self.room - self.used if self.room else self.warm)
         for block in warm:
-            if excess <= 0:
+            if excess <= 0 and self.handed_out - block.idle_since <= PATIENCE:
                 return
             block.memory.madvise(mmap.MADV_REMOVE)
             block.warm = False
