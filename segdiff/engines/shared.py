@@ -10,17 +10,29 @@ from typing import Any
 import numpy as np
 
 from segdiff.core.graph import Array
-from segdiff.engines.blocks import ArrayRef, Lease, Mappings, Pool, Tensor, allow_open_files, too_large
+from segdiff.engines.blocks import (
+    IDLE_LIMIT,
+    ArrayRef,
+    Lease,
+    Mappings,
+    Pool,
+    Tensor,
+    allow_open_files,
+    too_large,
+)
 from segdiff.engines.protocol import INLINE
 
 
 class Blocks:
-    """Every block that passes through this process: its mapping here and its descriptor, to pass on."""
+    """Every block that passes through this process: its mapping here and its descriptor, to pass on.
 
-    def __init__(self) -> None:
+    ``warm`` bytes of its own unused ones are kept for what is written next.
+    """
+
+    def __init__(self, warm: int = IDLE_LIMIT) -> None:
         allow_open_files()
         self.lock = threading.RLock()  # two engines may be asked from two threads
-        self.pool = Pool(f"segdiff-{os.getpid()}")
+        self.pool = Pool(f"segdiff-{os.getpid()}", warm)
         self.mappings = Mappings()
         self.descriptors: dict[tuple[str, int], int] = {}
 

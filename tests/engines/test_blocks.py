@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from segdiff.engines.blocks import IDLE_LIMIT, SMALLEST, Mappings, Pool
+from segdiff.engines.blocks import IDLE_LIMIT, PATIENCE, SMALLEST, Mappings, Pool
 from segdiff.engines.protocol import INLINE
 from segdiff.engines.shared import Blocks
 
@@ -82,6 +82,23 @@ def test_idle_blocks_keep_their_pages_as_long_as_little_is_used() -> None:
     assert pool.used == 0 and resident() == 4
     pool.write(np.ones(4 * SMALLEST, np.uint8))
     assert resident() == 4
+
+
+def test_a_block_that_nothing_fits_gives_its_pages_back_though_there_is_room() -> None:
+    pool = Pool("test", warm=64 * SMALLEST, room=64 * SMALLEST)
+    large = pool.write(np.ones(8 * SMALLEST, np.uint8))
+    pool.release(large.block)
+
+    def resident() -> int:
+        return os.fstat(pool.blocks[large.block].fd).st_blocks * 512
+
+    for _ in range(PATIENCE):
+        pool.release(pool.write(np.ones(SMALLEST, np.uint8)).block)
+    assert resident() == 8 * SMALLEST
+    pool.release(pool.write(np.ones(SMALLEST, np.uint8)).block)
+    assert resident() == 0
+    again = pool.write(np.full(8 * SMALLEST, 2, np.uint8))
+    assert again.block == large.block and pool.view(again).min() == 2
 
 
 def test_the_block_of_a_tensor_is_free_once_nobody_holds_the_tensor() -> None:
