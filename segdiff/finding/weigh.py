@@ -263,13 +263,23 @@ def own_values(
     their way is not run. Raises EngineError."""
     wanted, patches, graph = list(wanted), patches or {}, run.probe.graph
     told = {name for edit in edits for name in edit.reads}  # a change may read what nobody read before
-    ops = upstream(graph, [*wanted, *told], frozenset(patches))
+    known = {**run.probe.feeds, **_passed(run, patches, edits), **patches}
+    ops = upstream(graph, [*wanted, *told], frozenset(known))
     read = {name for index in ops for name in graph.op(index).inputs} | set(wanted) | told
-    feeds = {name: tensor for name, tensor in {**run.probe.feeds, **patches}.items() if name in read}
+    feeds = {name: tensor for name, tensor in known.items() if name in read}
     got = {name: feeds[name] for name in wanted if name in feeds}
     rest = [name for name in wanted if name not in feeds]
     own = tuple(edit for edit in edits if _writes(graph, ops, edit.place))
     return got | (run.probe.candidate.run(feeds, rest, ops, own) if rest else {})
+
+
+def _passed(run: Run, patches: Mapping[str, Tensor], edits: tuple[Edit, ...]) -> Mapping[str, Tensor]:
+    """The candidate's own tensors at the first origin, which need not be made again where nothing above them
+    is changed."""
+    known, graph = run.walk.frontier, run.probe.graph
+    above = upstream(graph, known, frozenset())
+    made = {name for index in above for name in graph.op(index).outputs}
+    return known if made.isdisjoint([*patches, *(edit.place for edit in edits)]) else {}
 
 
 def corrected(truth: Array, own: Array, isolated: Array) -> Array:

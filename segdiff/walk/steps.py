@@ -78,7 +78,9 @@ class Walk:
 
     ``forms`` are dtype and shape of the candidate's own tensors, by name; ``ends`` the outputs of both models
     as they came, (reference's, candidate's), by the candidate's name, and ``finals`` the reference's alone,
-    by its own; ``held`` are the reference's at the ends of what errs; ``seconds`` is how long it took.
+    by its own; ``held`` are the reference's at the ends of what errs; ``frontier`` the candidate's own at the
+    first origin, from the image: what was read from there on, and outputs that had gone by; ``seconds`` is
+    how long it took.
     ``own`` says where the candidate's own tensors were looked at, ``lost`` why they could not be had from the
     first origin on, else None; ``leaps`` that an error is seen in what the candidate makes of its own
     tensors, though none is on the reference's.
@@ -93,6 +95,7 @@ class Walk:
     seconds: float = field(default=0.0, compare=False)
     finals: Mapping[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
     held: Mapping[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
+    frontier: Mapping[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
     own: Own = "everywhere"
     lost: str | None = None
     leaps: bool = False

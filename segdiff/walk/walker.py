@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 
 from segdiff.align import Segment
@@ -47,7 +47,8 @@ def walk_through(
     ``reference`` streams the reference's values by name, ``feeds`` are its inputs; the candidate starts from
     ``probe.feeds`` (its own tensors are left out where that is empty); ``own`` says from where on it does;
     with ``nowhere`` the walk ends where a segment errs or does not run.
-    Up to ``room`` bytes of the reference's tensors at the ends of what errs are kept for the proofs.
+    Up to ``room`` bytes of the reference's tensors at the ends of what errs, and of the candidate's own at
+    the first origin, are kept for the proofs.
     Never raises for what an engine does: a segment that fails is unknown with the reason, and what stops the
     reference is the walk's ``problem``.
     """
@@ -86,6 +87,7 @@ class _Walker:
     hidden: Hidden = field(default_factory=Hidden)
     room: int = 0
     held: dict[str, Tensor] = field(default_factory=dict)
+    frontier: dict[str, Tensor] = field(default_factory=dict)
 
     @cached_property
     def probe(self) -> Probe:
@@ -114,7 +116,8 @@ class _Walker:
         problem = None
         try:
             arriving = self._arriving(chain(feeds.items(), reference))
-            for group in gathered(arriving, segments, self._nbytes, lambda: self.started):
+            sized = partial(nbytes_of, self.start.graph, live=self.reference_live)
+            for group in gathered(arriving, segments, sized, lambda: self.started):
                 together = self._together([segments[number] for number in group])
                 for number in group:
                     steps[number] = self._step(segments[number], together)
@@ -135,6 +138,7 @@ class _Walker:
             self.ends,
             finals=self.finals,
             held=self.held,
+            frontier=self.frontier,
             own=self._own_from(),
             lost=self.lost,
             leaps=self.leaps,
@@ -147,9 +151,6 @@ class _Walker:
                 self.reference_live[name] = tensor
                 del tensor
                 yield name
-
-    def _nbytes(self, segment: Segment) -> int:
-        return nbytes_of(self.start.graph, segment, self.reference_live)
 
     def _together(self, segments: list[Segment]) -> dict[Segment, Isolated]:
         """What several segments make of the reference's tensors, run in one go where they can be."""
@@ -217,7 +218,7 @@ class _Walker:
             try:
                 own = self.probe.run(segment, {c: self.own_live[c] for _, c in segment.inputs}, wanted)
                 self.own_live.update({c: own[c] for c in wanted if self.own_needs[c] > 0})
-                self._learn(own, wanted)
+                self.forms.update({c: form_of(own[c]) for c in wanted})
             except EngineError as error:
                 problem = str(error)
             self._let_own_inputs_go(segment)
@@ -245,9 +246,6 @@ class _Walker:
         if not self.started:
             self.forms.update(isolated.forms())
         return isolated, None
-
-    def _learn(self, tensors: Mapping[str, Tensor], names: list[str]) -> None:
-        self.forms.update({c: form_of(tensors[c]) for c in names})
 
     def _compared(
         self,
@@ -289,10 +287,13 @@ class _Walker:
         except EngineError as error:
             self.lost = str(error)
             return
+        size = sum(tensor.nbytes for tensor in got.values())
+        if size <= self.room:
+            self.frontier, self.room = got, self.room - size
         for c, tensor in got.items():
             if self.own_needs[c] > 0:
                 self.own_live[c] = tensor
-            self._learn(got, [c])
+            self.forms[c] = form_of(tensor)
             r = self.walked[c]
             truth = self.reference_live.get(r) or self.finals.get(r)
             if truth is not None:
