@@ -21,7 +21,7 @@ from segdiff.deployed.legs import Legs
 from segdiff.deployed.optimisation import Known, RuntimeFinding, optimisation, paddle_ir
 from segdiff.deployed.whole import one_network
 from segdiff.engines import Engine, Tensor
-from segdiff.walk import Run, Walk
+from segdiff.walk import Run, Walk, Whole
 from segdiff.walk.judge import TIE_FACTOR
 
 
@@ -61,14 +61,21 @@ class DeployedSide:
     known: Known
 
 
-def as_deployed(run: Run, legs: Legs, progress: Callable[[int], None]) -> AsDeployed:
-    """Run the models as deployed that are asked for. Never raises: a model that fails there is a remark."""
+def as_deployed(
+    run: Run,
+    legs: Legs,
+    progress: Callable[[int], None],
+    beside: Callable[[], Whole] | None = None,
+) -> AsDeployed:
+    """Run the models as deployed that are asked for; ``beside`` waits for what the reference gives that runs
+    already. Never raises: a model that fails there is a remark."""
     if run.walk.problem or legs == "none":
         return NOT_DEPLOYED
-    pool = ThreadPoolExecutor(2)
-    asked = list(sides(run, legs))
+    pool, asked, running = ThreadPoolExecutor(2), [], []
     try:
-        running = [pool.submit(probed, side, run.probe.thresholds) for side in asked]
+        for side in sides(run, legs, beside):
+            asked.append(side)
+            running.append(pool.submit(probed, side, run.probe.thresholds))
         found = []
         for number, each in enumerate(running):
             progress(number)
@@ -112,7 +119,7 @@ def probed(side: DeployedSide, thresholds: Thresholds) -> Origin | FailedSide | 
     return origin_of(side, found) if found else None
 
 
-def sides(run: Run, legs: Legs) -> Iterator[DeployedSide]:
+def sides(run: Run, legs: Legs, beside: Callable[[], Whole] | None = None) -> Iterator[DeployedSide]:
     """The candidate, then the reference; a network that is compared with itself only once, unless both are
     asked for. The candidate's own run, whole, may have told already that its optimiser does no harm."""
     ours, theirs = run.alignment.reference, run.alignment.candidate
@@ -122,17 +129,22 @@ def sides(run: Run, legs: Legs) -> Iterator[DeployedSide]:
     if run.whole is None or not run.whole.acquitted:
         written = {c: tensors[1] for c, tensors in run.walk.ends.items() if c in partner}
         known = known_of(theirs, written, errors)
-        if run.whole is not None and run.whole.deployed is not None:
-            known = replace(known, deployed={name: t.array for name, t in run.whole.deployed.items()})
-        yield DeployedSide("candidate", candidate, theirs, run.probe.feeds, known)
+        yield DeployedSide("candidate", candidate, theirs, run.probe.feeds, with_whole(known, run.whole))
     if legs != "all" and run.whole is not None and run.whole.acquitted and one_network(run):
         return
     usual = reference.row.optimiser in AT_FAULT
     if reference.files.program != candidate.files.program and (legs == "all" or usual):
         our_ends = {**{partner[c]: t[0] for c, t in run.walk.ends.items() if c in partner}, **run.walk.finals}
         our_errors = {partner[c]: error for c, error in errors.items() if c in partner}
-        known = known_of(ours, our_ends, our_errors)
+        known = with_whole(known_of(ours, our_ends, our_errors), beside() if beside else None)
         yield DeployedSide("reference", reference, ours, run.reference.feeds, known)
+
+
+def with_whole(known: Known, whole: Whole | None) -> Known:
+    """What is known of a file, with the outputs that it gave as deployed."""
+    if whole is None or whole.deployed is None:
+        return known
+    return replace(known, deployed={name: tensor.array for name, tensor in whole.deployed.items()})
 
 
 def errors_of(walk: Walk) -> dict[str, Comparison]:

@@ -36,11 +36,23 @@ Ends = Mapping[str, tuple[Tensor, Tensor]]
 """Outputs of both models, (reference's, candidate's), by the candidate's name."""
 
 
-def begun(engine: Engine, feeds: Mapping[str, Tensor], outputs: tuple[str, ...]) -> Callable[[], Whole]:
+def begun(
+    engine: Engine, feeds: Mapping[str, Tensor], outputs: tuple[str, ...], *, last: bool = False
+) -> Callable[[], Whole]:
     """Let a file run whole, as deployed, beside whatever else is done meanwhile; the engine is not to be used
-    before the answer was asked for. Never raises: what could not be had is None."""
+    before the answer was asked for. Never raises: what could not be had is None.
+
+    ``last``: nothing more is asked of the engine, whose memory is given back when it has answered."""
+
+    def asked() -> dict[str, Tensor]:
+        try:
+            return engine.run_deployed(feeds, outputs, Deployed())
+        finally:
+            if last:
+                engine.close()
+
     pool = ThreadPoolExecutor(1)
-    running = pool.submit(engine.run_deployed, feeds, outputs, Deployed())
+    running = pool.submit(asked)
     pool.shutdown(wait=False)  # who interrupts this stops the engine, and with it the thread
 
     def ended() -> Whole:

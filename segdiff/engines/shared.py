@@ -38,8 +38,9 @@ class Blocks:
 
     def add(self, ref: ArrayRef, descriptor: int) -> None:
         """Map a worker's block; its descriptor is kept to be passed on to another worker."""
-        self.descriptors[ref.owner, ref.block] = descriptor
-        self.mappings.add(ref.owner, ref.block, os.dup(descriptor))
+        with self.lock:
+            self.descriptors[ref.owner, ref.block] = descriptor
+            self.mappings.add(ref.owner, ref.block, os.dup(descriptor))
 
     def tensor(self, array: Array) -> Tensor:
         """Share an array of this process. Raises EngineError where there is no room for it."""
@@ -72,9 +73,10 @@ class Blocks:
 
     def forget(self, owner: str, leased: Collection[int]) -> None:
         """Let the blocks of a worker that is gone go, but for those that are still leased."""
-        for key in [key for key in self.descriptors if key[0] == owner and key[1] not in leased]:
-            os.close(self.descriptors.pop(key))
-            self.mappings.memories.pop(key, None)
+        with self.lock:
+            for key in [key for key in self.descriptors if key[0] == owner and key[1] not in leased]:
+                os.close(self.descriptors.pop(key))
+                self.mappings.memories.pop(key, None)
 
     def close(self) -> None:
         """Close every descriptor; arrays still in use keep their memory."""

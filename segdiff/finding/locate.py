@@ -32,6 +32,7 @@ from segdiff.finding.side_by_side import (
     is_one_file,
     once_ready,
     prepared_for,
+    reference_beside,
     whole_beforehand,
 )
 from segdiff.inputs import CandidateInput
@@ -163,10 +164,12 @@ def locate(
         once = once and is_one_file(files, sides.graphs[0])
         terms = Terms(thresholds, limits, legs, full_walk, dump=dump, keep_tensors=keeping, once=once)
         first = terms.legs != "none" and not full_walk and in_one_pass(sides, thresholds)
+        spare = legs == "all" and memory is None  # another engine takes memory that nobody has promised
+        beside = reference_beside(sides, alignment, prepared) if spare else None
         whole = whole_beforehand(sides, alignment, prepared) if first else None
         environment = once_ready(sides)
         clock.lap("start")
-        report, _ = compared(sides, alignment, prepared, fed, terms, clock, told, whole)
+        report, _ = compared(sides, alignment, prepared, fed, terms, clock, told, whole, beside)
         report = identified(report, sides.graphs, hashes)
     clock.lap("stop")
     return replace(

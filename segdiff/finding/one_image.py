@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -88,10 +88,12 @@ def compared(
     clock: Clock,
     told: Progress,
     whole: Whole | None = None,
+    beside: Callable[[], Whole] | None = None,
 ) -> tuple[Report, Mapping[Segment, Cause]]:
     """Both models, aligned and running, compared on one prepared image: walk, prove, explain, weigh, run as
     deployed. The report without what is known of the files, and the causes by the segment that errs.
-    ``whole`` is what the candidate's file gave as deployed, where it has run so already.
+    ``whole`` is what the candidate's file gave as deployed, where it has run so already; ``beside`` waits for
+    what the reference's does that runs meanwhile.
 
     Raises EngineError where a model does not even start to run.
     """
@@ -133,7 +135,7 @@ def compared(
         clock.lap("device")
     optimised = NOT_DEPLOYED
     if terms.legs != "none":
-        optimised = as_deployed(run, terms.legs, lambda done: told("deployed", done, 2))
+        optimised = as_deployed(run, terms.legs, lambda done: told("deployed", done, 2), beside)
         clock.lap("deployed")
     outlines = outline_of(run.alignment.reference), outline_of(run.alignment.candidate)
     precision = precision_of(run, reasons)

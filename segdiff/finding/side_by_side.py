@@ -5,7 +5,8 @@ These are the first steps of the method. ``locate`` takes them once, an open cas
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from segdiff.core.thresholds import Thresholds
 from segdiff.deployed.legs import Legs
 from segdiff.deployed.whole import begun, unexplained, with_outputs
 from segdiff.engines.cache import Cache
+from segdiff.engines.cached import CachedEngine
 from segdiff.engines.dumped import DumpedReference
 from segdiff.engines.registry import engine_for
 from segdiff.engines.session import Engines, deploy_config, input_specs, own_specs, started
@@ -188,6 +190,19 @@ def whole_beforehand(sides: Sides, alignment: Alignment, prepared: Prepared) -> 
     if candidate.engine.loaded is not None:
         candidate.living()  # the run may have brought it down
     return whole
+
+
+def reference_beside(sides: Sides, alignment: Alignment, prepared: Prepared) -> Callable[[], Whole] | None:
+    """The reference's file run whole, as deployed, by an engine of its own while both models walk, which
+    leaves cores idle now and then. None where there is one core alone, or nothing to be gained: one file
+    stands on both sides, or the reference does not run, or its results are kept from one time to the next."""
+    engines, graph = sides.engines, sides.graphs[0]
+    reference = engines.reference.engine
+    alone = sides.files[0].program == sides.files[1].program or isinstance(reference, CachedEngine)
+    if engines.another is None or alone or reference.row.optimiser is None or (os.cpu_count() or 1) < 2:
+        return None
+    feeds, _ = engines.feeds(sides.graphs, alignment, prepared)
+    return begun(engines.another().engine, feeds, graph.outputs, last=True)
 
 
 def _walked(

@@ -1,0 +1,121 @@
+"""The reference runs as deployed beside the walk; that changes no word, and costs nothing where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from onnx import ModelProto
+
+import segdiff
+from segdiff.core.errors import EngineError
+from segdiff.engines import Deployed, Engine
+from segdiff.finding import locate as locating
+from tests.models import image, save, segmenter, with_attribute
+
+VARYING = ("timing_s", "peak_memory_mb", "asked", "command")
+
+CANDIDATES: Mapping[str, Callable[[], ModelProto]] = {
+    "healthy": lambda: segmenter(3),
+    "wrong": lambda: with_attribute(segmenter(3), "LeakyRelu", alpha=0.3),
+}
+
+
+@pytest.fixture(params=sorted(CANDIDATES))
+def located(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """The report of a pair with both models run as deployed, without what varies."""
+    files = save(segmenter(3), tmp_path / "a.onnx"), save(CANDIDATES[request.param](), tmp_path / "b.onnx")
+
+    def run(**options: Any) -> dict[str, Any]:
+        report = segdiff.locate(*files, image(), deployed="all", **options)
+        assert report.verdict == ("agrees" if request.param == "healthy" else "diverges")
+        return {name: value for name, value in report.to_dict().items() if name not in VARYING}
+
+    return run
+
+
+@pytest.fixture
+def owners(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The engines that a model is run on as deployed."""
+    asked: list[str] = []
+    run = Engine.run_deployed
+
+    def watched(self: Engine, feeds: Any, outputs: Any, how: Deployed) -> Any:
+        if how == Deployed():
+            asked.append(self.owner)
+        return run(self, feeds, outputs, how)
+
+    monkeypatch.setattr(Engine, "run_deployed", watched)
+    return asked
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> list[Engine]:
+    """Every engine that was started."""
+    started: list[Engine] = []
+    start = Engine.__init__
+
+    def watched(self: Engine, *args: Any, **options: Any) -> None:
+        start(self, *args, **options)
+        started.append(self)
+
+    monkeypatch.setattr(Engine, "__init__", watched)
+    return started
+
+
+def test_the_report_is_that_of_one_run_after_the_other(
+    located: Callable[..., dict[str, Any]], engines: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = located()
+    assert len(engines) == 3
+    engines.clear()
+    monkeypatch.setattr(locating, "reference_beside", lambda *_: None)
+    assert located() == beside
+    assert len(engines) == 2
+
+
+def test_who_says_how_much_memory_it_may_take_gets_no_third_engine(
+    located: Callable[..., dict[str, Any]], engines: list[Engine]
+) -> None:
+    located(memory=64 << 20)
+    assert len(engines) == 2
+
+
+def test_where_that_engine_is_killed_the_first_one_answers(
+    located: Callable[..., dict[str, Any]], owners: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = located()
+    owners.clear()
+    beside = locating.reference_beside
+
+    def killed(sides: Any, *args: Any) -> Any:
+        another = sides.engines.another
+
+        def dead() -> Any:
+            found = another()
+            found.engine.process.kill()
+            return found
+
+        sides.engines.another = dead
+        return beside(sides, *args)
+
+    monkeypatch.setattr(locating, "reference_beside", killed)
+    assert located() == whole
+    assert len(set(owners)) == 3
+
+
+def test_where_it_does_not_run_so_the_report_says_it_once(
+    located: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Engine.run_deployed
+
+    def refused(self: Engine, *asked: Any) -> Any:
+        if self.files.program.name == "a.onnx":
+            raise EngineError("it does not run so")
+        return run(self, *asked)
+
+    monkeypatch.setattr(Engine, "run_deployed", refused)
+    said = [each for each in located()["remarks"] if "does not run as deployed" in each]
+    assert len(said) == 1 and "reference" in said[0]
