@@ -163,6 +163,21 @@ def loaded(*words: str) -> set[str]:
     return set(done.stderr.split())
 
 
+@pytest.mark.parametrize(
+    ("engine", "framework"), [("onnxruntime", "onnxruntime"), ("paddle", "paddle.inference")]
+)
+def test_an_engine_loads_nothing_that_it_does_not_need(engine: str, framework: str) -> None:
+    """Each process pays for what it imports: networkx alone takes 16 MB."""
+    code = (
+        f"import sys, {framework}; theirs = set(sys.modules)\n"
+        f"import segdiff.engines.worker, segdiff.engines.{engine}; print(*set(sys.modules) - theirs)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ours = done.stdout.split()
+    assert "segdiff.engines.worker" in ours
+    assert not set(ours) & {"networkx", "rich", "cv2", "yaml", "segdiff.align"}
+
+
 @pytest.mark.parametrize("words", [("--help",), ("--version",), ("locate", "--help"), ("score", "--help")])
 def test_help_costs_nothing(words: tuple[str, ...]) -> None:
     assert not loaded(*words) & {"numpy", "onnx", "paddle", "onnxruntime", "cv2", "networkx", "PIL"}

@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
 from segdiff.core.quantised import Quantisation
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Array = NDArray[Any]
 Shape = tuple[int | None, ...]
@@ -89,7 +91,8 @@ class Graph:
     >>> graph = Graph("pdmodel", Path("model"), (relu, scale), {}, {}, ("x",), ("y",))
     >>> graph.producer["h"].name, [op.name for op in graph.consumers["h"]]
     ('first', ['second'])
-    >>> list(nx.topological_sort(graph.flow))
+    >>> from networkx import topological_sort
+    >>> list(topological_sort(graph.flow))
     ['x', 0, 'h', 1, 'y']
     """
 
@@ -130,6 +133,8 @@ class Graph:
     @cached_property
     def flow(self) -> nx.DiGraph:
         """Bipartite graph: op nodes are their index, value nodes their name; parameters are left out."""
+        import networkx as nx  # here: an engine asks for no flow, and networkx takes 16 MB of each process
+
         graph = nx.DiGraph()
         graph.add_nodes_from(self.inputs)
         for op in self.ops:

@@ -284,7 +284,7 @@ class Engine:
             if isinstance(message, Delivered) and isinstance(message.payload, ArrayRef):
                 self.unneeded.append(message.payload.block)
         if isinstance(message, Failed):
-            error = self._error(f"failed: {message.message}")
+            error = self._error(f"failed: {message.message}{lacking(message.message, self.python)}")
             raise self._over(error, killed=True) if message.starved else error
         return message
 

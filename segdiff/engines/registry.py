@@ -107,11 +107,11 @@ def threads_beside(row: EngineRow, asked: int | None) -> int:
 def lacking(words: str, python: str | None) -> str:
     """What to do where another Python has ended for want of a module; nothing otherwise.
 
-    >>> lacking(": ModuleNotFoundError: No module named 'networkx'", "/env/bin/python")
-    '; /env/bin/python needs the framework, numpy and networkx; onnx and onnx-graphsurgeon for an ONNX file'
+    >>> lacking(": ModuleNotFoundError: No module named 'numpy'", "/env/bin/python")
+    '; /env/bin/python needs the framework and numpy; for an ONNX file onnx and onnx-graphsurgeon, too'
     >>> lacking(": ModuleNotFoundError: No module named 'paddle'", None)
     ''
     """
     if python is None or "ModuleNotFoundError" not in words:
         return ""
-    return f"; {python} needs the framework, numpy and networkx; onnx and onnx-graphsurgeon for an ONNX file"
+    return f"; {python} needs the framework and numpy; for an ONNX file onnx and onnx-graphsurgeon, too"

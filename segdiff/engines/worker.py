@@ -87,6 +87,7 @@ class Session:
 
     def _answer(self, message: object, descriptors: list[int]) -> None:
         if isinstance(message, Load):
+            self.serial = 0  # a failure to load is no answer to the last run
             self.allowance = self.pool.warm = message.allowance
             self.pool.room = message.room
             self.framework = load(message)
@@ -183,6 +184,8 @@ def copy_small(address: int, nbytes: int, dtype: str, shape: tuple[int, ...]) ->
 
 def first_useful_line(error: BaseException) -> str:
     """The line of a framework's message that says something: Paddle buries it under a C++ traceback."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"ModuleNotFoundError: {error}"
     lines = [line.strip() for line in str(error).splitlines()]
     wordy = [line for line in lines if line and not line.startswith(("-----", "C++ Traceback", "[Hint"))]
     telling = [line for line in wordy if "Error" in line or line.startswith("(")]

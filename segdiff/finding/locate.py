@@ -108,8 +108,8 @@ def locate(
     timeout                seconds an engine may stay silent before it is stopped
     threads                threads of each engine; by default one for Paddle, every core for onnxruntime
     reference_python, candidate_python   the Python of another environment, to run a side with the versions
-                           that its user has; beside the framework it needs numpy and networkx, for an ONNX
-                           file onnx and onnx-graphsurgeon, too
+                           that its user has; beside the framework it needs numpy, for an ONNX file onnx and
+                           onnx-graphsurgeon, too
     cache, cache_size      a folder in which the reference's values are kept, and the bytes that it may hold
                            (16 GB): as long as nothing of the reference changes it does not run again
 

@@ -137,8 +137,8 @@ def run_of(
 ) -> Run:
     """A walk with what ran it, and the tensors kept that the proofs will ask for."""
     held = {name: tensor for name, tensor in walk.held.items() if name not in fed}
-    left = max(0, memory - sum(tensor.nbytes for tensor in held.values()))
-    reference = ReferenceTensors(engines.reference, fed, left, held, once=set(held))
+    kept = sum(tensor.nbytes for tensor in (*held.values(), *walk.frontier.values()))
+    reference = ReferenceTensors(engines.reference, fed, max(0, memory - kept), held, once=set(held))
     reference.held.update(walk.finals)
     partner = {c: r for r, c in alignment.pairs.items()}
     reference.held.update({partner[c]: tensors[0] for c, tensors in walk.ends.items() if c in partner})

@@ -111,11 +111,12 @@ def test_a_row_names_another_python(
 def test_a_python_that_lacks_a_module_is_told_what_it_needs(
     toy: Path, other_python: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "networkx.py").write_text("raise ModuleNotFoundError(\"No module named 'networkx'\")\n")
+    lost = "raise ModuleNotFoundError(\"No module named 'onnx_graphsurgeon'\")\n"
+    (tmp_path / "onnx_graphsurgeon.py").write_text(lost)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
     files = toy, candidate(toy.parent, "Relu", "Exp", "Neg", "Tanh")
     with pytest.raises(
-        EngineError, match=r"No module named 'networkx'; .*other.* needs the framework, numpy"
+        EngineError, match=r"No module named 'onnx_graphsurgeon'; .*other.* needs the framework and numpy"
     ):
         segdiff.locate(*files, image(), reference_python=other_python, candidate_python=other_python)
 

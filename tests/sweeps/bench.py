@@ -117,7 +117,7 @@ class Bench:
 
     def _reload(self, engine: Engine, files: ModelFiles) -> None:
         """Hand a living worker another model."""
-        engine.files, engine.ready, engine.last_value = files, False, None
+        engine.files, engine.loaded, engine.last_value = files, None, None
         engine._send(Load(engine.row.home.framework, files, self.allowance, 1))
 
 
