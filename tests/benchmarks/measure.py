@@ -48,7 +48,8 @@ class Cost:
     """Seconds and MB of one run.
 
     ``peak`` is the largest sum of PSS over all processes at one moment, so that a page which several of them
-    share counts once; ``largest`` the high-water RSS of the largest process alone.
+    share counts once; what a process had for less than the time between two samples is told by its own
+    high-water mark. ``largest`` is the high-water RSS of the largest process alone.
     """
 
     wall: float = 0.0
@@ -56,10 +57,11 @@ class Cost:
     peak: float = 0.0
     largest: float = 0.0
     parts: dict[str, Part] = field(default_factory=dict)
+    marks: dict[int, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "marks"}
 
 
 def measure(command: Sequence[str], fine: tuple[int, ...] = (0,), most: float | None = None) -> Cost:
@@ -110,7 +112,8 @@ def _watch(pid: int, cost: Cost, most: float | None) -> tuple[Any, int]:
 
 def _sample(pid: int, cost: Cost) -> None:
     now = {member: memory for member in family(pid) if (memory := proportional(member))}
-    total = sum(sum(memory) for memory in now.values())
+    spikes = [spike(member, memory[-1], cost.marks) for member, memory in now.items()]
+    total = sum(sum(memory[:-1]) for memory in now.values()) + max(spikes, default=0.0)
     if total > cost.peak:
         cost.peak = total
         for part in cost.parts.values():
@@ -119,11 +122,12 @@ def _sample(pid: int, cost: Cost) -> None:
         part = cost.parts.setdefault(role(member, pid), Part())
         part.user, part.system = processor(member) or (part.user, part.system)
         if total == cost.peak:
-            part.private, part.shared, part.file = memory
+            part.private, part.shared, part.file, _ = memory
 
 
-def proportional(pid: int) -> tuple[float, float, float] | None:
-    """MB of a process, shared pages split among their users: anonymous, tensors, files; None once gone."""
+def proportional(pid: int) -> tuple[float, float, float, float] | None:
+    """MB of a process, shared pages split among their users: anonymous, tensors, files; and all of its pages
+    together, not split. None once it is gone."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -132,8 +136,21 @@ def proportional(pid: int) -> tuple[float, float, float] | None:
     if "Pss" not in sizes:
         return None
     if "Pss_Anon" not in sizes:  # before Linux 5.9
-        return sizes["Pss"], 0.0, 0.0
-    return sizes["Pss_Anon"], sizes["Pss_Shmem"], sizes["Pss_File"]
+        return sizes["Pss"], 0.0, 0.0, sizes["Rss"]
+    return sizes["Pss_Anon"], sizes["Pss_Shmem"], sizes["Pss_File"], sizes["Rss"]
+
+
+def spike(pid: int, resident: float, marks: dict[int, float]) -> float:
+    """MB that a process has had more than these since the last sample, where that was more than ever before;
+    ``marks`` are the high-water marks by process, which are brought up to date."""
+    try:
+        words = Path(f"/proc/{pid}/status").read_text().split()
+    except OSError:
+        return 0.0
+    mark = int(words[words.index("VmHWM:") + 1]) / 1024 if "VmHWM:" in words else 0.0
+    more = mark > marks.get(pid, 0.0)
+    marks[pid] = mark
+    return max(0.0, mark - resident) if more else 0.0
 
 
 def processor(pid: int) -> tuple[float, float] | None:
