@@ -52,13 +52,14 @@ WORTH_A_WORD = 0.01
 
 @dataclass(frozen=True)
 class DeployedSide:
-    """One model, with what the walk knows of its outputs."""
+    """One model, with what the walk knows of its outputs; ``error`` where it was run as deployed in vain."""
 
     name: str
     engine: Engine
     view: View
     feeds: Mapping[str, Tensor]
     known: Known
+    error: EngineError | None = None
 
 
 def as_deployed(
@@ -111,6 +112,8 @@ def probed(side: DeployedSide, thresholds: Thresholds) -> Origin | FailedSide | 
     row = side.engine.row
     if row.optimiser is None:
         return f"The {side.name} was not run as deployed: segdiff knows no optimiser of {row.name}."
+    if side.error is not None:
+        return FailedSide(side.name, str(side.error), not side.error.died, killed=False)
     probe = PROBES[row.optimiser]
     try:
         found = probe(side.engine, side.view.graph, side.feeds, thresholds, side.known)
@@ -136,8 +139,9 @@ def sides(run: Run, legs: Legs, beside: Callable[[], Whole] | None = None) -> It
     if reference.files.program != candidate.files.program and (legs == "all" or usual):
         our_ends = {**{partner[c]: t[0] for c, t in run.walk.ends.items() if c in partner}, **run.walk.finals}
         our_errors = {partner[c]: error for c, error in errors.items() if c in partner}
-        known = with_whole(known_of(ours, our_ends, our_errors), beside() if beside else None)
-        yield DeployedSide("reference", reference, ours, run.reference.feeds, known)
+        whole = beside() if beside else Whole()
+        known = with_whole(known_of(ours, our_ends, our_errors), whole)
+        yield DeployedSide("reference", reference, ours, run.reference.feeds, known, whole.error)
 
 
 def with_whole(known: Known, whole: Whole | None) -> Known:

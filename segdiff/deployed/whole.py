@@ -1,4 +1,4 @@
-"""What does the candidate's file give, whole? Its outputs, where the walk has not run it from the image.
+"""What does a file give, whole? The candidate's outputs, where the walk has not run it from the image.
 
 As long as no segment errs the candidate's own tensors are the reference's within rounding. So one run of the
 whole file tells the rest: how far its outputs are, whether the runtime takes it, and whether its optimiser
@@ -42,23 +42,26 @@ def begun(
     """Let a file run whole, as deployed, beside whatever else is done meanwhile; the engine is not to be used
     before the answer was asked for. Never raises: what could not be had is None.
 
-    ``last``: nothing more is asked of the engine, whose memory is given back when it has answered."""
+    ``last``: nothing more is asked of the engine, whose memory is given back when it has answered. Then the
+    answer says why there is none, unless the engine was killed: another one would hang or fail again."""
 
     def asked() -> dict[str, Tensor]:
         try:
             return engine.run_deployed(feeds, outputs, Deployed())
         finally:
             if last:
-                engine.close()
+                with suppress(Exception):  # what matters is the answer
+                    engine.close()
 
     pool = ThreadPoolExecutor(1)
     running = pool.submit(asked)
     pool.shutdown(wait=False)  # who interrupts this stops the engine, and with it the thread
 
     def ended() -> Whole:
-        with suppress(EngineError):
+        try:
             return Whole(deployed=running.result())
-        return Whole()
+        except EngineError as error:
+            return Whole(error=error if last and not error.killed else None)
 
     return ended
 

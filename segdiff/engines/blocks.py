@@ -79,7 +79,8 @@ class Pool:
     """Blocks that this process writes to. Not thread-safe.
 
     ``warm`` bytes of unused ones are kept for the next tensors, which then cost no page faults; more where
-    these and what is ``used`` are fewer than ``room`` together; none longer than its patience.
+    these and what is ``used`` are fewer than ``room`` together; none longer than its patience, which is
+    counted in tensors handed out.
     """
 
     owner: str

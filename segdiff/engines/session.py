@@ -127,7 +127,7 @@ def started(
     """
     memory = memory or default_memory()
     ahead = memory // 8  # the rest is for what must stay alive
-    blocks = Blocks(warm=ahead)  # a cache is read into them
+    blocks = Blocks() if cache is None else Blocks(warm=ahead)  # a cache is read into them
     further = memory * 3 // 8, 0  # where little is alive the reference may run further ahead
     rows = [engine_for(each.format) for each in files]
     # One runtime rounds otherwise with fewer threads: on both sides it has as many.

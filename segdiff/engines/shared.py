@@ -80,10 +80,11 @@ class Blocks:
 
     def close(self) -> None:
         """Close every descriptor; arrays still in use keep their memory."""
-        for descriptor in self.descriptors.values():
-            os.close(descriptor)
-        self.descriptors.clear()
-        self.mappings.memories.clear()
+        with self.lock:
+            for descriptor in self.descriptors.values():
+                os.close(descriptor)
+            self.descriptors.clear()
+            self.mappings.memories.clear()
 
     def __del__(self) -> None:
         self.close()

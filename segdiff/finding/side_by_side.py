@@ -171,7 +171,11 @@ def passed_with(
         again = walk("from the first origin")
         run = replace(again, walk=with_earlier(again.walk, run.walk))
     run = with_outputs(replace(run, whole=whole), legs)
-    return replace(walk("everywhere"), whole=run.whole) if unexplained(run) else run
+    if not unexplained(run):
+        return run
+    whole = run.whole
+    del run  # and with it the tensors that it keeps
+    return replace(walk("everywhere"), whole=whole)
 
 
 def in_one_pass(sides: Sides, thresholds: Thresholds) -> bool:
@@ -194,15 +198,22 @@ def whole_beforehand(sides: Sides, alignment: Alignment, prepared: Prepared) -> 
 
 def reference_beside(sides: Sides, alignment: Alignment, prepared: Prepared) -> Callable[[], Whole] | None:
     """The reference's file run whole, as deployed, by an engine of its own while both models walk, which
-    leaves cores idle now and then. None where there is one core alone, or nothing to be gained: one file
-    stands on both sides, or the reference does not run, or its results are kept from one time to the next."""
+    leaves cores idle now and then. None where there is one core alone, or no engine more can be started, or
+    nothing is to be gained: one file stands on both sides, or the reference does not run, or its results are
+    kept from one time to the next."""
     engines, graph = sides.engines, sides.graphs[0]
     reference = engines.reference.engine
     alone = sides.files[0].program == sides.files[1].program or isinstance(reference, CachedEngine)
-    if engines.another is None or alone or reference.row.optimiser is None or (os.cpu_count() or 1) < 2:
+    if engines.another is None or alone or reference.row.optimiser is None:
+        return None
+    if len(os.sched_getaffinity(0)) < 2:
         return None
     feeds, _ = engines.feeds(sides.graphs, alignment, prepared)
-    return begun(engines.another().engine, feeds, graph.outputs, last=True)
+    try:
+        engine = engines.another().engine
+    except EngineError:
+        return None
+    return begun(engine, feeds, graph.outputs, last=True)
 
 
 def _walked(

@@ -263,8 +263,11 @@ def own_values(
     their way is not run. Raises EngineError."""
     wanted, patches, graph = list(wanted), patches or {}, run.probe.graph
     told = {name for edit in edits for name in edit.reads}  # a change may read what nobody read before
-    known = {**run.probe.feeds, **_passed(run, patches, edits), **patches}
-    ops = upstream(graph, [*wanted, *told], frozenset(known))
+    for passed in (_passed(run, patches, edits), {}):
+        known = {**run.probe.feeds, **passed, **patches}
+        ops = upstream(graph, [*wanted, *told], frozenset(known))
+        if passed.keys().isdisjoint(name for index in ops for name in graph.op(index).outputs):
+            break  # else one output of an op is known, and another one that it must make is not
     read = {name for index in ops for name in graph.op(index).inputs} | set(wanted) | told
     feeds = {name: tensor for name, tensor in known.items() if name in read}
     got = {name: feeds[name] for name in wanted if name in feeds}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from segdiff.align import Alignment, Segment
+from segdiff.core.errors import EngineError
 from segdiff.core.graph import Graph
 from segdiff.core.thresholds import Thresholds
 from segdiff.engines import Tensor
@@ -17,21 +18,24 @@ from segdiff.walk.beside import Beside
 from segdiff.walk.probe import Probe
 from segdiff.walk.reference_tensors import ReferenceTensors
 from segdiff.walk.same import NOTHING, walk_past
-from segdiff.walk.steps import Own, Step, Walk
+from segdiff.walk.steps import Own, Step, Walk, bytes_of
 from segdiff.walk.walker import walk_through
 
 
 @dataclass(frozen=True)
 class Whole:
-    """What the candidate's file gave when it ran whole from the image, by the names of its outputs.
+    """What a file, the candidate's as a rule, gave when it ran whole from the image, by the names of its
+    outputs.
 
-    ``written`` as the file says, ``deployed`` optimised; None where it did not run so, or was not asked to.
+    ``written`` as the file says, ``deployed`` optimised; None where it did not run so, or was not asked to;
+    ``error`` says why it did not run optimised, where nobody is to ask again.
     ``acquitted``: as deployed it gives the reference's outputs, within what its segments' errors add up to.
     """
 
     written: Mapping[str, Tensor] | None = None
     deployed: Mapping[str, Tensor] | None = None
     acquitted: bool = False
+    error: EngineError | None = None
 
 
 @dataclass(frozen=True)
@@ -137,8 +141,8 @@ def run_of(
 ) -> Run:
     """A walk with what ran it, and the tensors kept that the proofs will ask for."""
     held = {name: tensor for name, tensor in walk.held.items() if name not in fed}
-    kept = sum(tensor.nbytes for tensor in (*held.values(), *walk.frontier.values()))
-    reference = ReferenceTensors(engines.reference, fed, max(0, memory - kept), held, once=set(held))
+    left = max(0, memory - bytes_of(held) - bytes_of(walk.frontier))
+    reference = ReferenceTensors(engines.reference, fed, left, held, once=set(held))
     reference.held.update(walk.finals)
     partner = {c: r for r, c in alignment.pairs.items()}
     reference.held.update({partner[c]: tensors[0] for c, tensors in walk.ends.items() if c in partner})

@@ -79,8 +79,8 @@ class Walk:
     ``forms`` are dtype and shape of the candidate's own tensors, by name; ``ends`` the outputs of both models
     as they came, (reference's, candidate's), by the candidate's name, and ``finals`` the reference's alone,
     by its own; ``held`` are the reference's at the ends of what errs; ``frontier`` the candidate's own at the
-    first origin, from the image: what was read from there on, and outputs that had gone by; ``seconds`` is
-    how long it took.
+    first segment that errs or does not run, from the image: what was read from there on, and outputs that
+    had gone by; ``seconds`` is how long it took.
     ``own`` says where the candidate's own tensors were looked at, ``lost`` why they could not be had from the
     first origin on, else None; ``leaps`` that an error is seen in what the candidate makes of its own
     tensors, though none is on the reference's.
@@ -112,6 +112,11 @@ class Walk:
     def diverges(self) -> bool:
         """Whether any segment errs on equal inputs."""
         return any(step.is_origin for step in self.steps)
+
+
+def bytes_of(tensors: Mapping[str, Tensor]) -> int:
+    """What these take together."""
+    return sum(tensor.nbytes for tensor in tensors.values())
 
 
 def spoils(step: Step) -> bool:

@@ -26,6 +26,7 @@ from segdiff.walk.gathered import gathered, nbytes_of
 from segdiff.walk.hidden import Hidden, hidden_in, look_behind
 from segdiff.walk.isolated import Isolated, Question, isolated_error, isolated_errors
 from segdiff.walk.judge import Judgement, floor_of, size_of
+from segdiff.walk.kept import Kept
 from segdiff.walk.masks import mask_changed
 from segdiff.walk.probe import Probe
 from segdiff.walk.sketch import digest_of, sketch_of
@@ -54,7 +55,7 @@ def walk_through(
     """
     started = own == "everywhere" or not probe.feeds
     alone = own == "nowhere"
-    walker = _Walker(probe, forms=dict(probe.forms), started=started, room=room, alone=alone)
+    walker = _Walker(probe, forms=dict(probe.forms), started=started, kept=Kept(room), alone=alone)
     return walker.walk(reference, segments, feeds, progress)
 
 
@@ -85,9 +86,7 @@ class _Walker:
     late: bool = False
     leaps: bool = False
     hidden: Hidden = field(default_factory=Hidden)
-    room: int = 0
-    held: dict[str, Tensor] = field(default_factory=dict)
-    frontier: dict[str, Tensor] = field(default_factory=dict)
+    kept: Kept = field(default_factory=lambda: Kept(0))
 
     @cached_property
     def probe(self) -> Probe:
@@ -137,8 +136,8 @@ class _Walker:
             self.forms,
             self.ends,
             finals=self.finals,
-            held=self.held,
-            frontier=self.frontier,
+            held=self.kept.held,
+            frontier=self.kept.frontier,
             own=self._own_from(),
             lost=self.lost,
             leaps=self.leaps,
@@ -182,17 +181,10 @@ class _Walker:
         except EngineError as error:
             step = unmeasured(segment, str(error))
         if step.is_origin:
-            self._hold(segment)
+            ends = (r for r, _ in (*segment.inputs, *segment.outputs))
+            self.kept.hold(ends, self.reference_live)
         self._let_go(segment)
         return step
-
-    def _hold(self, segment: Segment) -> None:
-        """Keep the reference's tensors at both ends, as far as there is room: so it need not run again."""
-        for r, _ in (*segment.inputs, *segment.outputs):
-            tensor = self.reference_live.get(r)
-            if tensor is not None and r not in self.held and tensor.nbytes <= self.room:
-                self.held[r] = tensor
-                self.room -= tensor.nbytes
 
     def _measure(self, segment: Segment, known: Isolated | None) -> Step:
         if self.started:
@@ -287,9 +279,7 @@ class _Walker:
         except EngineError as error:
             self.lost = str(error)
             return
-        size = sum(tensor.nbytes for tensor in got.values())
-        if size <= self.room:
-            self.frontier, self.room = got, self.room - size
+        self.kept.start_from(got)
         for c, tensor in got.items():
             if self.own_needs[c] > 0:
                 self.own_live[c] = tensor

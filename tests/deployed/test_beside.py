@@ -119,3 +119,57 @@ def test_where_it_does_not_run_so_the_report_says_it_once(
     monkeypatch.setattr(Engine, "run_deployed", refused)
     said = [each for each in located()["remarks"] if "does not run as deployed" in each]
     assert len(said) == 1 and "reference" in said[0]
+
+
+def test_where_no_engine_more_can_be_started_the_first_one_answers(
+    located: Callable[..., dict[str, Any]], engines: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = located()
+    engines.clear()
+    start = Engine.__init__
+
+    def full(self: Engine, *args: Any, **options: Any) -> None:
+        if len(engines) == 2:
+            raise EngineError("the system has no process more")
+        start(self, *args, **options)
+
+    monkeypatch.setattr(Engine, "__init__", full)
+    assert located() == whole
+    assert len(engines) == 2
+
+
+def test_what_hangs_so_is_not_waited_for_twice(
+    located: Callable[..., dict[str, Any]], owners: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Engine.run_deployed
+
+    def hung(self: Engine, *asked: Any) -> Any:
+        found = run(self, *asked)
+        if self.files.program.name == "a.onnx":
+            raise self._over(EngineError("gave no answer"))
+        return found
+
+    monkeypatch.setattr(Engine, "run_deployed", hung)
+    said = [each for each in located()["remarks"] if "does not run as deployed" in each]
+    assert len(said) == 1 and "reference" in said[0] and "gave no answer" in said[0]
+    assert len(owners) == len(set(owners)) == 2
+
+
+def test_an_early_end_does_not_wait_for_it(
+    tmp_path: Path, engines: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = save(segmenter(3), tmp_path / "a.onnx"), save(segmenter(3), tmp_path / "b.onnx")
+
+    def failing(*_: Any) -> Any:
+        raise EngineError("it cannot be loaded")
+
+    monkeypatch.setattr(locating, "whole_beforehand", failing)
+    with pytest.raises(EngineError, match="cannot be loaded"):
+        segdiff.locate(*files, image(), deployed="all")
+    assert len(engines) == 3 and not any(engine.is_alive for engine in engines)
+
+
+def test_one_file_on_both_sides_needs_no_third_engine(tmp_path: Path, engines: list[Engine]) -> None:
+    file = save(segmenter(3), tmp_path / "a.onnx")
+    assert segdiff.locate(file, file, image(), deployed="all").verdict == "agrees"
+    assert len(engines) == 2

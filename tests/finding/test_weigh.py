@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from onnx import ModelProto
 
@@ -90,3 +92,23 @@ def test_a_change_before_the_first_origin_is_run_from_the_image(graph: Graph) ->
     assert passed(graph, {}) and passed(graph, {after: 0}) and passed(graph, {}, Edit(after, "Relu"))
     assert not passed(graph, {before: 0}) and not passed(graph, {}, Edit(before, "Relu"))
     assert not passed(graph, {"late": 0})
+
+
+def test_an_op_of_which_one_output_is_known_makes_the_other_from_the_image(tmp_path: Path) -> None:
+    def build(alpha: float) -> ModelProto:
+        net = Net(seed=5)
+        left, right = net.fresh("left"), net.fresh("right")
+        net.node("Split", net.conv("x", (3, 8)), outputs=[left, right], axis=1)
+        early = net.node("Relu", right)
+        return net.model(early, net.node("Elu", net.node("Neg", left), alpha=alpha))
+
+    files = save(build(1.0), tmp_path / "right.onnx"), save(build(0.5), tmp_path / "wrong.onnx")
+    with segdiff.open(*files, image()) as case:
+        run = case._seen.run
+        graph = run.probe.graph
+        left, right = next(op for op in graph.ops if op.type == "Split").outputs
+        own = weigh.own_values(run, [left, right])
+        known = replace(run, walk=replace(run.walk, frontier={left: own[left]}))
+        found = weigh.own_values(known, [right])[right].array
+        assert np.array_equal(found, own[right].array)
+        assert weigh.own_values(known, [left])[left] is own[left]
