@@ -167,7 +167,7 @@ def loaded(*words: str) -> set[str]:
     ("engine", "framework"), [("onnxruntime", "onnxruntime"), ("paddle", "paddle.inference")]
 )
 def test_an_engine_loads_nothing_that_it_does_not_need(engine: str, framework: str) -> None:
-    """Each process pays for what it imports: networkx alone takes 16 MB."""
+    """Each process pays for what it imports: networkx alone takes 10 to 14 MB."""
     code = (
         f"import sys, {framework}; theirs = set(sys.modules)\n"
         f"import segdiff.engines.worker, segdiff.engines.{engine}; print(*set(sys.modules) - theirs)"

@@ -106,19 +106,36 @@ def test_where_that_engine_is_killed_the_first_one_answers(
     assert len(set(owners)) == 3
 
 
-def test_where_it_does_not_run_so_the_report_says_it_once(
-    located: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def failing(monkeypatch: pytest.MonkeyPatch, fail: Callable[[Engine], EngineError]) -> None:
+    """Let the reference fail wherever it runs as deployed."""
     run = Engine.run_deployed
 
-    def refused(self: Engine, *asked: Any) -> Any:
+    def failed(self: Engine, *asked: Any) -> Any:
+        found = run(self, *asked)
         if self.files.program.name == "a.onnx":
-            raise EngineError("it does not run so")
-        return run(self, *asked)
+            raise fail(self)
+        return found
 
-    monkeypatch.setattr(Engine, "run_deployed", refused)
+    monkeypatch.setattr(Engine, "run_deployed", failed)
+
+
+FAILURES: Mapping[str, Callable[[Engine], EngineError]] = {
+    "refused": lambda engine: EngineError("it does not run so"),
+    "hung": lambda engine: engine._over(EngineError("it does not run so")),
+}
+
+
+@pytest.mark.parametrize("fail", FAILURES.values(), ids=FAILURES)
+def test_where_it_does_not_run_so_it_is_asked_and_told_once(
+    fail: Callable[[Engine], EngineError],
+    located: Callable[..., dict[str, Any]],
+    owners: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failing(monkeypatch, fail)
     said = [each for each in located()["remarks"] if "does not run as deployed" in each]
-    assert len(said) == 1 and "reference" in said[0]
+    assert len(said) == 1 and "reference" in said[0] and "it does not run so" in said[0]
+    assert len(owners) == len(set(owners)) == 2
 
 
 def test_where_no_engine_more_can_be_started_the_first_one_answers(
@@ -138,32 +155,15 @@ def test_where_no_engine_more_can_be_started_the_first_one_answers(
     assert len(engines) == 2
 
 
-def test_what_hangs_so_is_not_waited_for_twice(
-    located: Callable[..., dict[str, Any]], owners: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = Engine.run_deployed
-
-    def hung(self: Engine, *asked: Any) -> Any:
-        found = run(self, *asked)
-        if self.files.program.name == "a.onnx":
-            raise self._over(EngineError("gave no answer"))
-        return found
-
-    monkeypatch.setattr(Engine, "run_deployed", hung)
-    said = [each for each in located()["remarks"] if "does not run as deployed" in each]
-    assert len(said) == 1 and "reference" in said[0] and "gave no answer" in said[0]
-    assert len(owners) == len(set(owners)) == 2
-
-
 def test_an_early_end_does_not_wait_for_it(
     tmp_path: Path, engines: list[Engine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = save(segmenter(3), tmp_path / "a.onnx"), save(segmenter(3), tmp_path / "b.onnx")
 
-    def failing(*_: Any) -> Any:
+    def unloaded(*_: Any) -> Any:
         raise EngineError("it cannot be loaded")
 
-    monkeypatch.setattr(locating, "whole_beforehand", failing)
+    monkeypatch.setattr(locating, "whole_beforehand", unloaded)
     with pytest.raises(EngineError, match="cannot be loaded"):
         segdiff.locate(*files, image(), deployed="all")
     assert len(engines) == 3 and not any(engine.is_alive for engine in engines)

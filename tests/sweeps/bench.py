@@ -112,6 +112,7 @@ class Bench:
         else:
             self._reload(engine, files)
         self.candidate = engine
+        engine.wait_until_ready()  # now: what nobody waits for would be taken for the next file's answer
         reference = Reference(lambda: self._start(self.files), self.reference)
         return Engines(self.blocks, reference, Candidate(lambda: self._start(files), engine))
 
