@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from segdiff.core.classes import largest_class
 from segdiff.core.graph import Array
 
 MaskName = Literal["reference", "candidate", "repaired", "fed"]
@@ -78,7 +79,7 @@ def class_map(output: Array, size: tuple[int, int]) -> Array | None:
     if array.ndim not in (2, 3, 4) or array.size == 0 or not matches(array.shape[-2:], size):
         return None
     if array.ndim == 4:
-        return _small(array[0].argmax(axis=0)) if array.dtype.kind == "f" else None
+        return _small(largest_class(array[0], 0)) if array.dtype.kind == "f" else None
     plane = array[0] if array.ndim == 3 else array
     if array.ndim == 3 and array.shape[0] != output.shape[0]:
         return None

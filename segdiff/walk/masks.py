@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from segdiff.core.classes import largest_class
 from segdiff.core.graph import Array
 
 
@@ -18,7 +19,7 @@ def mask_changed(reference: Array, candidate: Array) -> float | None:
         return float(np.mean(reference != candidate))
     if reference.ndim != 4 or reference.shape[1] < 2:
         return None
-    return float(np.mean(reference.argmax(axis=1) != candidate.argmax(axis=1)))
+    return float(np.mean(largest_class(reference, 1) != largest_class(candidate, 1)))
 
 
 def pixels_of(classes: Array) -> int:
