@@ -84,7 +84,8 @@ class Graph:
     default domain, 0 in the other formats. ``quantised`` says how those values and parameters
     are quantised that are, or, of a parameter in float32, the integers that it was made of. ``unwritten`` are
     outputs that the file declares and nothing in it makes; they are none of the ``outputs``; ``lists``
-    are the values that are lists of tensors.
+    are the values that are lists of tensors; ``replaceable`` are parameters that stand among the file's
+    inputs, so that a caller may replace them, and an optimiser must take them for variables.
 
     >>> relu = Op(0, "relu", "first", ("x",), ("X",), ("h",), {})
     >>> scale = Op(1, "scale", "second", ("h",), ("X",), ("y",), {"scale": 2.0})
@@ -107,6 +108,7 @@ class Graph:
     quantised: Mapping[str, Quantisation] = field(default_factory=dict, repr=False, compare=False)
     unwritten: tuple[str, ...] = ()
     lists: frozenset[str] = frozenset()
+    replaceable: frozenset[str] = frozenset()
 
     @cached_property
     def _by_index(self) -> dict[int, Op]:

@@ -41,13 +41,15 @@ def external_data(program: Path) -> tuple[Path, ...]:
     import onnx
     from onnx import external_data_helper
 
+    from segdiff.readers.onnx_light import ITSELF, light_bytes
+
     try:
-        model = onnx.load(str(program), load_external_data=False)
+        model = onnx.load_model_from_string(light_bytes(program))
         tensors = list(external_data_helper._get_all_tensors(model))
     except Exception:  # onnx and protobuf raise almost anything on a damaged file
         return ()
     places = {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
-    return tuple(program.parent / place for place in sorted(places))
+    return tuple(program.parent / place for place in sorted(places - {ITSELF}))
 
 
 def _beside(folder: Path) -> Iterator[Path]:

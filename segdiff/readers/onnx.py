@@ -97,9 +97,18 @@ def _graph(model: onnx.ModelProto, path: Path) -> Graph:
     names = (name for name in written if name not in parameters)
     values = {name: known.get(name) or Value(name) for name in sorted(names)}
     opset = max((item.version for item in model.opset_import if item.domain in _DEFAULT_DOMAIN), default=0)
-    lists = lists_in(graph.node)
     return Graph(
-        "onnx", path, tuple(ops), values, parameters, inputs, outputs, opset, unwritten=unwritten, lists=lists
+        "onnx",
+        path,
+        tuple(ops),
+        values,
+        parameters,
+        inputs,
+        outputs,
+        opset,
+        unwritten=unwritten,
+        lists=lists_in(graph.node),
+        replaceable=frozenset(item.name for item in graph.input if item.name in parameters),
     )
 
 

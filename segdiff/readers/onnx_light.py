@@ -58,14 +58,15 @@ def _attribute(file: BinaryIO, end: int) -> bytes:
 def _rewritten(file: BinaryIO, end: int, inner: dict[int, _Rewrite]) -> bytes:
     """The message up to ``end``, its large fields of the numbers in ``inner`` rewritten."""
     out = bytearray()
+    taken = file.tell()
     for field in fields(file, end):
         if field.kind == LENGTH and field.number in inner and field.stop - field.data >= LARGE:
+            out += stretch(file, taken, field.start)
             file.seek(field.data)
             body = inner[field.number](file, field.stop)
             out += varint(field.number << 3 | LENGTH) + varint(len(body)) + body
-        else:
-            out += stretch(file, field.start, field.stop)
-    return bytes(out)
+            taken = field.stop
+    return bytes(out + stretch(file, taken, end))
 
 
 def _tensor(file: BinaryIO, end: int) -> bytes:

@@ -56,14 +56,17 @@ def _spelt(attribute: onnx.AttributeProto) -> bytes | None:
     plain = (kind.FLOAT, kind.INT, kind.STRING, kind.FLOATS, kind.INTS, kind.STRINGS, kind.TENSOR)
     if attribute.type not in plain or attribute.ref_attr_name:
         return None
-    copy = kind()
-    copy.CopyFrom(attribute)
-    copy.doc_string = ""
-    if attribute.type == kind.TENSOR:
-        if attribute.t.data_location == onnx.TensorProto.EXTERNAL:
-            return None
-        copy.t.name = copy.t.doc_string = ""
-    spelt: bytes = copy.SerializeToString(deterministic=True)
+    if attribute.type == kind.TENSOR and attribute.t.data_location == onnx.TensorProto.EXTERNAL:
+        return None
+    if attribute.type == kind.TENSOR or attribute.HasField("doc_string"):
+        copy = kind()
+        copy.CopyFrom(attribute)
+        copy.ClearField("doc_string")
+        if attribute.type == kind.TENSOR:
+            copy.t.ClearField("name")
+            copy.t.ClearField("doc_string")
+        attribute = copy
+    spelt: bytes = attribute.SerializeToString(deterministic=True)
     return spelt
 
 

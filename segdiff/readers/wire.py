@@ -6,8 +6,7 @@ https://protobuf.dev/programming-guides/encoding/
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 _FIXED = {FIXED64: 8, FIXED32: 4}
@@ -17,8 +16,14 @@ class WireError(Exception):
     """What stands there is no frame that a writer of protobuf leaves."""
 
 
-@dataclass(frozen=True)
-class Field:
+WINDOW = 1 << 14
+"""Bytes that are read at once to look for frames in."""
+
+FRAME = 20
+"""The most bytes in front of a field's content, and of a number: two varints."""
+
+
+class Field(NamedTuple):
     """One field: it starts at ``start``, its content at ``data``, and ends at ``stop``."""
 
     start: int
@@ -33,26 +38,41 @@ def fields(file: BinaryIO, end: int) -> Iterator[Field]:
 
     Raises WireError.
     """
-    place = file.tell()
+    place = base = file.tell()
+    window = b""
     while place < end:
-        file.seek(place)
-        tag = read_varint(file)
+        at = place - base
+        if at + FRAME > len(window) and base + len(window) < end:
+            file.seek(place)
+            window, base, at = file.read(min(WINDOW, end - place)), place, 0
+        tag, at = _number(window, at)
         number, kind = tag >> 3, tag & 7
+        data = base + at
         if kind == LENGTH:
-            length = read_varint(file)
-            data = file.tell()
+            length, at = _number(window, at)
+            data = base + at
         elif kind == VARINT:
-            data, length = file.tell(), 0
-            read_varint(file)
-            length = file.tell() - data
+            length = _number(window, at)[1] - at
         elif kind in _FIXED:
-            data, length = file.tell(), _FIXED[kind]
+            length = _FIXED[kind]
         else:
             raise WireError
-        if data + length > end:
+        stop = data + length
+        if stop > end:
             raise WireError
-        yield Field(place, number, kind, data, data + length)
-        place = data + length
+        yield Field(place, number, kind, data, stop)
+        place = stop
+
+
+def _number(window: bytes, at: int) -> tuple[int, int]:
+    """The varint at this place of a window, and where it ends. Raises WireError where none stands there."""
+    value = 0
+    for place in range(at, min(at + 10, len(window))):
+        byte = window[place]
+        value |= (byte & 0x7F) << 7 * (place - at)
+        if byte < 0x80:
+            return value, place + 1
+    raise WireError
 
 
 def stretch(file: BinaryIO, start: int, stop: int) -> bytes:
@@ -62,19 +82,6 @@ def stretch(file: BinaryIO, start: int, stop: int) -> bytes:
     if len(data) != stop - start:
         raise WireError
     return data
-
-
-def read_varint(file: BinaryIO) -> int:
-    """The number at this place. Raises WireError where none stands there."""
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = file.read(1)
-        if not byte:
-            raise WireError
-        value |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:
-            return value
-    raise WireError
 
 
 def varint(value: int) -> bytes:
