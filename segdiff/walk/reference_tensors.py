@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from segdiff.engines import Tensor
 from segdiff.engines.revived import Reference
@@ -11,9 +12,11 @@ from segdiff.engines.revived import Reference
 
 @dataclass
 class ReferenceTensors:
-    """A way to run the reference again that remembers up to ``budget`` bytes of what it was told to keep.
+    """A way to run the reference again that remembers up to ``budget`` bytes of what it was told to keep, and
+    beside these has up to ``aside`` bytes at hand of what is asked for next.
 
-    ``feeds`` are the reference's inputs; ``once`` are those held that the first run has given.
+    ``feeds`` are the reference's inputs; ``once`` are those held that the first run has given; ``borrowed``
+    are bytes of the budget that what is at hand takes.
     """
 
     engine: Reference
@@ -23,22 +26,43 @@ class ReferenceTensors:
     wanted: set[str] = field(default_factory=set)
     near: dict[str, Tensor] = field(default_factory=dict)
     once: set[str] = field(default_factory=set)
+    aside: int = 0
+    borrowed: int = 0
 
     def keep(self, names: Iterable[str]) -> None:
         """Remember these values when they come by."""
         self.wanted.update(names)
 
     def ahead(self, names: Iterable[str]) -> None:
-        """Have these values at hand until the next call, had in one run, as far as the budget allows.
+        """Have these values at hand until the next call, had in one run, as far as the memory allows: rather
+        those that are named first.
 
         Raises EngineError.
         """
         self.near.clear()
-        room = self.budget
-        for name, tensor in self(names):
-            if name not in self.feeds and name not in self.held and tensor.nbytes <= room:
+        self.budget, self.borrowed = self.budget + self.borrowed, 0
+        rank = {name: place for place, name in enumerate(dict.fromkeys(names))}
+        last: list[tuple[int, str]] = []
+        total = 0
+
+        def fit() -> None:
+            nonlocal total
+            while total > self.aside + self.budget:
+                total -= self.near.pop(heappop(last)[1]).nbytes
+
+        for name, tensor in self(rank):
+            if name not in self.feeds and name not in self.held:
                 self.near[name] = tensor
-                room -= tensor.nbytes
+                total += tensor.nbytes
+                heappush(last, (-rank[name], name))
+                fit()
+        fit()  # what was to be kept came meanwhile
+        self.borrowed = max(0, total - self.aside)
+        self.budget -= self.borrowed
+
+    def at_hand(self, names: Iterable[str]) -> bool:
+        """Whether the reference need not run for any of these values."""
+        return set(names) <= self.feeds.keys() | self.held.keys() | self.near.keys()
 
     def __call__(self, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
         """The values named, from memory or from one more run (which brings what is to be kept, too).
