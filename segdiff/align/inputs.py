@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from segdiff.align.outputs import alike
 from segdiff.align.view import View
+from segdiff.core.graph import Graph
 
 
 def paired_inputs(ours: View, theirs: View, known: Callable[[], Mapping[str, str]]) -> list[tuple[str, str]]:
@@ -35,6 +36,17 @@ def paired_inputs(ours: View, theirs: View, known: Callable[[], Mapping[str, str
     left = [c for c in rest if c not in found.values()]
     found.update(zip([r for r in mine if r not in found], left, strict=False))
     return list(found.items())
+
+
+def obvious_inputs(ours: Graph, theirs: Graph) -> dict[str, str] | None:
+    """The pairs of input names, reference's to candidate's, that need no alignment; None where names leave
+    a choice."""
+    rest = [name for name in theirs.inputs if name not in ours.inputs]
+    if len(rest) > 1:
+        return None
+    found = {name: name for name in ours.inputs if name in theirs.inputs}
+    left = (name for name in ours.inputs if name not in found)
+    return {**found, **dict(zip(left, rest, strict=False))}
 
 
 def _one_form(ours: View, theirs: View, r: str, c: str) -> bool:

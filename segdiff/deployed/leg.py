@@ -77,6 +77,8 @@ def as_deployed(
         for side in sides(run, legs, beside):
             asked.append(side)
             running.append(pool.submit(probed, side, run.probe.thresholds))
+            if side.name == "candidate" and legs != "all" and one_network(run) and not running[-1].result():
+                break  # what an optimiser does not do to one file it does not do to the other
         found = []
         for number, each in enumerate(running):
             progress(number)

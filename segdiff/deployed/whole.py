@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from segdiff.align.kinds import is_exact
 from segdiff.core.errors import EngineError
@@ -36,24 +36,38 @@ Ends = Mapping[str, tuple[Tensor, Tensor]]
 """Outputs of both models, (reference's, candidate's), by the candidate's name."""
 
 
+@dataclass(frozen=True)
+class Running:
+    """A file that runs whole, as deployed; its engine is not to be used before the end was waited for.
+
+    ``loaded`` waits for the model to be loaded and raises EngineError where it cannot be; ``ended`` gives
+    the outputs and never raises: what could not be had is None.
+    """
+
+    loaded: Callable[[], None]
+    ended: Callable[[], Whole]
+
+
 def begun(
     engine: Engine, feeds: Mapping[str, Tensor], outputs: tuple[str, ...], *, last: bool = False
-) -> Callable[[], Whole]:
-    """Let a file run whole, as deployed, beside whatever else is done meanwhile; the engine is not to be used
-    before the answer was asked for. Never raises: what could not be had is None.
+) -> Running:
+    """Let a file run whole, as deployed, beside whatever else is done meanwhile.
 
     ``last``: nothing more is asked of the engine, whose memory is given back when it has answered. Then the
     answer says why there is none, unless the engine was killed: another one would hang or fail again."""
 
+    pool = ThreadPoolExecutor(1)
+    loading = pool.submit(engine.wait_until_ready)
+
     def asked() -> dict[str, Tensor]:
         try:
+            loading.result()
             return engine.run_deployed(feeds, outputs, Deployed())
         finally:
             if last:
                 with suppress(Exception):  # what matters is the answer
                     engine.close()
 
-    pool = ThreadPoolExecutor(1)
     running = pool.submit(asked)
     pool.shutdown(wait=False)  # who interrupts this stops the engine, and with it the thread
 
@@ -63,7 +77,7 @@ def begun(
         except EngineError as error:
             return Whole(error=error if last and not error.killed else None)
 
-    return ended
+    return Running(loading.result, ended)
 
 
 def with_outputs(run: Run, legs: Legs) -> Run:
@@ -191,10 +205,13 @@ def visible(error: Comparison) -> bool:
 
 
 def one_network(run: Run) -> bool:
-    """Whether both files hold the same operators all through, so that an optimiser does to one what it does
-    to the other."""
+    """Whether both files hold the same operators all through, and leave as many of their constants to the
+    caller, so that an optimiser does to one what it does to the other."""
     ours, theirs = run.alignment.reference, run.alignment.candidate
-    counts = [(len(view.ops), len(view.graph.ops), len(view.graph.outputs)) for view in (ours, theirs)]
+    counts = [
+        (len(view.ops), len(view.graph.ops), len(view.graph.outputs), len(view.graph.replaceable))
+        for view in (ours, theirs)
+    ]
     walked = {index for step in run.walk.steps for index in step.segment.reference_ops}
     whole = len(walked) == len(ours.ops) and len(run.alignment.outputs) == len(ours.graph.outputs)
     return whole and counts[0] == counts[1] and all(map(not_run, run.walk.steps))

@@ -36,6 +36,7 @@ from segdiff.engines.protocol import (
     Order,
     Part,
     Payload,
+    Prepare,
     Ready,
     Release,
     Seen,
@@ -78,6 +79,7 @@ class Engine:
         beside: int | None = None,
         allowance: int = DEFAULT_ALLOWANCE,
         room: int = 0,
+        cuts: bool = True,
         python: str | None = None,
     ) -> None:
         self.files = files
@@ -96,7 +98,7 @@ class Engine:
         worker = spawn(files, self.row, self.python)
         self.owner, self.child, self.channel = worker.owner, worker.child, Channel(worker.end)
         with suppress(EngineError):  # one that ends at once is told of when it is asked for something
-            self._send(Load(self.row.home.framework, files, allowance, threads, beside, room))
+            self._send(Load(self.row.home.framework, files, allowance, threads, beside, room, cuts))
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -117,6 +119,12 @@ class Engine:
         Raises :class:`segdiff.core.errors.EngineError`, which names the last value that arrived.
         """
         return self._answers(feeds, tuple(wanted), ops, edits)
+
+    def prepare(self, how: Deployed | None) -> None:
+        """Say how the model will be run soon, None for parts of it, so that what that needs is made ready
+        meanwhile. Whether that goes well is told of when it is run."""
+        with suppress(EngineError):
+            self._send(Prepare(how))
 
     def run_deployed(
         self, feeds: Mapping[str, Tensor], outputs: Iterable[str], how: Deployed
@@ -214,8 +222,8 @@ class Engine:
 
     def wait_until_ready(self) -> None:
         """Wait for the model to be loaded. Raises EngineError where it cannot; at once, if that is known."""
-        self._check()
         if self.loaded is None:
+            self._check()
             try:
                 self.loaded = self._receive()
             except EngineError as error:

@@ -53,3 +53,6 @@ class Framework(Protocol):
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
     ) -> None:
         """Run as a user does, and deliver the outputs ``wanted``."""
+
+    def prepare(self, how: Deployed | None) -> None:
+        """Begin what such a run, or one of parts, needs and can be made without feeds."""

@@ -92,10 +92,7 @@ class Paddle:
 
         The predictor is kept until anything else is run.
         """
-        if self.deployed is None or self.deployed[0] != how:
-            self._drop()
-            self.deployed = how, inference.create_predictor(self._config(how))
-        predictor = self.deployed[1]
+        predictor = self._as_deployed(how)
         feed(predictor, feeds)
         try:
             predictor.run()
@@ -105,6 +102,17 @@ class Paddle:
         for name, source in zip(self.graph.outputs, predictor.get_output_names(), strict=True):
             if name in wanted:
                 hand_out(name, predictor, source, deliver)
+
+    def prepare(self, how: Deployed | None) -> None:
+        """Make the predictor."""
+        if how is not None:
+            self._as_deployed(how)
+
+    def _as_deployed(self, how: Deployed) -> inference.Predictor:
+        if self.deployed is None or self.deployed[0] != how:
+            self._drop()
+            self.deployed = how, inference.create_predictor(self._config(how))
+        return self.deployed[1]
 
     def _start(self) -> inference.Predictor:
         predictor = inference.create_predictor(self._config(Deployed("none")))

@@ -3,6 +3,7 @@
     parent                     worker
     Load            ->
                     <-         Ready | Failed
+    Prepare         ->
     Order           ->
                     <-         Delivered | Compared (as often as there are values wanted)
     Seen, Release   ->
@@ -38,7 +39,8 @@ class Load:
 
     ``beside``: threads for a run while another engine computes, where these are not ``threads``, too.
     ``allowance``: bytes that may be delivered before they are seen, and of blocks kept warm for the next;
-    both may be more as long as all that lies in its blocks is below ``room``.
+    both may be more as long as all that lies in its blocks is below ``room``. ``cuts``: nodes of an ONNX file
+    will be asked for, so what cuts them is made ready at once.
     """
 
     home: str
@@ -47,6 +49,7 @@ class Load:
     threads: int
     beside: int | None = None
     room: int = 0
+    cuts: bool = True
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,14 @@ class Order:
     deployed: Deployed | None = None
     parts: tuple[Part[Payload], ...] = ()
     arrays: dict[str, Payload] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """The model will soon be run so, or, where that is None, parts of it: begin what can be begun without
+    inputs. No answer: what fails will fail again when it is asked for."""
+
+    how: Deployed | None
 
 
 @dataclass(frozen=True)

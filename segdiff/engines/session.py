@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from segdiff.align import Alignment
 from segdiff.core.environment import Computed, Environment
 from segdiff.core.errors import InputError
 from segdiff.core.graph import Graph, Shape
@@ -61,6 +60,12 @@ class Engines:
         for side in (self.reference, self.candidate):
             side.engine.quantised = side.quantised
 
+    def get_ready_to_cut(self) -> None:
+        """Tell both engines that parts of their models will be asked for, while neither runs."""
+        for side in (self.reference, self.candidate):
+            if isinstance(side.engine, Engine) and side.engine.row.cuts:
+                side.engine.prepare(None)
+
     def wait_until_ready(self) -> None:
         """Wait for both models to be loaded."""
         self.reference.engine.wait_until_ready()
@@ -83,11 +88,12 @@ class Engines:
         )
 
     def feeds(
-        self, graphs: tuple[Graph, Graph], alignment: Alignment, prepared: Prepared
+        self, graphs: tuple[Graph, Graph], pairs: Mapping[str, str], prepared: Prepared
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """The prepared tensors, under each side's input names."""
+        """The prepared tensors, under each side's input names; ``pairs`` are the reference's to the
+        candidate's. Raises InputError where one has no partner."""
         ours = {name: self.blocks.tensor(prepared.tensors[name]) for name in graphs[0].inputs}
-        partner = {c: r for r, c in alignment.pairs.items()}
+        partner = {c: r for r, c in pairs.items()}
         missing = [name for name in graphs[1].inputs if name not in partner]
         if missing:
             raise InputError(
@@ -130,6 +136,9 @@ def started(
     blocks = Blocks() if cache is None else Blocks(warm=ahead)  # a cache is read into them
     further = memory * 3 // 8, 0  # where little is alive the reference may run further ahead
     rows = [engine_for(each.format) for each in files]
+    # What is the same on both sides is not cut out to run: whether anything is not will be seen. Another
+    # Python may lack what cuts: that is told at once.
+    cuts = dumped is not None or rows[0] is not rows[1] or pythons != (None, None)
     # One runtime rounds otherwise with fewer threads: on both sides it has as many.
     of_segments = threads_of if rows[0] is rows[1] else threads_beside
 
@@ -142,6 +151,7 @@ def started(
             beside=of_segments(rows[side], threads),
             allowance=ahead,
             room=further[side],
+            cuts=cuts,
             python=pythons[side],
         )
 

@@ -56,12 +56,20 @@ class WholeOnnxRuntime:
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
     ) -> None:
         """Run the file, optimised as is said."""
+        session = self._session(how)
+        given = {each.name: feeds[each.name] for each in session.get_inputs() if each.name in feeds}
+        given_to(ran(session, given, wanted), deliver)
+
+    def prepare(self, how: Deployed | None) -> None:
+        """Start the session."""
+        if how is not None:
+            self._session(how)
+
+    def _session(self, how: Deployed) -> ort.InferenceSession:
         if self.session is None or self.session[0] != how:
             self.session = None
             self.session = how, whole(self.program, how, self.threads)
-        session = self.session[1]
-        given = {each.name: feeds[each.name] for each in session.get_inputs() if each.name in feeds}
-        given_to(ran(session, given, wanted), deliver)
+        return self.session[1]
 
 
 def whole(program: Path, how: Deployed, threads: int) -> ort.InferenceSession:
@@ -70,7 +78,8 @@ def whole(program: Path, how: Deployed, threads: int) -> ort.InferenceSession:
     options.graph_optimization_level = LEVELS[how.level]
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = how.arena
+    options.enable_cpu_mem_arena = how.arena
+    options.enable_mem_pattern = False  # it pays from the second run on, and costs the first one
     if how.save:
         options.optimized_model_filepath = how.save
     return ort.InferenceSession(

@@ -37,6 +37,7 @@ from segdiff.engines.protocol import (
     Order,
     Part,
     Payload,
+    Prepare,
     Ready,
     Release,
     Seen,
@@ -95,6 +96,10 @@ class Session:
             gc.enable()
             give_back()
             self.channel.send(Ready(platform.python_version(), self.framework.versions()))
+        elif isinstance(message, Prepare):
+            if self.framework is not None:
+                with suppress(Exception):
+                    self.framework.prepare(message.how)
         elif isinstance(message, Order):
             self.unseen, self.serial = 0, message.serial  # first: a failure from here on is this run's
             for ref, fd in zip(message.new, descriptors, strict=True):

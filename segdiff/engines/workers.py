@@ -39,17 +39,19 @@ ignore it). Paddle frees its tensors as it goes: clearing huge pages again and a
 class Home:
     """Where a framework lives, and whose it is.
 
-    ``framework`` is ``module:class``, imported in the worker alone; ``environment``: variables that it reads,
-    where the user has not set them.
+    ``framework`` is ``module:class``, imported in the worker alone; ``cutting`` the module that it needs to
+    run parts of a model; ``environment``: variables that it reads, where the user has not set them.
     """
 
     engine: str
     framework: str
+    cutting: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-ONNXRUNTIME = Home("onnxruntime", "segdiff.engines.onnxruntime:OnnxRuntime", {**QUIET, **HUGE_PAGES})
-WHOLE_ONNXRUNTIME = Home("onnxruntime", "segdiff.engines.whole:WholeOnnxRuntime", {**QUIET, **HUGE_PAGES})
+_ORT = {**QUIET, **HUGE_PAGES}
+ONNXRUNTIME = Home("onnxruntime", "segdiff.engines.onnxruntime:OnnxRuntime", "segdiff.engines.parts", _ORT)
+WHOLE_ONNXRUNTIME = Home("onnxruntime", "segdiff.engines.whole:WholeOnnxRuntime", environment=_ORT)
 PADDLE = Home("paddle", "segdiff.engines.paddle:Paddle")
 
 
@@ -104,7 +106,10 @@ def begun(models: Iterable[str | Path]) -> Iterator[None]:
     homes = [home for home in map(likely, models) if home]
     with suppress(OSError):  # whoever needs one tells why it cannot be
         for home in homes:
-            _spares.append((home, _started(home, None, home.framework.partition(":")[0])))
+            modules = [home.framework.partition(":")[0]]
+            if home.cutting and any(other != home for other in homes):  # two of one kind may be the same
+                modules.append(home.cutting)
+            _spares.append((home, _started(home, None, *modules)))
     try:
         yield
     finally:

@@ -17,12 +17,14 @@ from segdiff.core.progress import Progress, told_to
 from segdiff.core.question import Question
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed.legs import legs_of
+from segdiff.engines import Deployed
 from segdiff.engines.cache import opened
 from segdiff.engines.session import Clock, default_memory
 from segdiff.finding.dump import refuse_taken
 from segdiff.finding.dumped_sides import own_input, sides_asked
 from segdiff.finding.identity import hashes_of, identified, image_file
 from segdiff.finding.inside import Limits
+from segdiff.finding.meanwhile import candidate_begun, candidate_whole, reference_beside
 from segdiff.finding.one_image import Terms, compared, fed_input, from_cache
 from segdiff.finding.side_by_side import (
     Image,
@@ -32,8 +34,6 @@ from segdiff.finding.side_by_side import (
     is_one_file,
     once_ready,
     prepared_for,
-    reference_beside,
-    whole_beforehand,
 )
 from segdiff.inputs import CandidateInput
 from segdiff.readers.urls import a_file, a_model, takes_urls
@@ -147,7 +147,11 @@ def locate(
             refuse_taken(Path(keep_tensors))
         peak = stack.enter_context(PeakMemory())
         kept = None if cache is None else opened(cache, cache_size)
-        sides = stack.enter_context(both_sides(files, limits, pythons, asked.reference_dump, kept))
+        dumps = asked.reference_dump, asked.candidate_dump
+        legs = asked_legs if dumps == (None, None) else "none"
+        ahead = legs != "none" and not full_walk and not thresholds.given
+        soon = Deployed() if ahead else None
+        sides = stack.enter_context(both_sides(files, limits, pythons, dumps[0], kept, soon))
         prepared = prepared_for(sides, image, allow_nan=allow_nan)
         dump = asked.read_candidate(sides.graphs[1], prepared, image, told)
         clock.lap("read")
@@ -155,18 +159,20 @@ def locate(
             candidate_input = own_input(dump, prepared, sides.graphs[1])
         fed = fed_input(candidate_input, image, prepared, sides.config, timeout)
         clock.lap("input")
+        ahead = ahead and in_one_pass(sides, thresholds)
+        early = candidate_begun(sides, prepared) if ahead else None
         hashes, picture = hashes_of(files), image_file(image)
         alignment = aligned(sides)
         clock.lap("align")
-        legs = asked_legs if dump is None and asked.reference_dump is None else "none"
         keeping = None if keep_tensors is None else Path(keep_tensors)
         once = dump is not None and asked.reference_dump is None and pythons[0] == pythons[1]
         once = once and is_one_file(files, sides.graphs[0])
         terms = Terms(thresholds, limits, legs, full_walk, dump=dump, keep_tensors=keeping, once=once)
-        first = terms.legs != "none" and not full_walk and in_one_pass(sides, thresholds)
         spare = legs == "all" and memory is None  # another engine takes memory that nobody has promised
         beside = reference_beside(sides, alignment, prepared) if spare else None
-        whole = whole_beforehand(sides, alignment, prepared) if first else None
+        whole = candidate_whole(sides, alignment, prepared, early) if ahead else None
+        if whole is not None and memory is not None:
+            whole()  # both at once would take memory that nobody has promised
         environment = once_ready(sides)
         clock.lap("start")
         report, _ = compared(sides, alignment, prepared, fed, terms, clock, told, whole, beside)

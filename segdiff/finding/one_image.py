@@ -87,13 +87,13 @@ def compared(
     terms: Terms,
     clock: Clock,
     told: Progress,
-    whole: Whole | None = None,
+    whole: Callable[[], Whole] | None = None,
     beside: Callable[[], Whole] | None = None,
 ) -> tuple[Report, Mapping[Segment, Cause]]:
     """Both models, aligned and running, compared on one prepared image: walk, prove, explain, weigh, run as
     deployed. The report without what is known of the files, and the causes by the segment that errs.
-    ``whole`` is what the candidate's file gave as deployed, where it has run so already; ``beside`` waits for
-    what the reference's does that runs meanwhile.
+    ``whole`` and ``beside`` wait for what the candidate's and the reference's file give that run as deployed
+    meanwhile, where they do.
 
     Raises EngineError where a model does not even start to run.
     """

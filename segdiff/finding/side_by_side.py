@@ -5,7 +5,6 @@ These are the first steps of the method. ``locate`` takes them once, an open cas
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,9 +24,9 @@ from segdiff.core.progress import Progress
 from segdiff.core.sequences import sequences
 from segdiff.core.thresholds import Thresholds
 from segdiff.deployed.legs import Legs
-from segdiff.deployed.whole import begun, unexplained, with_outputs
+from segdiff.deployed.whole import unexplained, with_outputs
+from segdiff.engines import Deployed
 from segdiff.engines.cache import Cache
-from segdiff.engines.cached import CachedEngine
 from segdiff.engines.dumped import DumpedReference
 from segdiff.engines.registry import engine_for
 from segdiff.engines.session import Engines, deploy_config, input_specs, own_specs, started
@@ -75,13 +74,20 @@ def both_sides(
     pythons: tuple[str | None, str | None] = (None, None),
     dumped: Path | None = None,
     cache: Cache | None = None,
+    first: Deployed | None = None,
 ) -> Iterator[Sides]:
     """Both models, read while their engines start; the engines are stopped at the end, whatever happens.
 
     With ``dumped`` the reference's values come from that dump; with ``cache`` it runs for what that does not
-    hold. Raises ModelError where a file cannot be read.
+    hold. ``first`` is how the candidate will run before anything else, None where its parts will.
+
+    Raises ModelError where a file cannot be read.
     """
     with started(files, limits.memory, limits.timeout, limits.threads, pythons, dumped, cache) as engines:
+        if first is None:
+            engines.get_ready_to_cut()
+        else:
+            engines.candidate.engine.prepare(first)
         graphs = written(read(files[0])), read(files[1])
         if isinstance(engines.reference, DumpedReference) and dumped is not None:
             engines.reference.opened(read_dump(dumped, graphs[0]))
@@ -149,11 +155,12 @@ def passed_with(
     memory: int,
     progress: Progress,
     legs: Legs,
-    whole: Whole | None = None,
+    whole: Callable[[], Whole] | None = None,
 ) -> Run:
     """Both models in one pass: the candidate's segments on the reference's tensors, on its own from the first
-    origin on; its outputs from one run of the ``whole`` file, unless it has run already. What holds the same
-    operators on both sides, run by one runtime, is not run as long as nothing errs.
+    origin on; its outputs from one run of the whole file: ``whole`` waits for the one that is under way, if
+    any is. What holds the same operators on both sides, run by one runtime, is not run as long as nothing
+    errs; where that is all, the reference runs while the candidate still does.
 
     Where the outputs are apart though no segment errs, both walk once more, and every own tensor is looked
     at. So they are from the start where the arithmetic is coarse, for then rounding alone moves them far from
@@ -166,54 +173,23 @@ def passed_with(
     if not in_one_pass(sides, thresholds):
         return walk("everywhere")
     same = need_not_run(sides.engines, alignment) if sides.one_python else NOTHING
+    ended = whole() if whole and not same.issuperset(alignment.segments) else None
     run = walk("from the first origin", same)
+    ended = whole() if whole and ended is None else ended
     if same and spoiled(run.walk) and sides.engines.reference.goes_on:
         again = walk("from the first origin")
         run = replace(again, walk=with_earlier(again.walk, run.walk))
-    run = with_outputs(replace(run, whole=whole), legs)
+    run = with_outputs(replace(run, whole=ended), legs)
     if not unexplained(run):
         return run
-    whole = run.whole
+    ended = run.whole
     del run  # and with it the tensors that it keeps
-    return replace(walk("everywhere"), whole=whole)
+    return replace(walk("everywhere"), whole=ended)
 
 
 def in_one_pass(sides: Sides, thresholds: Thresholds) -> bool:
     """Whether the candidate's own tensors can wait for an origin: not where they count for themselves."""
     return not thresholds.given and all(arithmetic(graph) == "float32" for graph in sides.graphs)
-
-
-def whole_beforehand(sides: Sides, alignment: Alignment, prepared: Prepared) -> Whole:
-    """The candidate's file run whole, as deployed, on the cores that are idle while the reference's engine
-    still loads its model. Raises EngineError where a model cannot be loaded."""
-    _, feeds = sides.engines.feeds(sides.graphs, alignment, prepared)
-    candidate = sides.engines.candidate
-    ended = begun(candidate.engine, feeds, sides.graphs[1].outputs)
-    sides.engines.reference.engine.wait_until_ready()
-    whole = ended()
-    if candidate.engine.loaded is not None:
-        candidate.living()  # the run may have brought it down
-    return whole
-
-
-def reference_beside(sides: Sides, alignment: Alignment, prepared: Prepared) -> Callable[[], Whole] | None:
-    """The reference's file run whole, as deployed, by an engine of its own while both models walk, which
-    leaves cores idle now and then. None where there is one core alone, or no engine more can be started, or
-    nothing is to be gained: one file stands on both sides, or the reference does not run, or its results are
-    kept from one time to the next."""
-    engines, graph = sides.engines, sides.graphs[0]
-    reference = engines.reference.engine
-    alone = sides.files[0].program == sides.files[1].program or isinstance(reference, CachedEngine)
-    if engines.another is None or alone or reference.row.optimiser is None:
-        return None
-    if len(os.sched_getaffinity(0)) < 2:
-        return None
-    feeds, _ = engines.feeds(sides.graphs, alignment, prepared)
-    try:
-        engine = engines.another().engine
-    except EngineError:
-        return None
-    return begun(engine, feeds, graph.outputs, last=True)
 
 
 def _walked(
@@ -226,7 +202,9 @@ def _walked(
     own: Own,
     same: frozenset[Segment] = NOTHING,
 ) -> Run:
-    feeds = sides.engines.feeds(sides.graphs, alignment, prepared)
+    if not same.issuperset(alignment.segments):
+        sides.engines.get_ready_to_cut()
+    feeds = sides.engines.feeds(sides.graphs, alignment.pairs, prepared)
     total = len(alignment.segments)
 
     def told(done: int) -> None:
@@ -244,7 +222,7 @@ def walked_once(
     progress: Progress,
 ) -> Run:
     """As :func:`walked_with`, of one file that stands on both sides (:func:`is_one_file`)."""
-    feeds = sides.engines.feeds(sides.graphs, alignment, prepared)
+    feeds = sides.engines.feeds(sides.graphs, alignment.pairs, prepared)
     total = len(alignment.segments)
     return walked_by_itself(
         sides.engines, alignment, feeds, thresholds, memory // 2, lambda done: progress("walk", done, total)

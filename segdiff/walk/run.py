@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from segdiff.align import Alignment, Segment
@@ -20,6 +20,10 @@ from segdiff.walk.reference_tensors import ReferenceTensors
 from segdiff.walk.same import NOTHING, walk_past
 from segdiff.walk.steps import Own, Step, Walk, bytes_of
 from segdiff.walk.walker import walk_through
+
+FOR_PROOFS = 4
+"""Of the memory for the reference's tensors, the share that the walk leaves for those within a region: where
+much errs, and all was kept at its ends, each region had a run of its own."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,13 @@ def walked(
     With ``same`` these segments are not run (:mod:`segdiff.walk.same`).
     """
     probe = probe_of(engines, alignment, feeds, thresholds)
-    stream = engines.reference.stream(feeds[0], needed_of(alignment, feeds[0], same))
     start = time.monotonic()
+    stream = values_of(engines, alignment, feeds[0], same)
     if same:
         walk = walk_past(probe, stream, alignment.segments, same, feeds[0], progress)
     else:
-        walk = walk_through(probe, stream, alignment.segments, feeds[0], progress, own, memory)
+        room = memory - memory // FOR_PROOFS
+        walk = walk_through(probe, stream, alignment.segments, feeds[0], progress, own, room)
     walk = replace(walk, seconds=time.monotonic() - start)
     return run_of(engines, alignment, feeds[0], probe, walk, memory)
 
@@ -131,6 +136,20 @@ def needed_of(
     return (ends | {r for r, c in alignment.output_values if (r, c) in paired}) - fed.keys()
 
 
+def values_of(
+    engines: Engines, alignment: Alignment, fed: Mapping[str, Tensor], same: frozenset[Segment]
+) -> Iterator[tuple[str, Tensor]]:
+    """The reference's values that the walk needs, as they come; where no segment of two ONNX files runs these
+    are the outputs alone, and nothing is cut to show them."""
+    needed, view = needed_of(alignment, fed, same), alignment.reference
+    names = {view.source(name): name for name in view.graph.outputs}
+    if not (same and needed and needed <= names.keys()):
+        yield from engines.reference.stream(fed, needed)
+        return
+    found = engines.reference.run_written(fed, [name for r, name in names.items() if r in needed])
+    yield from ((r, found[name]) for r, name in names.items() if name in found)
+
+
 def run_of(
     engines: Engines,
     alignment: Alignment,
@@ -141,8 +160,9 @@ def run_of(
 ) -> Run:
     """A walk with what ran it, and the tensors kept that the proofs will ask for."""
     held = {name: tensor for name, tensor in walk.held.items() if name not in fed}
-    left = max(0, memory - bytes_of(held) - bytes_of(walk.frontier))
-    reference = ReferenceTensors(engines.reference, fed, left, held, once=set(held))
+    aside = memory // FOR_PROOFS
+    left = max(0, memory - aside - bytes_of(held) - bytes_of(walk.frontier))
+    reference = ReferenceTensors(engines.reference, fed, left, held, once=set(held), aside=aside)
     reference.held.update(walk.finals)
     partner = {c: r for r, c in alignment.pairs.items()}
     reference.held.update({partner[c]: tensors[0] for c, tensors in walk.ends.items() if c in partner})

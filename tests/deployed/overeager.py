@@ -24,6 +24,9 @@ OPTIMISER = "Pad_Fusion"
 class Overeager(OnnxRuntime):
     """As onnxruntime; deployed, it fuses what it must not."""
 
+    def prepare(self, how: Deployed | None) -> None:
+        """Nothing: the session must be of what is made of the file."""
+
     def run_deployed(
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
     ) -> None:
@@ -42,12 +45,15 @@ class Overeager(OnnxRuntime):
 
 
 def fused(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with every pad of height and width in front of a max pool moved into it."""
+    """The model with every pad of height and width in front of a max pool moved into it; one that a caller
+    may replace stays."""
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for item in model.graph.input:
+        constants.pop(item.name, None)
     pads = {node.output[0]: node for node in model.graph.node if node.op_type == "Pad"}
     for pool in [node for node in model.graph.node if node.op_type == "MaxPool"]:
         pad = pads.get(pool.input[0])
-        if pad is None:
+        if pad is None or pad.input[1] not in constants:
             continue
         _, _, top, left, _, _, bottom, right = (int(n) for n in constants[pad.input[1]])
         pool.input[0] = pad.input[0]

@@ -103,7 +103,7 @@ def test_where_that_engine_is_killed_the_first_one_answers(
 
     monkeypatch.setattr(locating, "reference_beside", killed)
     assert located() == whole
-    assert len(set(owners)) == 3
+    assert len(set(owners)) == 2
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, fail: Callable[[Engine], EngineError]) -> None:
@@ -163,7 +163,7 @@ def test_an_early_end_does_not_wait_for_it(
     def unloaded(*_: Any) -> Any:
         raise EngineError("it cannot be loaded")
 
-    monkeypatch.setattr(locating, "whole_beforehand", unloaded)
+    monkeypatch.setattr(locating, "candidate_whole", unloaded)
     with pytest.raises(EngineError, match="cannot be loaded"):
         segdiff.locate(*files, image(), deployed="all")
     assert len(engines) == 3 and not any(engine.is_alive for engine in engines)

@@ -11,22 +11,20 @@ from onnx import TensorProto, helper
 
 from segdiff.core.edit import Edit
 from segdiff.core.errors import ModelError
-from segdiff.core.files import ModelFiles
 from segdiff.core.graph import Array
 from segdiff.engines.cutting import Cutter, fetch_unmapped
-from segdiff.engines.onnxruntime import OnnxRuntime
-from segdiff.engines.protocol import Load
+from segdiff.engines.parts import Parts
 from tests.models import IMAGE, if_network, image, save, segmenter
 
 ROWS, WIDTH = 2_300_000, 256
 """A table of 2.36 GB: more than protobuf takes."""
 
 
-def opened(program: Path) -> OnnxRuntime:
-    return OnnxRuntime(Load("", ModelFiles("onnx", program, None, None), 1 << 30, 1))
+def opened(program: Path) -> Parts:
+    return Parts(program, 1, 1)
 
 
-def run(engine: OnnxRuntime, feeds: dict[str, Array], wanted: str, *edits: Edit) -> Array:
+def run(engine: Parts, feeds: dict[str, Array], wanted: str, *edits: Edit) -> Array:
     """One value of the whole model, cut as one."""
     ops = tuple(index for index, node in enumerate(engine.cutter.model.graph.node))
     return engine._run_nodes(ops, feeds, (wanted,), edits)[wanted].numpy()

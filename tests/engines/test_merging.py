@@ -14,9 +14,8 @@ from segdiff.core.graph import Array
 from segdiff.engines.cutting import Cutter
 from segdiff.engines.framework import Nodes
 from segdiff.engines.merging import mergeable, merged
-from segdiff.engines.onnxruntime import OnnxRuntime
-from segdiff.engines.protocol import Load, of_part
-from segdiff.readers import find
+from segdiff.engines.parts import Parts
+from segdiff.engines.protocol import of_part
 from tests import models
 from tests.models import save
 
@@ -37,7 +36,7 @@ def parts_of(model: onnx.ModelProto) -> list[Nodes]:
     ]
 
 
-def values(engine: OnnxRuntime, parts: list[Nodes]) -> dict[str, Array]:
+def values(engine: Parts, parts: list[Nodes]) -> dict[str, Array]:
     """What the engine delivers of the parts."""
     found: dict[str, Array] = {}
 
@@ -49,12 +48,12 @@ def values(engine: OnnxRuntime, parts: list[Nodes]) -> dict[str, Array]:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> OnnxRuntime:
+def engine(tmp_path: Path) -> Parts:
     program = save(models.segmenter(), tmp_path / "net.onnx")
-    return OnnxRuntime(Load("", find(program), 1 << 20, 2, 1))
+    return Parts(program, 2, 1)
 
 
-def test_parts_that_read_each_others_names_give_what_each_gives_alone(engine: OnnxRuntime) -> None:
+def test_parts_that_read_each_others_names_give_what_each_gives_alone(engine: Parts) -> None:
     parts = parts_of(engine.cutter.model)
     together = values(engine, parts)
     assert len(together) == sum(len(part.wanted) for part in parts) > 10
@@ -64,7 +63,7 @@ def test_parts_that_read_each_others_names_give_what_each_gives_alone(engine: On
             np.testing.assert_array_equal(together[of_part(number, name)], alone[of_part(0, name)])
 
 
-def test_weights_that_parts_share_are_there_once(engine: OnnxRuntime) -> None:
+def test_weights_that_parts_share_are_there_once(engine: Parts) -> None:
     part = next(
         part
         for part in parts_of(engine.cutter.model)
@@ -88,7 +87,7 @@ def test_what_reads_from_around_a_block_is_not_merged(tmp_path: Path) -> None:
 
 def test_a_part_with_a_block_runs_beside_merged_ones(tmp_path: Path) -> None:
     program = save(models.if_network(), tmp_path / "if.onnx")
-    engine = OnnxRuntime(Load("", find(program), 1 << 20, 2, 1))
+    engine = Parts(program, 2, 1)
     parts = parts_of(engine.cutter.model)
     together = values(engine, parts)
     for number, part in enumerate(parts):

@@ -19,7 +19,7 @@ from segdiff.engines import registry as engines
 from segdiff.engines.workers import Home
 from segdiff.readers import find
 from segdiff.readers import registry as readers
-from tests.models import Net, image, save
+from tests.models import Net, image, save, segmenter
 
 ROOT = Path(__file__).parents[2]
 FORMAT = readers.ReaderRow("toy", ".toy", "tests.engines.toy", carries_parameters=True)
@@ -108,13 +108,16 @@ def test_a_row_names_another_python(
         assert b"HOME=elsewhere" not in variables(engine)  # the user's own counts
 
 
+@pytest.mark.parametrize("reference", ["another framework's", "ONNX, too"])
 def test_a_python_that_lacks_a_module_is_told_what_it_needs(
-    toy: Path, other_python: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    reference: str, toy: Path, other_python: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     lost = "raise ModuleNotFoundError(\"No module named 'onnx_graphsurgeon'\")\n"
     (tmp_path / "onnx_graphsurgeon.py").write_text(lost)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
     files = toy, candidate(toy.parent, "Relu", "Exp", "Neg", "Tanh")
+    if reference == "ONNX, too":
+        files = save(segmenter(1), tmp_path / "ours.onnx"), save(segmenter(2), tmp_path / "theirs.onnx")
     with pytest.raises(
         EngineError, match=r"No module named 'onnx_graphsurgeon'; .*other.* needs the framework and numpy"
     ):

@@ -34,6 +34,15 @@ class Fake:
     def run(self, feeds: object, wanted: Iterable[str], *more: object) -> dict[str, Any]:
         return dict(self.stream(feeds, wanted))
 
+    def run_deployed(self, feeds: object, wanted: Iterable[str], how: object) -> dict[str, Any]:
+        self.asked.append(("whole", *wanted))
+        if (ended := self.ends.get("whole")) is None:
+            return {name: f"whole {name}" for name in wanted}
+        error = EngineError(f"{ended} at whole", died=ended != "raised", silent=ended == "silent")
+        error.killed = ended == "killed"
+        self.is_alive = not error.died
+        raise error
+
     def compared(self, parts: list[str]) -> list[str]:
         return [dict(self.stream({}, [part]))[part] for part in parts]
 
@@ -117,3 +126,24 @@ def test_of_several_that_bring_it_down_together_only_a_kill_is_told(
         side.compared(list(parts))
     assert side.restarted == told and side.restarts_left == 5 - len(told)
     assert side.compared(list(parts)) == [part.upper() for part in parts]
+
+
+def test_outputs_come_from_a_whole_run() -> None:
+    made = engines({})
+    assert reference(made).run_written({}, ("a", "b")) == {"a": "whole a", "b": "whole b"}
+
+
+@pytest.mark.parametrize(("how", "goes_on"), [("raised", 0), ("killed", 1)])
+def test_where_they_cannot_they_are_shown(how: str, goes_on: int) -> None:
+    made = engines({"whole": how}, {})
+    side = reference(made)
+    assert side.run_written({}, ("a", "b")) == {"a": "A", "b": "B"}
+    assert made[goes_on].asked[-1] == ("a", "b") and len(side.restarted) == goes_on
+
+
+@pytest.mark.parametrize(("how", "left"), [("crashed", True), ("silent", False)])
+def test_a_crash_in_a_whole_run_is_raised_and_a_hang_ends_it(how: str, left: bool) -> None:
+    side = reference(engines({"whole": how}, {}))
+    with pytest.raises(EngineError, match=f"{how} at whole"):
+        side.run_written({}, ("a", "b"))
+    assert side.goes_on is left

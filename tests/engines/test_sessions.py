@@ -10,10 +10,8 @@ import pytest
 
 from segdiff.core.graph import Array
 from segdiff.engines.framework import Nodes
-from segdiff.engines.onnxruntime import KEPT_SESSIONS, OnnxRuntime
-from segdiff.engines.protocol import Load
+from segdiff.engines.parts import KEPT_SESSIONS, Parts
 from segdiff.engines.registry import engine_for, threads_beside, threads_of
-from segdiff.readers import find
 from tests.models import IMAGE, Net, image, save
 
 
@@ -21,17 +19,17 @@ from tests.models import IMAGE, Net, image, save
 def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The threads of the sessions that are made, in their order."""
     found: list[int] = []
-    start = OnnxRuntime._start
+    start = Parts._start
 
-    def counted(self: OnnxRuntime, model: Any, threads: int | None = None) -> Any:
+    def counted(self: Parts, model: Any, threads: int | None = None) -> Any:
         found.append(threads or self.threads)
         return start(self, model, threads)
 
-    monkeypatch.setattr(OnnxRuntime, "_start", counted)
+    monkeypatch.setattr(Parts, "_start", counted)
     return found
 
 
-def run(engine: OnnxRuntime, op: int, beside: bool) -> Array:
+def run(engine: Parts, op: int, beside: bool) -> Array:
     """The sign of the image turned, by one node."""
     found: list[Array] = []
 
@@ -57,7 +55,7 @@ def test_a_session_is_kept_for_a_second_run_alone(tmp_path: Path, made: list[int
     net = Net(IMAGE)
     parts = [net.node("Neg", "x") for _ in range(KEPT_SESSIONS + 1)]
     program = save(net.model(net.node("Concat", *parts, axis=1)), tmp_path / "net.onnx")
-    engine = OnnxRuntime(Load("", find(program), 1 << 20, 3, 2))
+    engine = Parts(program, 3, 2)
     for beside in (True, True):
         np.testing.assert_array_equal(run(engine, 0, beside), -image())
     assert made == [2, 2] and not engine.sessions

@@ -68,3 +68,6 @@ class Toy:
     ) -> None:
         """The same: there is no optimiser."""
         self.run(feeds, wanted, None, (), deliver)
+
+    def prepare(self, how: Deployed | None) -> None:
+        """Nothing to begin."""

@@ -50,10 +50,21 @@ def told(report: Report) -> list[tuple[str, str, bool, str | None]]:
     ]
 
 
+def annotated(model: ModelProto) -> ModelProto:
+    """A copy with words on its nodes and attributes, some of them empty."""
+    copy = copied(model)
+    for number, node in enumerate(copy.graph.node):
+        node.doc_string = "made by hand"
+        for attribute in node.attribute:
+            attribute.doc_string = "as it was" if number % 2 else ""
+    return copy
+
+
 ALIKE: dict[str, Callable[[ModelProto], ModelProto]] = {
     "a copy": copied,
     "other names": scrambled,
     "constants as nodes": constants_as_nodes,
+    "words of its own": annotated,
 }
 
 
@@ -297,3 +308,54 @@ def test_another_optimiser_than_the_same_operators_is_still_asked_about(tmp_path
     written = located(segmenter(3), segmenter(3), tmp_path, deployed=False)
     assert written.verdict == "agrees" and written.measured is not None
     assert written.measured.outputs == "as_written"
+
+
+def asked_of_engines(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """The runs, each with the file's name: whole at a level of optimisation, shown, or of segments."""
+    asked: list[tuple[str, str]] = []
+
+    def watch(name: str, how: Callable[..., str]) -> None:
+        run = getattr(Engine, name)
+
+        def watched(self: Engine, *args: Any) -> Any:
+            asked.append((self.files.program.stem, how(*args)))
+            return run(self, *args)
+
+        monkeypatch.setattr(Engine, name, watched)
+
+    watch("run_deployed", lambda feeds, outputs, how: how.level)
+    watch("stream", lambda feeds, wanted, ops=None, edits=(): "shown" if ops is None else "segments")
+    watch("compared", lambda parts: "segments")
+    return asked
+
+
+def test_a_copy_is_cut_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asked_of_engines(monkeypatch)
+    assert located(segmenter(3), scrambled(segmenter(3)), tmp_path).verdict == "agrees"
+    assert sorted(asked) == [("ours", "none"), ("theirs", "all")]
+
+
+def test_the_optimiser_of_one_network_is_asked_about_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segdiff.deployed.whole.accounted", lambda *_: False)
+    asked = asked_of_engines(monkeypatch)
+    assert located(segmenter(3), scrambled(segmenter(3)), tmp_path).verdict == "agrees"
+    assert ("theirs", "none") in asked and ("ours", "all") not in asked
+
+
+def test_a_reference_that_does_not_run_whole_is_shown_in_cuts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Engine.run_deployed
+
+    def refused(self: Engine, feeds: Any, outputs: Any, how: Deployed) -> Any:
+        if how.level == "none":
+            raise EngineError("it does not run so")
+        return run(self, feeds, outputs, how)
+
+    monkeypatch.setattr(Engine, "run_deployed", refused)
+    asked = asked_of_engines(monkeypatch)
+    report = located(segmenter(3), scrambled(segmenter(3)), tmp_path)
+    assert report.verdict == "agrees" and not_run(report) == len(report.pairs)
+    assert ("ours", "shown") in asked
