@@ -91,6 +91,7 @@ class Engine:
         self.quantised: Mapping[str, Quantisation] = {}
         self.last_value: str | None = None
         self.failure: str | None = None
+        self.untold: EngineError | None = None
         self.known: set[tuple[str, int]] = set()
         self.unneeded: deque[int] = deque()
         self.leased: set[int] = set()
@@ -123,8 +124,10 @@ class Engine:
     def prepare(self, how: Deployed | None) -> None:
         """Say how the model will be run soon, None for parts of it, so that what that needs is made ready
         meanwhile. Whether that goes well is told of when it is run."""
-        with suppress(EngineError):
+        try:
             self._send(Prepare(how))
+        except EngineError as error:
+            self.untold = error
 
     def run_deployed(
         self, feeds: Mapping[str, Tensor], outputs: Iterable[str], how: Deployed
@@ -335,6 +338,9 @@ class Engine:
         return error
 
     def _check(self) -> None:
+        if self.untold is not None:  # how it ended decides whether another one goes on
+            error, self.untold = self.untold, None
+            raise error
         if self.failure is not None:
             raise EngineError(self.failure, last_value=self.last_value, died=True)
 

@@ -179,6 +179,7 @@ def passed_with(
     if same and spoiled(run.walk) and sides.engines.reference.goes_on:
         again = walk("from the first origin")
         run = replace(again, walk=with_earlier(again.walk, run.walk))
+        del again  # below, the tensors it keeps go with the run
     run = with_outputs(replace(run, whole=ended), legs)
     if not unexplained(run):
         return run

@@ -50,15 +50,17 @@ class ReferenceTensors:
             while total > self.aside + self.budget:
                 total -= self.near.pop(heappop(last)[1]).nbytes
 
-        for name, tensor in self(rank):
-            if name not in self.feeds and name not in self.held:
-                self.near[name] = tensor
-                total += tensor.nbytes
-                heappush(last, (-rank[name], name))
-                fit()
-        fit()  # what was to be kept came meanwhile
-        self.borrowed = max(0, total - self.aside)
-        self.budget -= self.borrowed
+        try:
+            for name, tensor in self(rank):
+                if name not in self.feeds and name not in self.held:
+                    self.near[name] = tensor
+                    total += tensor.nbytes
+                    heappush(last, (-rank[name], name))
+                    fit()
+        finally:
+            fit()  # what was to be kept came meanwhile
+            self.borrowed = max(0, total - self.aside)
+            self.budget -= self.borrowed
 
     def at_hand(self, names: Iterable[str]) -> bool:
         """Whether the reference need not run for any of these values."""

@@ -652,3 +652,16 @@ def test_a_worker_without_memory_is_no_engine_any_more(start: Start, blocks: Blo
         engine.run(feeds, read(path).outputs)
     one_line(failure.value)
     assert failure.value.died and not engine.is_alive
+
+
+def test_a_kill_that_a_word_in_advance_has_met_is_told_to_who_asks_next(chain: Path, start: Start) -> None:
+    engine = start(chain)
+    engine.wait_until_ready()
+    engine.process.kill()
+    engine.process.wait()
+    engine.prepare(None)
+    feeds = {"x": engine.blocks.tensor(np.zeros(SHAPE, np.float32))}
+    for killed in (True, False):  # whoever comes later is told what has become of it
+        with pytest.raises(EngineError, match="SIGKILL") as caught:
+            engine.run(feeds, read(chain).outputs)
+        assert caught.value.died and caught.value.killed is killed

@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from segdiff.core.errors import EngineError
 from segdiff.engines import Tensor
 from segdiff.engines.revived import Reference
 from segdiff.walk.reference_tensors import ReferenceTensors
@@ -21,10 +22,13 @@ class Fake:
 
     def __init__(self) -> None:
         self.asked: list[set[str]] = []
+        self.ends_at: str | None = None
 
     def stream(self, feeds: Mapping[str, Tensor], wanted: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
         self.asked.append(set(wanted))
         for place, name in enumerate(VALUES):
+            if name == self.ends_at:
+                raise EngineError("it has ended")
             if name in self.asked[-1]:
                 yield name, Tensor(np.full(SIZE, place, np.uint8))
 
@@ -82,3 +86,14 @@ def test_what_is_kept_is_never_put_aside(fake: Fake) -> None:
     found.ahead("abcd")
     assert set(found.held) == {"a", "b"} and set(found.near) == {"c", "d"}
     assert found.budget == 0 and not any(fake.asked[1:])
+
+
+def test_a_run_that_ends_early_takes_no_more_than_it_may(fake: Fake) -> None:
+    found = tensors(fake, 4, 2)
+    found.keep("efgh")
+    fake.ends_at = "g"
+    with pytest.raises(EngineError):
+        found.ahead("abcdefgh")
+    fake.ends_at = None
+    assert dict(found("efgh")).keys() == set("efgh")
+    assert taken(found) <= 6 * SIZE and found.budget >= 0

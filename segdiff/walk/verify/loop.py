@@ -29,10 +29,6 @@ AHEAD = 16
 that the proofs of 84 wrong pairs in a U2Net took."""
 
 
-MISSES = 2
-"""Regions in a row too large to be had ahead, before each has a run of its own without another try."""
-
-
 def verify(run: Run, seconds: float = SECONDS) -> Run:
     """Put every origin to the proof; returns the run with alignment and walk as far as they were mended.
 
@@ -54,15 +50,16 @@ def verify(run: Run, seconds: float = SECONDS) -> Run:
         known = run.alignment
         pairs, evidence = dict(known.pairs), dict(known.evidence)
         drop_misfits(run, pairs, evidence)
-        misses = 0
+        misses = due = 0
         for place, region in enumerate(todo if pairs == known.pairs else ()):
             if time.monotonic() > end:
                 run = replace(run, walk=out_of_time(run.walk, todo[place:], seconds))
                 break
             seen.add(key_of(region))
-            if place % AHEAD == 0 or (misses < MISSES and not run.reference.at_hand(region.wanted)):
+            if place >= due and not run.reference.at_hand(region.wanted):
                 look_ahead(run, todo[place : place + AHEAD])
                 misses = 0 if run.reference.at_hand(region.wanted) else misses + 1
+                due = place + max(1, misses)  # one that is too large runs by itself, and so may the next
             trial = dict(pairs), dict(evidence)
             try:
                 mend(region, run, *trial, end)
