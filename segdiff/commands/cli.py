@@ -27,7 +27,8 @@ from segdiff.core.errors import SegdiffError
 INTERRUPTED = 130
 
 COLLECT_AFTER = 100_000
-"""Objects made between two looks for garbage, instead of Python's 700: 3 to 5 per cent of a run."""
+"""Objects made between two looks for garbage, instead of Python's 700: of two ONNX files of 1,300 operators 6
+per cent of the time, of small ones nothing."""
 
 COMMANDS: Mapping[str, Command] = {**registry.COMMANDS, "completion": completion.COMMAND}
 
