@@ -79,7 +79,7 @@ def whole(program: Path, how: Deployed, threads: int) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.enable_cpu_mem_arena = how.arena
-    options.enable_mem_pattern = False  # it pays from the second run on, and costs the first one
+    options.enable_mem_pattern = False  # the first two runs pay for it, and none gains by it
     if how.save:
         options.optimized_model_filepath = how.save
     return ort.InferenceSession(
