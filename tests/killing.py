@@ -33,11 +33,12 @@ MARGIN = 4 << 20
 
 
 def workers() -> list[psutil.Process]:
-    """The workers of this process, oldest first."""
+    """The workers of this process, oldest first, also those that were forked from a template."""
     found = []
-    for child in psutil.Process().children():
+    for child in psutil.Process().children(recursive=True):
         try:
-            if "segdiff.engines.worker" in child.cmdline():
+            words, forked = child.cmdline(), child.ppid() != os.getpid()
+            if "segdiff.engines.worker" in words or ("segdiff.engines.template" in words and forked):
                 found.append(child)
         except psutil.Error:
             continue

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 ROOT = Path(__file__).resolve().parents[2]
 """Where ``segdiff`` is imported from."""
@@ -52,11 +52,30 @@ ELSEWHERE = (
 """Runs a module of this segdiff in a Python that has none, or another one."""
 
 
+class Process(Protocol):
+    """What is asked of a process, as ``subprocess.Popen`` has it."""
+
+    returncode: int | None
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    def poll(self) -> int | None:
+        """Its exit code; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Its exit code, once it has ended. Raises TimeoutExpired."""
+
+    def kill(self) -> None:
+        """Kill it alone, and not what it has started."""
+
+
 @dataclass(eq=False)
 class Child:
     """A process and its ``log``: what it and its own children print."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     log: IO[bytes] = field(repr=False)
 
     @property
@@ -67,7 +86,7 @@ class Child:
     def wait(self, seconds: float) -> int | None:
         """Its exit code, its whole group ended with it; None where it still runs after so many seconds."""
         end, pause = time.monotonic() + seconds, 0.001
-        while self.process.returncode is None and not _has_ended(self.process.pid):
+        while self.process.returncode is None and not self._has_ended():
             left = end - time.monotonic()
             if left <= 0:
                 return None
@@ -81,6 +100,14 @@ class Child:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
         return self.process.wait()
+
+    def _has_ended(self) -> bool:
+        """Whether it is over; it stays a zombie, so that its number is not given to another process."""
+        try:
+            how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            return os.waitid(os.P_PID, self.process.pid, how) is not None
+        except ChildProcessError:  # somebody else has reaped it
+            return True
 
     def close(self) -> None:
         """Stop it and let its log go."""
@@ -168,11 +195,3 @@ def how_it_ended(code: int) -> str:
     except ValueError:  # a real-time signal
         name = f"signal {-code}"
     return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-
-
-def _has_ended(pid: int) -> bool:
-    """Whether a child is over; it stays a zombie, so that its number is not given to another process."""
-    try:
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:  # somebody else has reaped it
-        return True

@@ -10,7 +10,6 @@ Whatever happens to the process (exception, crash, kill, hang) arrives here as a
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from typing import Any
 
 from segdiff.core.edit import Edit
 from segdiff.core.errors import EngineError
-from segdiff.core.process import how_it_ended
+from segdiff.core.process import Process, how_it_ended
 from segdiff.core.quantised import Quantisation
 from segdiff.engines.apart import shared
 from segdiff.engines.blocks import NO_ROOM, ArrayRef, Lease, Tensor, no_room
@@ -102,7 +101,7 @@ class Engine:
             self._send(Load(self.row.home.framework, files, allowance, threads, beside, room, cuts))
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> Process:
         """The worker's process."""
         return self.child.process
 

@@ -206,9 +206,13 @@ def main() -> None:
     for module in modules:
         with suppress(Exception):
             import_module(module)
-    channel = Channel(socket.socket(fileno=int(descriptor)))
+    serve(socket.socket(fileno=int(descriptor)), owner)
+
+
+def serve(end: socket.socket, owner: str) -> None:
+    """Serve the process at the other end until it hangs up; ``owner`` is the name of the blocks made here."""
     try:
-        Session(channel, Pool(owner)).serve()
+        Session(Channel(end), Pool(owner)).serve()
     except (ChannelClosedError, KeyboardInterrupt):
         os._exit(0)  # the parent hung up: skip the frameworks' slow and sometimes crashing teardown
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -40,19 +40,32 @@ class Home:
     """Where a framework lives, and whose it is.
 
     ``framework`` is ``module:class``, imported in the worker alone; ``cutting`` the module that it needs to
-    run parts of a model; ``environment``: variables that it reads, where the user has not set them.
+    run parts of a model; ``environment``: variables that it reads, where the user has not set them;
+    ``forks``: the distribution whose framework, once imported, may be forked (one that has asked a GPU for
+    its name may not).
     """
 
     engine: str
     framework: str
     cutting: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
+    forks: str | None = None
+
+    @property
+    def module(self) -> str:
+        """The module of the framework's class."""
+        return self.framework.partition(":")[0]
 
 
 _ORT = {**QUIET, **HUGE_PAGES}
-ONNXRUNTIME = Home("onnxruntime", "segdiff.engines.onnxruntime:OnnxRuntime", "segdiff.engines.parts", _ORT)
-WHOLE_ONNXRUNTIME = Home("onnxruntime", "segdiff.engines.whole:WholeOnnxRuntime", environment=_ORT)
-PADDLE = Home("paddle", "segdiff.engines.paddle:Paddle")
+ONNXRUNTIME = Home(
+    "onnxruntime", "segdiff.engines.onnxruntime:OnnxRuntime", "segdiff.engines.parts", _ORT, "onnxruntime"
+)
+WHOLE_ONNXRUNTIME = Home(
+    "onnxruntime", "segdiff.engines.whole:WholeOnnxRuntime", environment=_ORT, forks="onnxruntime"
+)
+PADDLE = Home("paddle", "segdiff.engines.paddle:Paddle", forks="paddlepaddle")
+HOMES = (ONNXRUNTIME, WHOLE_ONNXRUNTIME, PADDLE)
 
 
 @dataclass(eq=False)
@@ -71,33 +84,48 @@ class Worker:
 
 _serial = count()
 _spares: list[tuple[Home, Worker]] = []
+forks: Callable[[Home], Worker | None] | None = None
+"""Gives a worker that is a fork, where frameworks are kept warm (:mod:`segdiff.engines.warm`)."""
 
 
 def worker_of(home: Home, python: str | None = None) -> Worker:
-    """A worker for this framework: a spare, or one that is started now, with another Python where one is
-    named. Raises OSError where it cannot be started."""
+    """A worker for this framework: a spare, a fork of what is kept warm, or one that is started now, with
+    another Python where one is named. Raises OSError where it cannot be started."""
     if python is None:
         for spare in _spares:
             if spare[0] == home:
                 _spares.remove(spare)
                 return spare[1]
+        forked = forks(home) if forks else None
+        if forked is not None:
+            return forked
     return _started(home, python)
 
 
 def _started(home: Home, python: str | None = None, *imported: str) -> Worker:
-    owner = f"{home.engine}-{next(_serial)}"
+    owner = owner_of(home)
+    return Worker(owner, *process_of(home, WORKER, python, *imported, owner))
+
+
+def owner_of(home: Home) -> str:
+    """A name for the blocks of a new worker."""
+    return f"{home.engine}-{next(_serial)}"
+
+
+def process_of(home: Home, module: str, python: str | None, *words: str) -> tuple[Child, socket.socket]:
+    """A process that runs a module of segdiff in this framework's environment, and this end of its socket.
+    Raises OSError where it cannot be started."""
     ours, theirs = socket.socketpair()
     more = {**ALLOCATOR, "OMP_WAIT_POLICY": "PASSIVE"}  # two engines share the cores: none may spin idly
     variables = {**os.environ, **more} if python else environment(**more)
     variables.update({name: value for name, value in home.environment.items() if name not in os.environ})
-    words = [*run_module(WORKER, python), str(os.getpid()), str(theirs.fileno()), *imported, owner]
+    command = [*run_module(module, python), str(os.getpid()), str(theirs.fileno()), *words]
     with theirs:
         try:
-            child = start(words, environment=variables, descriptors=[theirs.fileno()])
+            return start(command, environment=variables, descriptors=[theirs.fileno()]), ours
         except OSError:
             ours.close()
             raise
-    return Worker(owner, child, ours)
 
 
 @contextmanager
@@ -106,7 +134,7 @@ def begun(models: Iterable[str | Path]) -> Iterator[None]:
     homes = [home for home in map(likely, models) if home]
     with suppress(OSError):  # whoever needs one tells why it cannot be
         for home in homes:
-            modules = [home.framework.partition(":")[0]]
+            modules = [home.module]
             if home.cutting and any(other != home for other in homes):  # two of one kind may be the same
                 modules.append(home.cutting)
             _spares.append((home, _started(home, None, *modules)))

@@ -21,6 +21,7 @@ from segdiff.core.outputs import SWEEP, refuse_inside, refuse_unwritable_folder,
 from segdiff.core.progress import Progress, told_to
 from segdiff.core.sweep_report import SweepReport, SweptImage, SweptPair
 from segdiff.core.version import VERSION
+from segdiff.engines.warm import let_go
 from segdiff.readers import find
 from segdiff.readers.remote import is_url
 from segdiff.score.areas import IGNORE
@@ -282,7 +283,7 @@ def done_by(
 ) -> Generator[tuple[Task, SweptImage], None, None]:
     """Each task with its row, kept as it comes. What failed is not kept: a second start tries it again."""
     asked = [task.asked(crew, folder) for task in tasks]
-    with closing(crew.run(answered, asked)) as run:
+    with closing(crew.run(answered, asked, leave=let_go)) as run:
         for done in run:
             task = tasks[done.number]
             row = row_kept(task, done, folder)

@@ -16,6 +16,7 @@ from segdiff.core.printable import clean
 from segdiff.core.sweep_report import SweptImage, SweptLabel, SweptOrigin, SweptScore
 from segdiff.core.worst import worst_of
 from segdiff.engines.session import default_memory
+from segdiff.engines.warm import kept_warm
 from segdiff.finding.locate import locate
 from segdiff.readers.urls import fetched_once
 from segdiff.score.fleet.faults import fault_of
@@ -51,12 +52,15 @@ class Answered:
 
 
 def answered(asked: Asked) -> Answered:
-    """Locate, and score where there is a label. Raises what :func:`segdiff.locate` raises."""
+    """Locate, and score where there is a label. Raises what :func:`segdiff.locate` raises.
+
+    What imports the frameworks is kept for the next task, until :func:`segdiff.engines.warm.let_go`.
+    """
     options = dict(asked.options)
     if asked.beside > 1 and options.get("memory") is None:
         options["memory"] = default_memory() // asked.beside
     asked_for = asked.reference, asked.candidate, asked.image
-    with fetched_once():
+    with kept_warm(), fetched_once():
         report = locate(*asked_for, **options)
         row = row_of(report, asked.image)
         if asked.label is not None:

@@ -20,6 +20,9 @@ import segdiff
 from segdiff.commands.cli import main
 from segdiff.core.errors import InputError
 from segdiff.core.sweep_report import SweepReport
+from segdiff.engines import warm, workers
+from segdiff.engines.forked import Template
+from segdiff.engines.workers import Home
 from tests.models import classified, image
 from tests.schema import check
 
@@ -74,6 +77,29 @@ def test_the_table(alone: SweepReport) -> None:
     assert "1 fault explains 2 of the 2: softmax.axis" in alone.sentence
     assert "1 pair could not be told" in alone.sentence
     assert alone.verdict == "diverges" and alone.exit_code == 1
+
+
+def test_each_framework_is_imported_once(
+    desk: Path, alone: SweepReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Template] = []
+    make = warm.template_of
+
+    def counted(home: Home) -> Template:
+        made.append(make(home))
+        return made[-1]
+
+    monkeypatch.setattr(warm, "template_of", counted)
+    assert table(segdiff.sweep(desk / "pairs.json")) == table(alone)
+    assert len(made) == warm.may_be_forked(workers.ONNXRUNTIME) and workers.forks is None
+    assert all(template.child.process.returncode is not None for template in made)
+
+
+def test_without_templates_the_table_is_the_same(
+    desk: Path, alone: SweepReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "may_be_forked", lambda home: False)
+    assert table(segdiff.sweep(desk / "pairs.json")) == table(alone)
 
 
 def test_two_workers_give_the_same(desk: Path, alone: SweepReport) -> None:
