@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 import segdiff
 from segdiff.core.crew.told import Done
 from segdiff.example import example_files
-from segdiff.score.fleet.pairs import pairs_of
+from segdiff.score.fleet.pairs import LABELLING, pairs_of
 from segdiff.score.fleet.sweep import REPORTS, Task, checked_folder, journal_in, row_kept, tasks_of
 from segdiff.score.fleet.task import Answered, Asked, answered
 
@@ -108,7 +108,7 @@ def result_costs() -> tuple[float, int]:
             Asked(str(reference), str(candidate), str(image), {"threads": 1}, 1, True)
         )
         rows = [{"name": "a", "reference": reference, "candidate": candidate, "images": image}]
-        task: Task = next(iter(tasks_of(pairs_of(rows), {})))
+        task: Task = next(iter(tasks_of(pairs_of(rows), dict.fromkeys(LABELLING))))
         begin, times = time.process_time(), 20
         with journal_in(folder) as kept:
             for _ in range(times):
