@@ -14,10 +14,9 @@ import onnxruntime as ort
 
 from segdiff.core.edit import Edit
 from segdiff.core.graph import Array
-from segdiff.core.memory import give_back
 from segdiff.engines.framework import Deliver, Nodes
 from segdiff.engines.protocol import Deployed, Load
-from segdiff.engines.whole import given_to, ran, whole
+from segdiff.engines.whole import WholeFile
 
 if TYPE_CHECKING:
     from segdiff.engines.parts import Parts
@@ -29,7 +28,7 @@ class OnnxRuntime:
     def __init__(self, message: Load) -> None:
         ort.set_default_logger_severity(4)
         self.message, self.program = message, message.files.program
-        self.deployed: tuple[Deployed, ort.InferenceSession] | None = None
+        self.whole = WholeFile(self.program, message.threads)
         self.cutting = self._ready_to_cut() if message.cuts else None
 
     @property
@@ -61,41 +60,30 @@ class OnnxRuntime:
 
         ``edits`` go with ``ops``: they change those nodes for this one run.
         """
-        self._drop_deployed()
+        self.whole.drop()
         self.parts.run(feeds, wanted, ops, edits, deliver)
 
     def run_together(self, parts: Sequence[Nodes], deliver: Deliver) -> None:
         """Run the nodes of each part on its feeds, in one session as far as they go into one."""
-        self._drop_deployed()
+        self.whole.drop()
         self.parts.run_together(parts, deliver)
 
     def run_deployed(
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
     ) -> None:
         """Run the file itself, optimised. Its session is kept until anything else is run."""
-        session = self._start_deployed(how)
-        given = {each.name: feeds[each.name] for each in session.get_inputs() if each.name in feeds}
-        given_to(ran(session, given, wanted), deliver)
+        self._ready_for(how)
+        self.whole.run(feeds, wanted, how, deliver)
 
     def prepare(self, how: Deployed | None) -> None:
         """Start the session, or get ready to cut."""
         if how is not None:
-            self._start_deployed(how)
+            self._ready_for(how)
         elif self.cutting is None:
             self.cutting = self._ready_to_cut()
 
-    def _start_deployed(self, how: Deployed) -> ort.InferenceSession:
-        if self.deployed and self.deployed[0] == how:
-            return self.deployed[1]
-        if self.cutting is not None:
+    def _ready_for(self, how: Deployed) -> None:
+        """Start the session; those of parts make room for it."""
+        if self.cutting is not None and not self.whole.holds(how):
             self.cutting.sessions.clear()
-        self._drop_deployed()
-        session = whole(self.program, how, self.message.threads)
-        if not how.save:
-            self.deployed = how, session
-        return session
-
-    def _drop_deployed(self) -> None:
-        if self.deployed:
-            self.deployed = None
-            give_back()
+        self.whole.session(how)

@@ -10,6 +10,7 @@ import onnxruntime as ort
 
 from segdiff.core.edit import Edit
 from segdiff.core.graph import Array
+from segdiff.core.memory import give_back
 from segdiff.core.sequences import packed
 from segdiff.engines.framework import Deliver, Nodes
 from segdiff.engines.protocol import Deployed, Load
@@ -25,13 +26,46 @@ LEVELS = {
 }
 
 
+class WholeFile:
+    """An ONNX file as its user runs it, and the session that is kept for the next run of the same kind."""
+
+    def __init__(self, program: Path, threads: int) -> None:
+        self.program, self.threads = program, threads
+        self.kept: tuple[Deployed, ort.InferenceSession] | None = None
+
+    def holds(self, how: Deployed) -> bool:
+        """Whether the session for this is there."""
+        return self.kept is not None and self.kept[0] == how
+
+    def session(self, how: Deployed) -> ort.InferenceSession:
+        """The session for this, started where it is not there. One that saves its graph is not kept."""
+        if self.kept is not None and self.kept[0] == how:
+            return self.kept[1]
+        self.drop()
+        session = whole(self.program, how, self.threads)
+        if not how.save:
+            self.kept = how, session
+        return session
+
+    def run(self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver) -> None:
+        """Run the file, optimised as is said."""
+        session = self.session(how)
+        given = {each.name: feeds[each.name] for each in session.get_inputs() if each.name in feeds}
+        given_to(ran(session, given, wanted), deliver)
+
+    def drop(self) -> None:
+        """Let the session go, and its memory."""
+        if self.kept is not None:
+            self.kept = None
+            give_back()
+
+
 class WholeOnnxRuntime:
-    """An ONNX file whose session is started when it is first run, and kept for as long as it is run so."""
+    """An ONNX file that is only run whole."""
 
     def __init__(self, message: Load) -> None:
         ort.set_default_logger_severity(4)
-        self.program, self.threads = message.files.program, message.threads
-        self.session: tuple[Deployed, ort.InferenceSession] | None = None
+        self.file = WholeFile(message.files.program, message.threads)
 
     def versions(self) -> dict[str, str]:
         """The package that computes, and its version."""
@@ -56,20 +90,12 @@ class WholeOnnxRuntime:
         self, feeds: dict[str, Array], wanted: tuple[str, ...], how: Deployed, deliver: Deliver
     ) -> None:
         """Run the file, optimised as is said."""
-        session = self._session(how)
-        given = {each.name: feeds[each.name] for each in session.get_inputs() if each.name in feeds}
-        given_to(ran(session, given, wanted), deliver)
+        self.file.run(feeds, wanted, how, deliver)
 
     def prepare(self, how: Deployed | None) -> None:
         """Start the session."""
         if how is not None:
-            self._session(how)
-
-    def _session(self, how: Deployed) -> ort.InferenceSession:
-        if self.session is None or self.session[0] != how:
-            self.session = None
-            self.session = how, whole(self.program, how, self.threads)
-        return self.session[1]
+            self.file.session(how)
 
 
 def whole(program: Path, how: Deployed, threads: int) -> ort.InferenceSession:

@@ -36,12 +36,12 @@ class Overeager(OnnxRuntime):
             return
         written = self.program
         with tempfile.TemporaryDirectory() as folder:
-            self.program = Path(folder) / written.name
-            onnx.save(fused(onnx.load(written)), self.program)
+            self.whole.program = Path(folder) / written.name
+            onnx.save(fused(onnx.load(written)), self.whole.program)
             try:
                 super().run_deployed(feeds, wanted, how, deliver)
             finally:
-                self.program = written
+                self.whole.program = written
 
 
 def fused(model: onnx.ModelProto) -> onnx.ModelProto:
