@@ -31,7 +31,7 @@ from segdiff.commands.guard import Reads, file_output, refuse_losses
 from segdiff.commands.images import LISTS, NOT_OF_MANY, check_images, images_options, many
 from segdiff.commands.values import batches, sizes, whole
 from segdiff.commands.walk_options import locate_options
-from segdiff.engines.workers import begun
+from segdiff.engines.early import begun
 
 if TYPE_CHECKING:
     from segdiff.core.answer import Report

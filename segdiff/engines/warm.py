@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -11,12 +12,11 @@ from functools import cache
 from importlib import metadata
 from threading import Lock
 
+from segdiff.core.process import Child
 from segdiff.engines import workers
 from segdiff.engines.channel import ChannelClosedError
 from segdiff.engines.forked import Template
-from segdiff.engines.workers import HOMES, Home, Worker, owner_of, process_of
-
-TEMPLATE = "segdiff.engines.template"
+from segdiff.engines.workers import HOMES, TEMPLATE, Home, Worker, owner_of, process_of
 
 TRIES = 3
 """How often a framework's template may end before its engines are started one by one again."""
@@ -108,3 +108,22 @@ def let_go() -> None:
         idle = kept is not None and not kept.tasks
     if kept is not None and idle:
         kept.close()
+
+
+@contextmanager
+def adopted(home: Home, child: Child, end: socket.socket) -> Iterator[bool]:
+    """Let the engines of a framework be forked, until the block ends, from a process that was started for it;
+    gives whether they may be: where not, it is ended at once."""
+    template = Template(child, end)
+    if workers.forks is not None or not may_be_forked(home):
+        template.close()
+        yield False
+        return
+    one = Warm()
+    one.templates[home.engine] = template
+    workers.forks = one.worker
+    try:
+        yield True
+    finally:
+        workers.forks = None
+        one.close()

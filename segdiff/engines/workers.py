@@ -1,23 +1,21 @@
-"""How does an engine's process start? At once where it can: a spare, begun before segdiff itself is imported.
+"""How does an engine's process start? It is taken from what was begun early, forked, or started now.
 
-Importing segdiff takes as long as a framework does; whoever knows which engines will be asked starts their
-processes first (:func:`begun`), and an engine that needs one takes it. So this module imports hardly
-anything.
+Whoever starts it early does so before segdiff itself is imported, which takes as long as a framework does
+(:mod:`segdiff.engines.early`): so this module imports hardly anything.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 
 from segdiff.core.process import Child, environment, run_module, start
 
 WORKER = "segdiff.engines.worker"
+TEMPLATE = "segdiff.engines.template"
 
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
@@ -83,7 +81,8 @@ class Worker:
 
 
 _serial = count()
-_spares: list[tuple[Home, Worker]] = []
+spares: list[tuple[Home, Worker]] = []
+"""Workers that were begun early, for whoever needs one."""
 forks: Callable[[Home], Worker | None] | None = None
 """Gives a worker that is a fork, where frameworks are kept warm (:mod:`segdiff.engines.warm`)."""
 
@@ -92,17 +91,18 @@ def worker_of(home: Home, python: str | None = None) -> Worker:
     """A worker for this framework: a spare, a fork of what is kept warm, or one that is started now, with
     another Python where one is named. Raises OSError where it cannot be started."""
     if python is None:
-        for spare in _spares:
+        for spare in spares:
             if spare[0] == home:
-                _spares.remove(spare)
+                spares.remove(spare)
                 return spare[1]
         forked = forks(home) if forks else None
         if forked is not None:
             return forked
-    return _started(home, python)
+    return started(home, python)
 
 
-def _started(home: Home, python: str | None = None, *imported: str) -> Worker:
+def started(home: Home, python: str | None = None, *imported: str) -> Worker:
+    """A worker that is started now, and imports these modules first. Raises OSError where it cannot be."""
     owner = owner_of(home)
     return Worker(owner, *process_of(home, WORKER, python, *imported, owner))
 
@@ -126,35 +126,3 @@ def process_of(home: Home, module: str, python: str | None, *words: str) -> tupl
         except OSError:
             ours.close()
             raise
-
-
-@contextmanager
-def begun(models: Iterable[str | Path]) -> Iterator[None]:
-    """Spares for the engines that these files look like; those that nobody has taken end with the block."""
-    homes = [home for home in map(likely, models) if home]
-    with suppress(OSError):  # whoever needs one tells why it cannot be
-        for home in homes:
-            modules = [home.module]
-            if home.cutting and any(other != home for other in homes):  # two of one kind may be the same
-                modules.append(home.cutting)
-            _spares.append((home, _started(home, None, *modules)))
-    try:
-        yield
-    finally:
-        while _spares:
-            _spares.pop()[1].close()
-
-
-def likely(model: str | Path) -> Home | None:
-    """The framework that will run a file, by its name alone; None where that does not tell.
-
-    >>> likely("no such file.onnx") is None
-    True
-    """
-    path = Path(model)
-    if path.suffix == ".onnx" and path.is_file():
-        return ONNXRUNTIME
-    if path.suffix in (".pdmodel", ".json") and path.is_file():
-        return PADDLE
-    folder = path.is_dir() and any(path.glob("*.pdiparams"))  # a .json may be anything, a dump's index too
-    return PADDLE if folder else None
