@@ -37,7 +37,7 @@ def _forked_from_one(home: Home, stack: ExitStack) -> bool:
 
     What cuts is left out: the two files may be of one network, and then nothing is cut.
     """
-    process = process_of(home, TEMPLATE, None, home.module)  # it imports while this process does
+    process = process_of(home, TEMPLATE, None, "1", home.module)  # it imports while this process does
     from segdiff.engines.warm import adopted
 
     return stack.enter_context(adopted(home, *process))

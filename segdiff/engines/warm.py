@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
-from importlib import metadata
-from threading import Lock
+from pathlib import Path
+from threading import RLock
 
 from segdiff.core.process import Child
 from segdiff.engines import workers
@@ -19,95 +21,119 @@ from segdiff.engines.forked import Template
 from segdiff.engines.workers import HOMES, TEMPLATE, Home, Worker, owner_of, process_of
 
 TRIES = 3
-"""How often a framework's template may end before its engines are started one by one again."""
+"""How many templates of a framework may end before they have forked anything. From then on its engines are
+started one by one."""
+
+IDLE = 300.0
+"""Seconds without a fork after which another template is started: this one may be about to end."""
 
 
 class Warm:
-    """A template of each framework that was asked for. Any thread may ask."""
+    """A template of each framework that was asked for. Any thread may ask.
+
+    It is there for every engine of this process, also for those of others than asked for it; so it ends when
+    it is let go of *and* the last fork is closed.
+    """
 
     def __init__(self) -> None:
         self.templates: dict[str, Template] = {}
-        self.ended: Counter[str] = Counter()
-        self.lock = Lock()
-        self.tasks = 0
+        self.failed: Counter[str] = Counter()
+        self.lock = RLock()
+        self.retired = False
 
     def worker(self, home: Home) -> Worker | None:
-        """A fork of a framework's template; None where it may not be forked, or its template has ended.
+        """A fork of a framework's template; None where it may not be forked, or no template lives.
 
         Raises OSError where none can be started.
         """
         with self.lock:
-            if not may_be_forked(home) or self.ended[home.engine] >= TRIES:
-                return None
-            if home.engine not in self.templates:
-                self.templates[home.engine] = template_of(home)
-            owner = owner_of(home)
-            try:
-                return Worker(owner, *self.templates[home.engine].fork(owner))
-            except (ChannelClosedError, TimeoutError):
-                self.templates.pop(home.engine).close()
-                self.ended[home.engine] += 1
-                return None
+            while not self.retired and may_be_forked(home) and self.failed[home.engine] < TRIES:
+                template, owner = self._template(home), owner_of(home)
+                try:
+                    return Worker(owner, *template.fork(owner, self._closed))
+                except ChannelClosedError:
+                    self._drop(home)
+            return None
 
-    def close(self) -> None:
-        """End them, and what was forked from them."""
+    def retire(self) -> None:
+        """Fork no more, and end with the last fork."""
         with self.lock:
-            while self.templates:
-                self.templates.popitem()[1].close()
+            self.retired = True
+            self._closed()
+
+    def _template(self, home: Home) -> Template:
+        known = self.templates.get(home.engine)
+        if known is not None and not known.living and time.monotonic() - known.used > IDLE:
+            self._drop(home)
+        if home.engine not in self.templates:
+            self.templates[home.engine] = template_of(home)
+        return self.templates[home.engine]
+
+    def _drop(self, home: Home) -> None:
+        template = self.templates.pop(home.engine)
+        template.close()
+        self.failed[home.engine] += not template.has_forked
+
+    def _closed(self) -> None:
+        with self.lock:
+            if self.retired and not any(template.living for template in self.templates.values()):
+                while self.templates:
+                    self.templates.popitem()[1].close()
 
 
 def template_of(home: Home) -> Template:
     """A process that imports what the engines of a framework need. Raises OSError."""
     homes = [each for each in HOMES if each.engine == home.engine]
-    modules = [name for each in homes for name in (each.module, each.cutting) if name]
-    return Template(*process_of(home, TEMPLATE, None, *dict.fromkeys(modules)))
+    return Template(
+        *process_for(home, *(name for each in homes for name in (each.module, each.cutting) if name))
+    )
+
+
+def process_for(home: Home, *modules: str) -> tuple[Child, socket.socket]:
+    """A template's process, which imports these modules, and this end of its socket. Raises OSError."""
+    bound = threading.current_thread() is threading.main_thread()
+    return process_of(home, TEMPLATE, None, str(int(bound)), *dict.fromkeys(modules))
 
 
 def may_be_forked(home: Home) -> bool:
     """Whether the system can, and the framework may be. (Set up otherwise than by its home, onnxruntime has a
     thread of its own as soon as it is imported, which a fork would lack.)"""
     as_set_up = all(os.environ.get(name, value) == value for name, value in home.environment.items())
-    return sys.platform == "linux" and as_set_up and home.forks is not None and is_the_one(home.forks)
+    return sys.platform == "linux" and as_set_up and home.forks is not None and is_for_cpus(*home.forks)
 
 
 @cache
-def is_the_one(distribution: str) -> bool:
-    """Whether a distribution is installed, and its twin for GPUs is not."""
-    names = distribution, f"{distribution}-gpu"
-    return [any(metadata.distributions(name=name)) for name in names] == [True, False]
+def is_for_cpus(distribution: str, *others: str) -> bool:
+    """Whether a distribution is installed, and none whose name begins with one of ``others``: builds for GPUs
+    and plugins for other devices, which may have spoken to a device by the time they are forked."""
+    names: set[str] = set()
+    for folder in sys.path:
+        with suppress(OSError):
+            entries = (path.name for path in Path(folder or ".").glob("*-info"))
+            names.update(entry.partition("-")[0].replace("_", "-").lower() for entry in entries)
+    return distribution in names and not any(name.startswith(others) for name in names)
 
 
 _kept: Warm | None = None
-_lock = Lock()
+_lock = RLock()
 
 
-@contextmanager
-def kept_warm() -> Iterator[None]:
-    """Around one task of many: a framework is imported once, for this one and for those that follow it, until
-    :func:`let_go` or the end of this process."""
+def keep_warm() -> None:
+    """From now on a framework is imported once, for one pair after the other, until :func:`let_go` or the end
+    of this process."""
     global _kept
     with _lock:
-        kept = _kept = _kept or Warm()
-        workers.forks = kept.worker
-        kept.tasks += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            kept.tasks -= 1
-            over = kept is not _kept and not kept.tasks
-        if over:
-            kept.close()
+        _kept = _kept or Warm()
+        workers.forks = _kept.worker
 
 
 def let_go() -> None:
-    """End what :func:`kept_warm` keeps: now, or with the last task that is still in it."""
+    """End what :func:`keep_warm` keeps, as soon as nothing lives that was forked from it."""
     global _kept
     with _lock:
         kept, _kept, workers.forks = _kept, None, None
-        idle = kept is not None and not kept.tasks
-    if kept is not None and idle:
-        kept.close()
+    if kept is not None:
+        kept.retire()
 
 
 @contextmanager
@@ -126,4 +152,4 @@ def adopted(home: Home, child: Child, end: socket.socket) -> Iterator[bool]:
         yield True
     finally:
         workers.forks = None
-        one.close()
+        one.retire()

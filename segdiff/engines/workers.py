@@ -39,15 +39,15 @@ class Home:
 
     ``framework`` is ``module:class``, imported in the worker alone; ``cutting`` the module that it needs to
     run parts of a model; ``environment``: variables that it reads, where the user has not set them;
-    ``forks``: the distribution whose framework, once imported, may be forked (one that has asked a GPU for
-    its name may not).
+    ``forks``: the distribution whose framework may be forked once it is imported, and how the names of others
+    begin that forbid it; None where it never may.
     """
 
     engine: str
     framework: str
     cutting: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict, hash=False)
-    forks: str | None = None
+    forks: tuple[str, ...] | None = None
 
     @property
     def module(self) -> str:
@@ -56,13 +56,15 @@ class Home:
 
 
 _ORT = {**QUIET, **HUGE_PAGES}
+_ORT_FORKS = "onnxruntime", "onnxruntime-"
+_PADDLE_FORKS = "paddlepaddle", "paddlepaddle-", "paddle-custom-"
 ONNXRUNTIME = Home(
-    "onnxruntime", "segdiff.engines.onnxruntime:OnnxRuntime", "segdiff.engines.parts", _ORT, "onnxruntime"
+    "onnxruntime", "segdiff.engines.onnxruntime:OnnxRuntime", "segdiff.engines.parts", _ORT, _ORT_FORKS
 )
 WHOLE_ONNXRUNTIME = Home(
-    "onnxruntime", "segdiff.engines.whole:WholeOnnxRuntime", environment=_ORT, forks="onnxruntime"
+    "onnxruntime", "segdiff.engines.whole:WholeOnnxRuntime", environment=_ORT, forks=_ORT_FORKS
 )
-PADDLE = Home("paddle", "segdiff.engines.paddle:Paddle", forks="paddlepaddle")
+PADDLE = Home("paddle", "segdiff.engines.paddle:Paddle", forks=_PADDLE_FORKS)
 HOMES = (ONNXRUNTIME, WHOLE_ONNXRUNTIME, PADDLE)
 
 
@@ -95,8 +97,8 @@ def worker_of(home: Home, python: str | None = None) -> Worker:
             if spare[0] == home:
                 spares.remove(spare)
                 return spare[1]
-        forked = forks(home) if forks else None
-        if forked is not None:
+        fork = forks  # another thread may let go of it meanwhile
+        if fork is not None and (forked := fork(home)) is not None:
             return forked
     return started(home, python)
 

@@ -20,7 +20,7 @@ import pytest
 from segdiff.core.errors import EngineError
 from segdiff.engines import Blocks, Engine, registry, warm, workers
 from segdiff.engines.forked import Forked
-from segdiff.engines.warm import is_the_one, kept_warm, let_go, may_be_forked
+from segdiff.engines.warm import is_for_cpus, keep_warm, let_go, may_be_forked
 from segdiff.engines.workers import HOMES, ONNXRUNTIME, PADDLE, Home
 from segdiff.readers import find
 from segdiff.readers.onnx import read
@@ -29,7 +29,7 @@ from tests.models import save, segmenter
 SECONDS = 30.0
 
 pytestmark = pytest.mark.skipif(
-    not is_the_one("onnxruntime"), reason="what is installed for onnxruntime may not be forked"
+    not may_be_forked(ONNXRUNTIME), reason="what is installed for onnxruntime may not be forked"
 )
 
 
@@ -40,9 +40,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def kept() -> Iterator[warm.Warm]:
-    with kept_warm():
-        assert warm._kept is not None
-        yield warm._kept
+    keep_warm()
+    assert warm._kept is not None
+    yield warm._kept
     let_go()
 
 
@@ -79,14 +79,16 @@ def waited(true: Callable[[], bool]) -> bool:
 
 
 def test_forks_of_one_template_give_what_a_started_engine_gives(model: Path) -> None:
-    with kept_warm(), started(model) as first, started(model) as second:
+    keep_warm()
+    with started(model) as first, started(model) as second:
         assert isinstance(first.child, Forked) and isinstance(second.child, Forked)
         told = outputs(first, model)
         assert outputs(second, model) == told
         assert first.process.pid != second.process.pid
         template = parent_of(first)
         assert parent_of(second) == template
-    with kept_warm(), started(model) as third:  # the next task
+    keep_warm()  # the next task
+    with started(model) as third:
         assert parent_of(third) == template
     let_go()
     with started(model) as plain:
@@ -163,18 +165,26 @@ def test_where_the_template_is_killed_its_engines_end_and_others_are_started(
         with started(model) as engine:
             engine.wait_until_ready()
             pid = engine.process.pid
-            if not isinstance(engine.child, Forked):
-                continue
             os.kill(parent_of(engine), signal.SIGKILL)
             assert gone(pid)
             with pytest.raises(EngineError, match="was killed by SIGKILL") as failure:
                 outputs(engine, model)
             assert failure.value.killed
         with started(model) as another:
-            assert outputs(another, model)
-    assert kept.ended["onnxruntime"] == warm.TRIES
-    with started(model) as engine:
-        assert not isinstance(engine.child, Forked)
+            assert isinstance(another.child, Forked) and outputs(another, model)
+    assert not kept.failed["onnxruntime"]
+
+
+def test_what_never_comes_to_a_fork_is_not_tried_for_ever(
+    model: Path, kept: warm.Warm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Home("onnxruntime", "tests.engines.abort:Any", forks=ONNXRUNTIME.forks)
+    in_place(monkeypatch, broken)
+    for _ in range(warm.TRIES + 1):
+        with started(model) as engine, pytest.raises(EngineError, match="ended with exit code 7"):
+            engine.wait_until_ready()
+        assert waited(lambda: all(not each.child.is_alive for each in kept.templates.values()))
+    assert kept.failed["onnxruntime"] == warm.TRIES and not isinstance(engine.child, Forked)
 
 
 def in_place(patch: pytest.MonkeyPatch, home: Home) -> None:
@@ -188,7 +198,7 @@ def in_place(patch: pytest.MonkeyPatch, home: Home) -> None:
 def test_a_framework_that_cannot_be_imported_is_told_of(
     model: Path, kept: warm.Warm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_place(monkeypatch, Home("onnxruntime", "no_such_framework:Any", forks="onnxruntime"))
+    in_place(monkeypatch, Home("onnxruntime", "no_such_framework:Any", forks=ONNXRUNTIME.forks))
     with (
         started(model) as engine,
         pytest.raises(EngineError, match="ModuleNotFoundError: No module named 'no_such_framework'"),
@@ -200,7 +210,7 @@ def test_a_framework_that_cannot_be_imported_is_told_of(
 def test_a_template_that_dies_over_an_import_tells_its_last_words(
     model: Path, kept: warm.Warm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_place(monkeypatch, Home("onnxruntime", "tests.engines.abort:Any", forks="onnxruntime"))
+    in_place(monkeypatch, Home("onnxruntime", "tests.engines.abort:Any", forks=ONNXRUNTIME.forks))
     with (
         started(model) as engine,
         pytest.raises(EngineError, match="ended with exit code 7: Error: no such instruction"),
@@ -209,10 +219,59 @@ def test_a_template_that_dies_over_an_import_tells_its_last_words(
     assert isinstance(engine.child, Forked) and engine.process.wait() == 7
 
 
-def test_an_engine_that_is_closed_before_it_was_forked_leaves_nothing(model: Path, kept: warm.Warm) -> None:
+def test_last_words_are_those_of_a_started_engine(
+    model: Path, kept: warm.Warm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, told in (
+        ("Leaving", "ended with exit code 3"),
+        ("Raising", "exit code 1: .*RuntimeError: of a kind"),
+    ):
+        in_place(monkeypatch, Home("onnxruntime", f"tests.engines.unlucky:{name}", forks=ONNXRUNTIME.forks))
+        for _ in range(2):
+            with started(model) as engine, pytest.raises(EngineError, match=told):
+                engine.wait_until_ready()
+            monkeypatch.setattr(warm, "may_be_forked", lambda home: False)
+        monkeypatch.undo()
+
+
+def test_one_that_has_threads_goes_on_anew(
+    model: Path, kept: warm.Warm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_place(monkeypatch, Home("onnxruntime", "tests.engines.threaded:OnnxRuntime", forks=ONNXRUNTIME.forks))
     with started(model) as engine:
-        pass
-    assert not psutil.pid_exists(engine.process.pid)
+        assert isinstance(engine.child, Forked) and outputs(engine, model)
+        assert "segdiff.engines.worker" in psutil.Process(engine.process.pid).cmdline()
+        assert parent_of(engine) == kept.templates["onnxruntime"].child.process.pid
+        os.kill(engine.process.pid, signal.SIGKILL)
+        with pytest.raises(EngineError, match="was killed by SIGKILL"):
+            outputs(engine, model)
+
+
+def test_a_fork_that_fails_costs_its_engine_alone(
+    model: Path, kept: warm.Warm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_place(monkeypatch, Home("onnxruntime", "tests.engines.forkless:OnnxRuntime", forks=ONNXRUNTIME.forks))
+    with started(model) as engine:
+        assert outputs(engine, model)
+        with started(model) as other:
+            with pytest.raises(EngineError, match="exit code 1: OSError: cannot fork: Resource temp"):
+                other.wait_until_ready()
+            assert isinstance(other.child, Forked) and not other.is_alive
+        assert outputs(engine, model)
+
+
+def test_nobody_waits_for_an_import_but_those_who_need_it(
+    model: Path, kept: warm.Warm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_place(monkeypatch, Home("onnxruntime", "tests.engines.hanging:OnnxRuntime", forks=ONNXRUNTIME.forks))
+    begin = time.monotonic()
+    with started(model, timeout=1.0) as engine:
+        assert engine.is_alive
+        with pytest.raises(EngineError, match="gave no answer for 1 s"):
+            engine.wait_until_ready()
+    assert time.monotonic() - begin < SECONDS
+    monkeypatch.undo()
+    let_go()
 
 
 def test_several_threads_may_ask(model: Path, kept: warm.Warm) -> None:
@@ -233,7 +292,8 @@ def test_several_threads_may_ask(model: Path, kept: warm.Warm) -> None:
 
 
 def test_letting_go_ends_the_templates(model: Path) -> None:
-    with kept_warm(), started(model) as engine:
+    keep_warm()
+    with started(model) as engine:
         engine.wait_until_ready()
         template = parent_of(engine)
     assert psutil.pid_exists(template)  # for the next task
@@ -242,18 +302,58 @@ def test_letting_go_ends_the_templates(model: Path) -> None:
     let_go()  # twice does no harm
 
 
-def test_letting_go_waits_for_the_tasks_of_another_run(model: Path) -> None:
-    """The workers of a cluster may work for two sweeps, of which one ends."""
-    with kept_warm():
-        with kept_warm(), started(model) as engine:
+@pytest.mark.parametrize("known", [True, False])
+def test_letting_go_waits_for_whoever_still_runs(known: bool, model: Path) -> None:
+    """The workers of a cluster may work for two sweeps, of which one ends; nor has everybody who starts an
+    engine asked for templates. ``known``: whether the number of its process is."""
+    keep_warm()
+    with started(model) as engine:
+        engine.wait_until_ready()
+        assert warm._kept is not None
+        template = warm._kept.templates["onnxruntime"].child
+        if known:
+            assert parent_of(engine) == template.process.pid
+        let_go()
+        assert outputs(engine, model)
+        with started(model) as another:
+            assert not isinstance(another.child, Forked)
+        assert template.is_alive
+    assert waited(lambda: not template.is_alive)
+
+
+def test_two_threads_may_end_one_engine(model: Path, kept: warm.Warm) -> None:
+    """Who is interrupted stops an engine that another thread waits for."""
+
+    def once() -> None:
+        told: list[int | None] = []
+        with started(model) as engine:
             engine.wait_until_ready()
-            template = parent_of(engine)
-            let_go()
-            assert outputs(engine, model)
-            with started(model) as another:
-                assert not isinstance(another.child, Forked)
-        assert psutil.pid_exists(template)
-    assert gone(template)
+            looks = [threading.Thread(target=lambda: told.append(engine.child.wait(SECONDS))) for _ in "ab"]
+            for look in looks:
+                look.start()
+            engine.child.stop()
+            for look in looks:
+                look.join(SECONDS)
+            assert told == [-signal.SIGKILL] * 2
+            assert engine.child.stop() == -signal.SIGKILL
+
+    with started(model) as other:
+        for _ in range(5):
+            once()
+        assert outputs(other, model) and parent_of(other) == kept.templates["onnxruntime"].child.process.pid
+
+
+def test_a_template_that_was_not_asked_for_long_is_not_asked_again(model: Path, kept: warm.Warm) -> None:
+    with started(model) as engine:
+        engine.wait_until_ready()
+        first = kept.templates["onnxruntime"]
+        first.used -= 2 * warm.IDLE
+        with started(model) as second:
+            assert parent_of(second) == first.child.process.pid  # it has a fork, and does not end
+        first.used -= 2 * warm.IDLE
+    with started(model) as third:
+        assert parent_of(third) != first.child.process.pid and outputs(third, model)
+    assert not kept.failed["onnxruntime"]
 
 
 PARENT = """
@@ -261,8 +361,7 @@ import os, signal, sys, psutil
 from segdiff.engines import Blocks, Engine, warm
 from segdiff.readers import find
 
-keeping = warm.kept_warm()
-keeping.__enter__()
+warm.keep_warm()
 engine = Engine(find(sys.argv[1]), Blocks(), timeout=30, threads=1)
 engine.wait_until_ready()
 print(engine.process.pid, psutil.Process(engine.process.pid).ppid(), flush=True)
@@ -302,22 +401,31 @@ def test_none_outlives_its_parent(how: str, model: Path) -> None:
             assert how != "a fork is left"
 
 
-def test_what_may_be_forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    installed = {"onnxruntime"}
-    monkeypatch.setattr(warm.metadata, "distributions", lambda name: {name} & installed)
-    is_the_one.cache_clear()
-    assert may_be_forked(ONNXRUNTIME) and not may_be_forked(PADDLE)
-    assert not may_be_forked(replace(ONNXRUNTIME, forks=None))
+def test_what_may_be_forked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def installed(*names: str) -> list[bool]:
+        for folder in tmp_path.iterdir():
+            folder.rmdir()
+        for name in names:
+            (tmp_path / f"{name}-1.0.dist-info").mkdir()
+        is_for_cpus.cache_clear()
+        return [may_be_forked(home) for home in (ONNXRUNTIME, PADDLE)]
+
     with monkeypatch.context() as patch:
+        patch.setattr(sys, "path", [str(tmp_path)])
+        assert installed("onnxruntime", "numpy", "paddlepaddle") == [True, True]
+        assert installed("onnxruntime", "onnxruntime_gpu", "paddle_custom_npu", "paddlepaddle") == [
+            False,
+            False,
+        ]
+        assert installed("onnxruntime_gpu", "paddlepaddle", "paddle2onnx") == [False, True]
+        assert installed("onnxruntime", "paddlepaddle_gpu") == [True, False]
+        assert installed("onnxruntime", "paddlepaddle") == [True, True]
+        assert not may_be_forked(replace(ONNXRUNTIME, forks=None))
         patch.setenv("ORT_DISABLE_TELEMETRY", "0")  # then it has a thread
-        assert not may_be_forked(ONNXRUNTIME)
-    with monkeypatch.context() as patch:
+        assert installed("onnxruntime", "paddlepaddle") == [False, True]
         patch.setattr(sys, "platform", "darwin")
-        assert not may_be_forked(ONNXRUNTIME)
-    installed |= {"onnxruntime-gpu", "paddlepaddle-gpu"}
-    is_the_one.cache_clear()
-    assert not may_be_forked(ONNXRUNTIME) and not may_be_forked(PADDLE)
-    is_the_one.cache_clear()
+        assert installed("onnxruntime", "paddlepaddle") == [False, False]
+    is_for_cpus.cache_clear()
 
 
 @pytest.mark.parametrize("home", HOMES, ids=lambda home: home.framework)

@@ -16,7 +16,7 @@ from segdiff.core.printable import clean
 from segdiff.core.sweep_report import SweptImage, SweptLabel, SweptOrigin, SweptScore
 from segdiff.core.worst import worst_of
 from segdiff.engines.session import default_memory
-from segdiff.engines.warm import kept_warm
+from segdiff.engines.warm import keep_warm
 from segdiff.finding.locate import locate
 from segdiff.readers.urls import fetched_once
 from segdiff.score.fleet.faults import fault_of
@@ -60,7 +60,8 @@ def answered(asked: Asked) -> Answered:
     if asked.beside > 1 and options.get("memory") is None:
         options["memory"] = default_memory() // asked.beside
     asked_for = asked.reference, asked.candidate, asked.image
-    with kept_warm(), fetched_once():
+    keep_warm()
+    with fetched_once():
         report = locate(*asked_for, **options)
         row = row_of(report, asked.image)
         if asked.label is not None:
