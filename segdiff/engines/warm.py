@@ -46,14 +46,13 @@ class Warm:
 
         Raises OSError where none can be started.
         """
-        with self.lock:
-            while not self.retired and may_be_forked(home) and self.failed[home.engine] < TRIES:
-                template, owner = self._template(home), owner_of(home)
-                try:
-                    return Worker(owner, *template.fork(owner, self._closed))
-                except ChannelClosedError:
-                    self._drop(home)
-            return None
+        while (template := self._template(home)) is not None:
+            owner = owner_of(home)
+            try:
+                return Worker(owner, *template.fork(owner, self._closed))
+            except ChannelClosedError:
+                self._drop(home, template)
+        return None
 
     def retire(self) -> None:
         """Fork no more, and end with the last fork."""
@@ -61,18 +60,23 @@ class Warm:
             self.retired = True
             self._closed()
 
-    def _template(self, home: Home) -> Template:
-        known = self.templates.get(home.engine)
-        if known is not None and not known.living and time.monotonic() - known.used > IDLE:
-            self._drop(home)
-        if home.engine not in self.templates:
-            self.templates[home.engine] = template_of(home)
-        return self.templates[home.engine]
+    def _template(self, home: Home) -> Template | None:
+        with self.lock:
+            if self.retired or not may_be_forked(home) or self.failed[home.engine] >= TRIES:
+                return None
+            known = self.templates.get(home.engine)
+            if known is not None and not known.living and time.monotonic() - known.used > IDLE:
+                self._drop(home, known)
+            if home.engine not in self.templates:
+                self.templates[home.engine] = template_of(home)
+            return self.templates[home.engine]
 
-    def _drop(self, home: Home) -> None:
-        template = self.templates.pop(home.engine)
+    def _drop(self, home: Home, template: Template) -> None:
         template.close()
-        self.failed[home.engine] += not template.has_forked
+        with self.lock:
+            if self.templates.get(home.engine) is template:  # else another thread has dropped it
+                del self.templates[home.engine]
+                self.failed[home.engine] += not template.has_forked
 
     def _closed(self) -> None:
         with self.lock:
