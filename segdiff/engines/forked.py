@@ -79,7 +79,7 @@ class Template:
         self.child, self.channel = child, Channel(end)
         self.lock, self.serial = RLock(), 0  # a look for garbage may close an engine within a call
         self.told: dict[int, int] = {}
-        self.living, self.used, self.has_forked = 0, time.monotonic(), False
+        self.living, self.used, self.has_forked, self.closed = 0, time.monotonic(), False, False
 
     def fork(self, owner: str, closed: Callable[[], None]) -> tuple[Forked, socket.socket]:
         """An engine's process, and this end of its socket; ``closed`` is called when it is closed. It does
@@ -131,8 +131,22 @@ class Template:
             self._sent(End(0, fork))
 
     def close(self) -> None:
-        """End it; what it has forked ends with it. What it has said can still be read."""
-        self.child.stop()
+        """End it; what it has forked ends with it. What it has said can be read until that is closed, too."""
+        self.child.stop()  # before the lock: who waits for an answer has it, and is told now
+        with self.lock:
+            self.closed = True
+            self._let_go()
+
+    def released(self) -> None:
+        """A fork was closed."""
+        with self.lock:
+            self.living -= 1
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self.closed and not self.living:
+            self.channel.close()
+            self.child.log.close()
 
     def _sent(self, message: Fork | Peek | End, *descriptors: int) -> None:
         try:
@@ -240,7 +254,7 @@ class Forked(Child):
     """A fork of a template, and its log."""
 
     process: ForkedProcess
-    closed: Callable[[], None]
+    closed: Callable[[], None] | None
 
     def stop(self) -> int:
         """End it and all that it has started, at once; its exit code, negative where a signal ended it."""
@@ -249,11 +263,11 @@ class Forked(Child):
     def close(self) -> None:
         """Stop it and let its log go."""
         super().close()
-        template = self.process.template
-        with template.lock:
-            told, self.closed = self.closed, _nothing
-            template.living -= told is not _nothing
-        told()
+        with self.process.lock:
+            closed, self.closed = self.closed, None
+        if closed is not None:
+            self.process.template.released()
+            closed()
 
     def last_words(self) -> str:
         """The last line in which it, or a template that came to no fork, speaks of an error."""
@@ -261,7 +275,3 @@ class Forked(Child):
 
     def _has_ended(self) -> bool:
         return self.process.has_ended()
-
-
-def _nothing() -> None:
-    """What there is to call when it is closed again."""

@@ -152,10 +152,19 @@ def test_one_can_be_waited_for_no_longer_than_is_said(model: Path, kept: warm.Wa
         assert engine.process.wait(SECONDS) == -signal.SIGKILL
 
 
-def test_what_an_engine_has_started_ends_with_it(model: Path, kept: warm.Warm) -> None:
+@pytest.mark.parametrize("how", ["close", "kill", "kill the template"])
+def test_what_an_engine_has_started_ends_with_it(
+    how: str, model: Path, kept: warm.Warm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_place(monkeypatch, Home("onnxruntime", "tests.engines.starting:OnnxRuntime", forks=ONNXRUNTIME.forks))
     with started(model) as engine:
         engine.wait_until_ready()
-        assert os.getsid(engine.process.pid) == engine.process.pid
+        (child,) = psutil.Process(engine.process.pid).children()
+        if how != "close":
+            os.kill(engine.process.pid if how == "kill" else parent_of(engine), signal.SIGKILL)
+            with pytest.raises(EngineError, match="was killed by SIGKILL"):
+                outputs(engine, model)
+    assert gone(child.pid)
 
 
 def test_where_the_template_is_killed_its_engines_end_and_others_are_started(
