@@ -24,9 +24,6 @@ from threading import RLock
 from segdiff.core.process import Child
 from segdiff.engines.channel import Channel, ChannelClosedError
 
-PATIENCE = 120.0
-"""Seconds that a template may take to import a framework, from a slow disk."""
-
 ANSWER = 10.0
 """Seconds that it may take to answer, once it has forked."""
 
@@ -71,7 +68,7 @@ class Told:
 class Template:
     """A process that has imported a framework, and is forked. Any thread may ask.
 
-    ``living`` are the forks that nobody has closed, ``used`` is when the last one was asked for,
+    ``living`` are the forks that nobody has closed, ``used`` is when one was asked for or closed,
     ``has_forked`` whether it has told of any.
     """
 
@@ -140,7 +137,7 @@ class Template:
     def released(self) -> None:
         """A fork was closed."""
         with self.lock:
-            self.living -= 1
+            self.living, self.used = self.living - 1, time.monotonic()
             self._let_go()
 
     def _let_go(self) -> None:
@@ -182,10 +179,7 @@ class ForkedProcess:
     @property
     def pid(self) -> int:
         """Its number, once it is forked. Raises ChannelClosedError where it never is."""
-        end = time.monotonic() + PATIENCE
         while not self._is_born():
-            if time.monotonic() > end:
-                raise ChannelClosedError
             time.sleep(0.002)
         return self.number or 0
 
@@ -208,6 +202,13 @@ class ForkedProcess:
                 except ChannelClosedError:
                     self.returncode = self._end_without_template()
             return self.returncode
+
+    def let_go(self) -> None:
+        """It is closed, and nobody asks for it again."""
+        if self.returncode is None:
+            with suppress(ChannelClosedError):
+                self.template.forget(self.serial)
+        self.template.released()
 
     def _is_born(self) -> bool:
         with self.lock:
@@ -244,9 +245,10 @@ class ForkedProcess:
 
     def kill(self) -> None:
         """Kill it alone, and not what it has started."""
-        with self.lock:
-            if not self.has_ended() and self.pid:
-                os.kill(self.pid, signal.SIGKILL)
+        if (pid := self.pid) != 0:
+            with self.lock:
+                if not self.has_ended():
+                    os.kill(pid, signal.SIGKILL)
 
 
 @dataclass(eq=False)
@@ -262,12 +264,14 @@ class Forked(Child):
 
     def close(self) -> None:
         """Stop it and let its log go."""
-        super().close()
-        with self.process.lock:
-            closed, self.closed = self.closed, None
-        if closed is not None:
-            self.process.template.released()
-            closed()
+        try:
+            super().close()
+        finally:  # also where a Ctrl-C comes meanwhile
+            with self.process.lock:
+                closed, self.closed = self.closed, None
+            if closed is not None:
+                self.process.let_go()
+                closed()
 
     def last_words(self) -> str:
         """The last line in which it, or a template that came to no fork, speaks of an error."""

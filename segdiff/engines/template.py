@@ -23,9 +23,12 @@ from pathlib import Path
 
 from segdiff.core.process import end_with, run_module
 from segdiff.engines.channel import Channel, ChannelClosedError
-from segdiff.engines.forked import PATIENCE, End, Fork, Peek, Told
+from segdiff.engines.forked import End, Fork, Peek, Told
 from segdiff.engines.worker import serve
 from segdiff.engines.workers import WORKER
+
+PATIENCE = 3600.0
+"""Seconds that an import may take where nothing else ends it."""
 
 PAUSE = 2.0
 """Seconds after which it looks whether its parent is still there: that one's end of the socket may be open in
@@ -39,10 +42,14 @@ def main() -> None:
     """Import the modules, then fork whenever asked. One that cannot be imported is told of by the fork that
     needs it."""
     parent, descriptor, bound, *modules = sys.argv[1:]
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # one whose parent ignores it could reap none
     if int(bound):
         end_with(int(parent))
+    else:  # an import that hangs would outlive the parent
+        faulthandler.dump_traceback_later(PATIENCE, exit=True)
     gc.disable()
-    faulthandler.dump_traceback_later(PATIENCE, exit=True)  # an import that hangs would outlive the parent
     for module in modules:
         with suppress(Exception):
             import_module(module)
@@ -139,6 +146,8 @@ def become(channel: Channel, template: int, alone: bool, owner: str, end: int, l
             os.execv(words[0], words)
         serve(socket.socket(fileno=end), owner)
     except SystemExit as error:
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
     except BaseException:
         traceback.print_exc()

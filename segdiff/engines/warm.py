@@ -58,18 +58,22 @@ class Warm:
         """Fork no more, and end with the last fork."""
         with self.lock:
             self.retired = True
-            self._closed()
+        self._closed()
 
     def _template(self, home: Home) -> Template | None:
+        stale = None
         with self.lock:
             if self.retired or not may_be_forked(home) or self.failed[home.engine] >= TRIES:
                 return None
             known = self.templates.get(home.engine)
             if known is not None and not known.living and time.monotonic() - known.used > IDLE:
-                self._drop(home, known)
+                stale = self.templates.pop(home.engine)
             if home.engine not in self.templates:
                 self.templates[home.engine] = template_of(home)
-            return self.templates[home.engine]
+            found = self.templates[home.engine]
+        if stale is not None:
+            stale.close()  # without the lock: a template's own is taken first elsewhere
+        return found
 
     def _drop(self, home: Home, template: Template) -> None:
         template.close()
@@ -79,10 +83,13 @@ class Warm:
                 self.failed[home.engine] += not template.has_forked
 
     def _closed(self) -> None:
+        over: list[Template] = []
         with self.lock:
             if self.retired and not any(template.living for template in self.templates.values()):
-                while self.templates:
-                    self.templates.popitem()[1].close()
+                over += self.templates.values()
+                self.templates = {}
+        for template in over:
+            template.close()
 
 
 def template_of(home: Home) -> Template:
@@ -112,7 +119,7 @@ def is_for_cpus(distribution: str, *others: str) -> bool:
     and plugins for other devices, which may have spoken to a device by the time they are forked."""
     names: set[str] = set()
     for folder in sys.path:
-        with suppress(OSError):
+        with suppress(OSError, ValueError, TypeError):  # as an import does, it skips what is no folder
             entries = (path.name for path in Path(folder or ".").glob("*-info"))
             names.update(entry.partition("-")[0].replace("_", "-").lower() for entry in entries)
     return distribution in names and not any(name.startswith(others) for name in names)

@@ -19,7 +19,7 @@ import pytest
 
 from segdiff.core.errors import EngineError
 from segdiff.engines import Blocks, Engine, registry, warm, workers
-from segdiff.engines.forked import Forked
+from segdiff.engines.forked import Forked, Template
 from segdiff.engines.warm import is_for_cpus, keep_warm, let_go, may_be_forked
 from segdiff.engines.workers import HOMES, ONNXRUNTIME, PADDLE, Home
 from segdiff.readers import find
@@ -233,6 +233,7 @@ def test_last_words_are_those_of_a_started_engine(
 ) -> None:
     for name, told in (
         ("Leaving", "ended with exit code 3"),
+        ("Complaining", "ended with exit code 1: Error: not on this processor"),
         ("Raising", "exit code 1: .*RuntimeError: of a kind"),
     ):
         in_place(monkeypatch, Home("onnxruntime", f"tests.engines.unlucky:{name}", forks=ONNXRUNTIME.forks))
@@ -300,6 +301,24 @@ def test_several_threads_may_ask(model: Path, kept: warm.Warm) -> None:
     assert len(kept.templates) == 1
 
 
+def test_an_interrupted_close_leaves_nothing(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_warm()
+    assert warm._kept is not None
+    engine = started(model)
+    pid = engine.process.pid
+    template = warm._kept.templates["onnxruntime"]
+
+    def interrupted(self: Template, message: type[object], fork: int) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Template, "ask", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            engine.close()
+    let_go()
+    assert gone(pid) and not template.living and not template.child.is_alive
+
+
 def test_letting_go_ends_the_templates(model: Path) -> None:
     keep_warm()
     with started(model) as engine:
@@ -359,7 +378,7 @@ def test_a_template_that_was_not_asked_for_long_is_not_asked_again(model: Path, 
         first.used -= 2 * warm.IDLE
         with started(model) as second:
             assert parent_of(second) == first.child.process.pid  # it has a fork, and does not end
-        first.used -= 2 * warm.IDLE
+    first.used -= 2 * warm.IDLE
     with started(model) as third:
         assert parent_of(third) != first.child.process.pid and outputs(third, model)
     assert not kept.failed["onnxruntime"]
@@ -371,6 +390,8 @@ from segdiff.engines import Blocks, Engine, warm
 from segdiff.readers import find
 
 warm.keep_warm()
+if sys.argv[2] == "deaf":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 engine = Engine(find(sys.argv[1]), Blocks(), timeout=30, threads=1)
 engine.wait_until_ready()
 print(engine.process.pid, psutil.Process(engine.process.pid).ppid(), flush=True)
@@ -389,9 +410,9 @@ if sys.argv[2] == "exception":
 """
 
 
-@pytest.mark.parametrize("how", ["return", "exception", "kill", "a fork is left"])
+@pytest.mark.parametrize("how", ["return", "exception", "kill", "a fork is left", "deaf"])
 def test_none_outlives_its_parent(how: str, model: Path) -> None:
-    """Also where another process still holds its end of the socket."""
+    """Also where another process still holds its end of the socket, or it does not ask for its children."""
     script = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(model), how],
         stdout=subprocess.PIPE,
@@ -402,6 +423,7 @@ def test_none_outlives_its_parent(how: str, model: Path) -> None:
     )
     told, _ = script.communicate(timeout=SECONDS)
     try:
+        assert len(told.split()) == 2
         assert all(gone(int(pid)) for pid in told.split()), f"something still runs after {how}"
     finally:
         try:
@@ -420,7 +442,7 @@ def test_what_may_be_forked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         return [may_be_forked(home) for home in (ONNXRUNTIME, PADDLE)]
 
     with monkeypatch.context() as patch:
-        patch.setattr(sys, "path", [str(tmp_path)])
+        patch.setattr(sys, "path", [b"no text", "", "\0", str(tmp_path / "missing"), str(tmp_path)])
         assert installed("onnxruntime", "numpy", "paddlepaddle") == [True, True]
         assert installed("onnxruntime", "onnxruntime_gpu", "paddle_custom_npu", "paddlepaddle") == [
             False,

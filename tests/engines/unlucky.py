@@ -13,6 +13,13 @@ class Leaving:
         sys.exit(3)
 
 
+class Complaining:
+    """One that leaves with a word."""
+
+    def __init__(self, message: object) -> None:
+        sys.exit("Error: not on this processor")
+
+
 class Unusual(BaseException):
     """What no handler of errors expects."""
 
