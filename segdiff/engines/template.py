@@ -42,9 +42,7 @@ def main() -> None:
     """Import the modules, then fork whenever asked. One that cannot be imported is told of by the fork that
     needs it."""
     parent, descriptor, bound, *modules = sys.argv[1:]
-    signal.signal(
-        signal.SIGCHLD, signal.SIG_DFL
-    )  # one whose parent ignores it could reap none
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # one whose parent ignores it could reap none
     if int(bound):
         end_with(int(parent))
     else:  # an import that hangs would outlive the parent
