@@ -420,7 +420,7 @@ def killed_in_mid_run(which: str, slow: Path) -> tuple[int, str, str, dict[str, 
 
 
 def test_killed_while_it_starts(slow: Path) -> None:
-    """What both engines are to be forked from is begun again; where nothing is forked, an engine is killed."""
+    """What both engines would be forked from is begun again; where nothing is forked, an engine is lost."""
     with running(slow) as process:
         until(lambda: bool(psutil.Process(process.pid).children()), process)
         psutil.Process(process.pid).children()[0].kill()
