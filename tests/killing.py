@@ -7,6 +7,7 @@ import resource
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -27,6 +28,9 @@ PHASES: dict[str, tuple[str, str]] = {
     "deployed": (ONE_IMAGE, "as_deployed"),
 }
 """The function that is called as a phase begins; the walk is told by its progress."""
+
+PATIENCE = 20.0
+"""Seconds until a worker that was started must be there."""
 
 MARGIN = 4 << 20
 """Bytes that a starved worker may still take."""
@@ -75,7 +79,10 @@ def struck(phase: str, side: str, how: str) -> Iterator[Callable[[str, int, int]
     def strike() -> None:
         if not done:
             done.append(phase)
-            ours = [worker for worker in workers() if worker.pid not in before]
+            end = time.monotonic() + PATIENCE
+            while len(ours := [worker for worker in workers() if worker.pid not in before]) <= SIDES[side]:
+                assert time.monotonic() < end, "its worker never came"
+                time.sleep(0.002)  # the system names a process a moment after its start
             STRIKES[how](ours[SIDES[side]])
 
     def progress(told: str, count: int, total: int) -> None:
