@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from segdiff.engines.workers import ONNXRUNTIME, PADDLE, TEMPLATE, Home, process_of, spares, started
+from segdiff.engines.workers import ONNXRUNTIME, PADDLE, Home, spares, started, template_process
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def _forked_from_one(home: Home, stack: ExitStack) -> bool:
 
     What cuts is left out: the two files may be of one network, and then nothing is cut.
     """
-    process = process_of(home, TEMPLATE, None, "1", home.module)  # it imports while this process does
+    process = template_process(home, home.module)  # it imports while this process does
     from segdiff.engines.warm import adopted
 
     return stack.enter_context(adopted(home, *process))

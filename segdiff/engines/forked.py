@@ -25,7 +25,7 @@ from segdiff.core.process import Child
 from segdiff.engines.channel import Channel, ChannelClosedError
 
 ANSWER = 10.0
-"""Seconds that it may take to answer, once it has forked."""
+"""Seconds that a template may take to answer, once it has forked."""
 
 SLICE = 0.2
 """Seconds of waiting after which what another call of this thread has read meanwhile is looked at."""

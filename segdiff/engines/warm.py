@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,14 +17,15 @@ from segdiff.core.process import Child
 from segdiff.engines import workers
 from segdiff.engines.channel import ChannelClosedError
 from segdiff.engines.forked import Template
-from segdiff.engines.workers import HOMES, TEMPLATE, Home, Worker, owner_of, process_of
+from segdiff.engines.workers import HOMES, Home, Worker, owner_of, template_process
 
 TRIES = 3
 """How many templates of a framework may end before they have forked anything. From then on its engines are
 started one by one."""
 
 IDLE = 300.0
-"""Seconds without a fork after which another template is started: this one may be about to end."""
+"""Seconds in which no fork was asked for or closed, after which another template is
+started: this one may be about to end."""
 
 
 class Warm:
@@ -95,15 +95,8 @@ class Warm:
 def template_of(home: Home) -> Template:
     """A process that imports what the engines of a framework need. Raises OSError."""
     homes = [each for each in HOMES if each.engine == home.engine]
-    return Template(
-        *process_for(home, *(name for each in homes for name in (each.module, each.cutting) if name))
-    )
-
-
-def process_for(home: Home, *modules: str) -> tuple[Child, socket.socket]:
-    """A template's process, which imports these modules, and this end of its socket. Raises OSError."""
-    bound = threading.current_thread() is threading.main_thread()
-    return process_of(home, TEMPLATE, None, str(int(bound)), *dict.fromkeys(modules))
+    modules = [name for each in homes for name in (each.module, each.cutting) if name]
+    return Template(*template_process(home, *modules))
 
 
 def may_be_forked(home: Home) -> bool:

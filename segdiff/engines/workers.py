@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
+from threading import current_thread, main_thread
 
 from segdiff.core.process import Child, environment, run_module, start
 
@@ -128,3 +129,10 @@ def process_of(home: Home, module: str, python: str | None, *words: str) -> tupl
         except OSError:
             ours.close()
             raise
+
+
+def template_process(home: Home, *modules: str) -> tuple[Child, socket.socket]:
+    """A process that imports these modules, to be forked (:mod:`segdiff.engines.template`), and this end of
+    its socket. Raises OSError where it cannot be started."""
+    bound = current_thread() is main_thread()
+    return process_of(home, TEMPLATE, None, str(int(bound)), *dict.fromkeys(modules))

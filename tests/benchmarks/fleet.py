@@ -189,7 +189,7 @@ def with_kills(rows: list[dict[str, Any]], seed: int) -> segdiff.SweepReport:
 
     def kill() -> None:
         chance = random.Random(seed)
-        while len(killed) < KILLS and not stop.wait(chance.uniform(2, 20)):
+        while len(killed) < KILLS and not stop.wait(chance.uniform(1, 6)):
             alive = [child.pid for child in psutil.Process().children() if is_worker(child)]
             if alive:
                 os.kill(pid := chance.choice(alive), signal.SIGKILL)
